@@ -1,0 +1,45 @@
+# Every target does its own set-up. `make repro PROFILE=smoke` runs profiles/smoke.yaml in runs/smoke/.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(abspath $(VENV))/bin
+PROFILE ?=
+RUN := $(if $(PROFILE),runs/$(PROFILE),.)
+export PATH := $(BIN):$(PATH)
+export MPLBACKEND := Agg
+
+.PHONY: setup repro smoke test lint ui bench clean
+.DEFAULT_GOAL := repro
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: Python 3.11 or newer is needed; make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+	  echo "error: no venv module; apt-get install python3-venv" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+repro: setup
+	$(BIN)/python -m pipeline.reproduce $(if $(PROFILE),--profile $(PROFILE))
+
+smoke: PROFILE := smoke
+smoke: setup
+	$(BIN)/python -m pipeline.reproduce --profile smoke
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+ui: setup
+	cd $(RUN) && $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(or $(PORT),5000)
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf runs data/work

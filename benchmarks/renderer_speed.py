@@ -1,0 +1,101 @@
+"""How fast the renderer is: against its floor (the bare casting of its first rays) and trimesh's OBJ reader.
+
+``python -m benchmarks.renderer_speed [--library FOLDER] [--rounds N]``; one core, a few seconds. What counts
+are the ratios of medians: they hold on other machines and beside other work, milliseconds do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import statistics
+import time
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from threadpoolctl import threadpool_limits
+
+from robustness.data import library_fetch
+from robustness.data.mesh import load_mesh
+from robustness.data.model_library import ModelLibrary
+from robustness.data.obj_format import parse_obj
+from robustness.data.placement import backdrop_of, camera_of, light_of, place
+from robustness.data.renderer import SAMPLES, render
+from robustness.data.scenes import at_level, canonical
+
+OBJECTS = (
+    "BlendSwap-CC-0/oakChair",
+    "Scopia/bed1",
+    "Reallusion/male01",
+    "BlendSwap-CC-BY/yuccaPlant",
+    "Scopia/suv",
+)
+DISTRACTORS = ("BlendSwap-CC-0/basketball", "BlendSwap-CC-BY/suitcase", "Scopia/cone", "Scopia/dog-house")
+SIZE = 64
+
+
+def milliseconds(action: Callable[[], object], rounds: int) -> float:
+    """The median time of the action, after one call that does not count."""
+    action()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return 1e3 * statistics.median(times)
+
+
+def bare_rays(mesh, camera) -> Callable[[], object]:
+    """Casts as many rays as an image has first rays, at the mesh alone, and shades nothing."""
+    side = SIZE * SAMPLES
+    steps = np.linspace(-0.27, 0.27, side)
+    across, along = np.meshgrid(steps, steps)
+    right, up, forward = camera.axes()
+    directions = forward + across.reshape(-1, 1) * right + along.reshape(-1, 1) * up
+    directions = np.ascontiguousarray(directions, dtype=np.float32)
+    origins = np.ascontiguousarray(np.broadcast_to(camera.origin, directions.shape))
+    return partial(mesh.scene.run, origins, directions, output=True)
+
+
+def main() -> None:
+    """Measure every object and print a table with the medians over the objects."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--library", type=Path, default=Path(".cache/library"))
+    parser.add_argument("--rounds", type=int, default=15)
+    options = parser.parse_args()
+    threadpool_limits(1)
+    library = ModelLibrary(library_fetch.fetch(options.library, say=print))
+    mesh_of = cache(lambda name: load_mesh(library, library[name]))
+    columns = ("bare rays", "image", "4 distractors", "read OBJ", "trimesh")
+    table = []
+    print(f"{'milliseconds (median)':32}" + "".join(f"{name:>15}" for name in columns))
+    for name in OBJECTS:
+        mesh, clean = mesh_of(name), canonical(0, name)
+        camera = camera_of(clean, mesh)
+        row = [milliseconds(bare_rays(mesh, camera), options.rounds)]
+        for view in (clean, at_level(clean, "clutter/distractors", 4)):
+
+            def image(view=view, mesh=mesh) -> object:
+                placed = place(view, mesh, lambda i: mesh_of(DISTRACTORS[i]), len(DISTRACTORS), 0)
+                return render(placed, camera_of(view, mesh), light_of(view), backdrop_of(view, 0), SIZE)
+
+            row.append(milliseconds(image, options.rounds))
+        text = library.read(library[name].catalogue, library[name].path).decode("latin-1")
+        few = max(3, options.rounds // 5)
+        row.append(milliseconds(partial(parse_obj, text), few))
+        row.append(milliseconds(lambda text=text: trimesh.load(io.StringIO(text), file_type="obj"), few))
+        table.append(row)
+        print(f"{name:32}" + "".join(f"{value:15.2f}" for value in row))
+    floor, image, clutter, own, peer = np.median(np.array(table), axis=0)
+    print(
+        f"\nan image takes {image / floor:.1f} times its bare first rays: {1e3 / image:.0f} a second and core"
+    )
+    print(f"with four distractors {clutter / image:.1f} times that")
+    print(f"reading an OBJ file takes {own / peer:.2f} of trimesh's time")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Join the models' tables and compute the scores: ``python -m pipeline.collate``."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pandas as pd
+
+from pipeline import files, stage
+from pipeline.params import Params
+from robustness import models, scores
+from robustness.data.image_set import ImageSet
+
+
+def collate(params: Params) -> None:
+    """Write the tables of all models in params.yaml, ``reports/scores.csv`` and ``reports/metrics.json``."""
+    images = ImageSet.open(files.IMAGES)
+    tables = {
+        table: pd.concat([files.read_table(files.RESULTS / name / place) for name in params.models])
+        for table, place in files.RESULTS_OF.items()
+    }
+    tables["histories"] = pd.concat(
+        [
+            files.read_table(files.MODELS / name / "history.parquet").assign(model=name)
+            for name in params.models
+        ]
+    )
+    tables["models"] = pd.DataFrame([_model(params, name) for name in params.models])
+    common = {"seed": params.seed, "resamples": params.statistics.resamples}
+    found = [
+        scores.from_predictions(
+            tables["predictions"],
+            classes=len(images.classes),
+            normaliser=params.corruption_normaliser(),
+            samples=images.samples,
+            **common,
+        ),
+        scores.from_attacks(tables["attacks"], **common),
+        scores.from_probes(tables["probes"], **common),
+    ]
+    tables["scores"] = pd.concat(found, ignore_index=True)
+    with files.whole(files.TABLES) as folder:
+        folder.mkdir()
+        for name, table in tables.items():
+            table.reset_index(drop=True).to_parquet(folder / f"{name}.parquet", index=False)
+    files.write_text(tables["scores"].to_csv(index=False, float_format="%.6g"), files.REPORTS / "scores.csv")
+    files.write_json(_nested(tables["scores"]), files.REPORTS / "metrics.json")
+
+
+def _model(params: Params, name: str) -> dict[str, object]:
+    """One row of the table ``models``."""
+    path = files.weights(name)
+    spec, notes = models.read_header(path)
+    return {
+        "model": name,
+        "architecture": spec.architecture,
+        "frontend": spec.frontend,
+        "training": spec.training,
+        "width": spec.width,
+        "parameters": models.count_parameters(models.load(path)),
+        "images": notes["images"],
+        "epochs": notes["recipe"]["epochs"],
+        "weights": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }
+
+
+def _nested(table: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Model → metric → value, the metrics of the summary only: what ``dvc metrics show`` prints."""
+    chosen = table[~table["metric"].str.startswith("probe/") & table["value"].notna()]
+    return {
+        str(model): {row.metric: round(float(row.value), 6) for row in part.itertuples()}
+        for model, part in chosen.groupby("model", sort=False)
+    }
+
+
+if __name__ == "__main__":
+    stage.run(collate)

@@ -1,0 +1,124 @@
+"""Where a run's files lie, and writing them whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from robustness.errors import UserError
+
+# The checkout: code, class list, templates. A run's own files lie in the folder that the stage runs in.
+SOURCE = Path(__file__).resolve().parents[1]
+CLASS_LIST = SOURCE / "data" / "classes.csv"
+DOWNLOADS = SOURCE / ".cache"
+
+PARAMS = Path("params.yaml")
+LIBRARY = Path("data/library")
+IMAGES = Path("data/images")
+MODELS = Path("data/models")
+RESULTS = Path("data/results")
+RESULTS_OF = {
+    "predictions": Path("predictions.parquet"),
+    "attacks": Path("attack/attacks.parquet"),
+    "checks": Path("attack/checks.parquet"),
+    "probes": Path("probe/probes.parquet"),
+}
+TABLES = Path("data/tables")
+COLLATED = ("scores", "models", "histories", *RESULTS_OF)
+REPORTS = Path("reports")
+MLFLOW_STORE = Path("mlflow.db")
+MLFLOW_ARTIFACTS = Path("mlartifacts")
+TRACKED = Path("data/tracked.json")
+# Unfinished work that a later run takes up; no output of DVC, so DVC does not clear it.
+WORK = Path("data/work")
+
+
+def weights(model: str) -> Path:
+    """The checkpoint of a model."""
+    return MODELS / model / "weights.safetensors"
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary name to write a file or a folder to; it takes its real name only when all went well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    _remove(temporary)
+    try:
+        yield temporary
+        if temporary.is_dir() and path.exists():
+            _remove(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror or error}); free space or rights"
+        ) from error
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """A table as Parquet, whole or not at all; equal tables give equal bytes."""
+    with whole(path) as temporary:
+        table.reset_index(drop=True).to_parquet(temporary, index=False, compression="zstd")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A Parquet table of an earlier stage; one line if it is missing or damaged."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such table; run the stage that writes it (dvc repro)")
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: not a readable Parquet table ({error}); remove it and run dvc repro"
+        ) from error
+
+
+def write_text(text: str, path: Path) -> None:
+    """A text file, whole or not at all."""
+    with whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def surroundings() -> dict[str, str]:
+    """What a result belongs to: the commit of the code, and the hash of dvc.lock if there is one."""
+    found = {"git_commit": _git("rev-parse", "HEAD") or "unknown"}
+    if _git("status", "--porcelain", "--untracked-files=no", "--", "robustness", "pipeline", "reports"):
+        found["git_commit"] += " with changes"
+    lock = Path("dvc.lock")
+    if lock.is_file():
+        found["dvc_lock"] = hashlib.sha256(lock.read_bytes()).hexdigest()
+    return found
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=SOURCE, capture_output=True, text=True, check=False, timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def write_json(value: Any, path: Path) -> None:
+    """A JSON file with sorted keys, whole or not at all."""
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")

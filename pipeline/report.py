@@ -1,0 +1,65 @@
+"""Write the report: ``python -m pipeline.report``."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+from pipeline import files, stage
+from pipeline.params import Params
+from robustness.data.image_set import ImageSet
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "foolbox",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "dvc",
+    "mlflow",
+    "typst",
+)
+
+
+def report(params: Params) -> None:
+    """Write the PDF, the HTML page, the models' cards and the figures from the collated tables."""
+    from reports.build import write_report
+    from reports.inputs import ReportInputs
+
+    inputs = ReportInputs(
+        params=params.model_dump(),
+        **{name: files.read_table(files.TABLES / f"{name}.parquet") for name in files.COLLATED},
+        data=_data_card(params),
+        pictures={name: files.RESULTS / name for name in params.models},
+        environment=_environment(),
+    )
+    write_report(inputs, files.REPORTS)
+
+
+def _data_card(params: Params):
+    from reports.inputs import DataCard
+
+    images = ImageSet.open(files.IMAGES)
+    counts = (
+        images.samples.groupby(["split", "role"], sort=False)
+        .agg(objects=("object", "nunique"), images=("sample", "size"))
+        .reset_index()
+    )
+    return DataCard(
+        name=params.data.set,
+        classes=images.classes,
+        image_size=images.image_size,
+        counts=counts,
+    )
+
+
+def _environment() -> dict[str, str]:
+    found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    found |= {package: version(package) for package in PACKAGES}
+    return found | files.surroundings()
+
+
+if __name__ == "__main__":
+    stage.run(report)

@@ -1,0 +1,103 @@
+"""``dvc repro`` of the default run, or of a profile in its own folder: ``python -m pipeline.reproduce``.
+
+A profile is a complete alternative params.yaml. Its run lies in ``runs/<name>/``, a DVC repository of its own
+that shares the cache; it has the same stages over the same code and never touches the default run's results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline import files, stage
+from pipeline.params import load
+from robustness.errors import UserError, nearest
+
+
+def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
+    """Make or refresh ``<runs>/<profile>/``: params.yaml, dvc.yaml over the checkout's code, DVC's folder."""
+    source = files.SOURCE / "profiles" / f"{profile}.yaml"
+    if not source.is_file():
+        known = [path.stem for path in (files.SOURCE / "profiles").glob("*.yaml")]
+        raise UserError(f"PROFILE={profile}: no {source.name} in profiles/; {nearest(profile, known)}")
+    load(source)
+    run = runs.resolve() / profile
+    run.mkdir(parents=True, exist_ok=True)
+    _write_if_changed(run / "params.yaml", source.read_text())
+    pipeline = yaml.safe_load((files.SOURCE / "dvc.yaml").read_text())
+    up = os.path.relpath(files.SOURCE, run)
+    _write_if_changed(run / "dvc.yaml", yaml.safe_dump(code_from(pipeline, up), sort_keys=False, width=200))
+    if not (run / ".dvc").is_dir():
+        _dvc(run, "init", "--quiet", "--no-scm")
+        for key, value in {
+            "core.analytics": "false",
+            "core.check_update": "false",
+            "cache.dir": os.path.relpath(files.SOURCE / ".dvc" / "cache", run / ".dvc"),
+        }.items():
+            _dvc(run, "config", "--quiet", key, value)
+        (run / ".dvcignore").write_text("__pycache__\ndata/work\nmlflow.db\nmlartifacts\n")
+    return run
+
+
+def code_from(pipeline: dict[str, Any], up: str) -> dict[str, Any]:
+    """The same stages, with every dependency that no stage makes (the code) taken from the folder ``up``."""
+    stages = pipeline["stages"]
+    outs = [_path(out) for entry in stages.values() for key in ("outs", "metrics", "plots")
+            for out in entry.get(key, [])]  # fmt: skip
+
+    def place(dep: str) -> str:
+        made = any(dep == out or dep.startswith(f"{out}/") or out.startswith(f"{dep}/") for out in outs)
+        return dep if made else f"{up}/{dep}"
+
+    for entry in stages.values():
+        entry["deps"] = [place(dep) for dep in entry.get("deps", [])]
+    return pipeline
+
+
+def _path(out: str | dict[str, Any]) -> str:
+    return out if isinstance(out, str) else next(iter(out))
+
+
+def _write_if_changed(path: Path, text: str) -> None:
+    if not path.is_file() or path.read_text() != text:
+        path.write_text(text)
+
+
+def _dvc(folder: Path, *arguments: str) -> int:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment, check=False
+    ).returncode
+
+
+def main() -> None:
+    """Check the settings, then hand over to ``dvc repro``; its exit status is ours."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--profile", help="a file of profiles/ without .yaml; its run lies in runs/<profile>/"
+    )
+    parser.add_argument("--runs", type=Path, default=files.SOURCE / "runs", help="where profiles' runs lie")
+    parser.add_argument("arguments", nargs="*", help="handed to dvc repro, after --")
+    arguments = parser.parse_args()
+
+    def do() -> None:
+        if arguments.profile:
+            run = prepare(arguments.profile, arguments.runs)
+        else:
+            run = files.SOURCE
+            load(run / files.PARAMS)
+            if not (run / ".dvc").is_dir():
+                raise UserError(".dvc: missing; clone the repository with git instead of copying files")
+        raise SystemExit(_dvc(run, "repro", *arguments.arguments))
+
+    stage.guard(do)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What every stage shares: its arguments, its settings, and the one line for a user's mistake."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from pipeline import files
+from pipeline.params import ModelParams, Params, load
+from robustness.errors import UserError
+
+if TYPE_CHECKING:
+    from robustness.data.image_set import ImageSet
+    from robustness.models import Classifier
+
+
+def run(work: Callable[[Params], None]) -> None:
+    """Run a stage that works on all models at once; ends the process with status 2 on a user's mistake."""
+    _parser(work).parse_args()
+    guard(lambda: work(load()))
+
+
+def run_model(work: Callable[[Params, str, ModelParams], None]) -> None:
+    """Run a stage for the model named by ``--model``; ends with status 2 on a user's mistake."""
+    parser = _parser(work)
+    parser.add_argument("--model", required=True, metavar="ID", help="a key of models: in params.yaml")
+    model = parser.parse_args().model
+
+    def do() -> None:
+        params = load()
+        work(params, model, params.model(model))
+
+    guard(do)
+
+
+def load_model(params: Params, name: str, images: ImageSet) -> Classifier:
+    """The trained model of that id; refused if its checkpoint is from other settings than params.yaml."""
+    from dataclasses import asdict
+
+    from robustness import models
+
+    return models.load(files.weights(name), expected=asdict(params.spec(name, images)))
+
+
+def progress(total: int, what: str, unit: str) -> tqdm:
+    """A progress bar with a rate, which says what is being done."""
+    return tqdm(total=total, desc=what, unit=unit, mininterval=1.0, dynamic_ncols=True)
+
+
+def epoch_progress(name: str) -> Callable[[int, int, float, float], None]:
+    """A bar over epochs that shows loss and validation accuracy; it starts with the first epoch."""
+    bar: list[tqdm] = []
+
+    def show(epoch: int, epochs: int, loss: float, accuracy: float) -> None:
+        if not bar:
+            bar.append(tqdm(total=epochs, initial=epoch - 1, desc=f"train {name}", unit="epoch"))
+        bar[0].set_postfix(loss=f"{loss:.3f}", validation=f"{accuracy:.3f}")
+        bar[0].update(1)
+        if epoch == epochs:
+            bar[0].close()
+
+    return show
+
+
+@contextmanager
+def unit_progress(what: str, unit: str = "unit") -> Iterator[Callable[[str, int, int], None]]:
+    """A bar whose total is told on the way: called with (what is being done, done, total)."""
+    with tqdm(desc=what, unit=unit, mininterval=1.0, dynamic_ncols=True) as bar:
+
+        def show(now: str, done: int, total: int) -> None:
+            bar.set_postfix_str(now, refresh=False)
+            bar.total = max(total, done)
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def _parser(work: Callable[..., None]) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(description=work.__doc__)
+
+
+def guard(do: Callable[[], None]) -> None:
+    """Do it; a user's mistake becomes one line on stderr and exit status 2, an interruption status 130."""
+    try:
+        do()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted; finished work is kept, run again to go on", file=sys.stderr)
+        raise SystemExit(130) from None

@@ -1,0 +1,18 @@
+"""A model's scores over the levels of one factor: what curve figures draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.inputs import Score
+from reports.roster import Model
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Scores of one model over the levels of one factor, as fractions."""
+
+    model: Model
+    levels: Sequence[float]
+    scores: Sequence[Score]

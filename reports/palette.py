@@ -1,0 +1,86 @@
+"""One look for an architecture everywhere: colour and marker by family, line by front-end, face by training.
+
+Fourteen hues cannot be told apart by colour-blind readers, so no family is told by its colour alone: every
+family has a marker of its own, and panels and rows are labelled. Hues start from Okabe & Ito (2008).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FAMILIES: dict[str, tuple[str, str]] = {
+    "Neocognitron": ("#000000", "o"),
+    "LeNet-5": ("#7f7f7f", "s"),
+    "AlexNet": ("#d55e00", "^"),
+    "ZFNet": ("#e69f00", "v"),
+    "GoogLeNet": ("#a89a00", "D"),
+    "VGG": ("#009e73", "P"),
+    "ResNet": ("#0072b2", "X"),
+    "ResNeXt": ("#56b4e9", "<"),
+    "SE-Net": ("#1b3a6b", ">"),
+    "MobileNet": ("#cc79a7", "p"),
+    "ShuffleNet": ("#882255", "h"),
+    "NASNet-A": ("#5d3fd3", "*"),
+    "AmoebaNet-A": ("#66702c", "d"),
+    "EfficientNet": ("#b03060", "8"),
+}
+"""Family → (colour, marker)."""
+
+FRONTENDS: dict[str, object] = {
+    "learned": "-",
+    "vone": (0, (4, 1.5)),
+    "gabor": (0, (1, 1)),
+    "random": (0, (4, 1.5, 1, 1.5)),
+    "learned_noise": (0, (7, 1.5)),
+    "gabor_trained": (0, (4, 1.5, 1, 1.5, 1, 1.5)),
+}
+"""Front-end → line style: learned solid, vone dashed."""
+
+FRONTEND_COLOURS: dict[str, str] = {
+    "learned": "#000000",
+    "vone": "#0072b2",
+    "gabor": "#56b4e9",
+    "random": "#d55e00",
+    "learned_noise": "#009e73",
+    "gabor_trained": "#cc79a7",
+}
+"""Colours where one architecture's front-ends are compared and the family's own colour tells nothing."""
+
+TRAINING_COLOURS: dict[str, str] = {"canonical": "#000000", "diverse": "#d55e00", "adversarial": "#0072b2"}
+"""Colours where one architecture's trainings are compared."""
+
+NOISE_COLOURS: dict[str, str] = {"live": "#0072b2", "frozen": "#d55e00", "off": "#000000"}
+"""Colours of what the noise of a stochastic model does."""
+
+TRAININGS: dict[str, str] = {"canonical": "full", "diverse": "none", "adversarial": "left"}
+"""Training → fill style of the marker."""
+
+VERDICTS: dict[str, tuple[str, str]] = {
+    "pass": ("#0072b2", "pass"),
+    "warn": ("#e69f00", "warn"),
+    "fail": ("#d55e00", "FAIL"),
+}
+"""Verdict → (colour, word): never told by the colour alone."""
+
+OTHERS = "#c8c8c8"
+CHANCE = "#888888"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the points and lines of one model are drawn."""
+
+    colour: str
+    marker: str
+    line: object
+    fill: str
+
+
+OTHER_FAMILY = ("#444444", "H")
+"""A family that has no look of its own yet."""
+
+
+def look(family: str, frontend: str, training: str) -> Look:
+    """The look of a model; front-end and training are known ones, a new family gets the common look."""
+    colour, marker = FAMILIES.get(family, OTHER_FAMILY)
+    return Look(colour, marker, FRONTENDS[frontend], TRAININGS[training])

@@ -1,0 +1,47 @@
+"""Pictures of saliency, and the curves of deletion and insertion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from reports.plots import style
+from reports.probes.canvas import class_name, image, picture
+
+METHODS = {"gradient": "gradient", "deconvolution": "deconvnet", "guided": "guided"}
+COLOURS = {"gradient": "#0072b2", "deconvolution": "#009e73", "guided": "#d55e00", "random": "#888888"}
+IMAGES = 4
+
+
+def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
+    """``saliency.png``: a column an image, a row a method; ``saliency_curves.svg``: mean probability while
+    the most salient pixels are taken away or put in."""
+    path, curves = folder / "saliency.png", folder / "saliency_curves.svg"
+    count = min(IMAGES, len(arrays["images"]))
+    note = "" if int(arrays["rectifiers"]) else " (no ReLU: plain gradient)"
+    cell = style.PAGE_WIDTH / 2 / count
+    with picture(path, style.PAGE_WIDTH / 2, cell * (1 + len(METHODS)) + 0.2) as figure:
+        grid = figure.subplots(1 + len(METHODS), count, squeeze=False)
+        for index in range(count):
+            title = class_name(classes, int(arrays["labels"][index]))
+            image(grid[0, index], arrays["images"][index].transpose(1, 2, 0), title)
+            for row, method in zip(grid[1:, index], METHODS, strict=True):
+                values = arrays[f"{method}/maps"][index].astype(float)
+                top = np.percentile(values, 99.5) or 1.0
+                image(row, np.clip(values / top, 0, 1)[..., None].repeat(3, 2))
+        for row, (method, name) in zip(grid[1:, 0], METHODS.items(), strict=True):
+            row.set_ylabel(name + (note if method != "gradient" else ""), fontsize=6)
+    with style.figure(curves, style.PAGE_WIDTH * 0.6, 1.6) as figure:
+        for axes, kind in zip(figure.subplots(1, 2, sharey=True), ("deletion", "insertion"), strict=True):
+            for method, colour in COLOURS.items():
+                values = arrays[f"{method}/{kind}"].mean(0)
+                share = np.linspace(0, 100, len(values))
+                axes.plot(share, values, color=colour, label=METHODS.get(method, method))
+            axes.set_title(kind)
+            axes.set_xlabel("pixels taken away (%)" if kind == "deletion" else "pixels put in (%)")
+            axes.set_ylim(0, 1.03)
+        figure.axes[0].set_ylabel("P(class)")
+        figure.axes[1].legend(loc="lower right")
+    return [path, curves]

@@ -1,0 +1,78 @@
+"""Published values beside ours: the data file ``published.json`` and the tables made of it."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from reports.conditions import learned_the_task
+from reports.document import NOTHING, Cell, Column, Table
+from reports.drafting import Draft
+from reports.inputs import Score
+from reports.wording import interval, percent
+
+CAPTION = (
+    "Published values beside ours. They were measured on other images and with other networks, so they "
+    "give the order of size and no more. Ours: the model named, or the range over all models that "
+    "learned the task."
+)
+
+
+@cache
+def _data() -> dict[str, Any]:
+    return json.loads((Path(__file__).parent / "published.json").read_text("utf-8"))
+
+
+def sources() -> dict[str, str]:
+    """Key → citation of everything that the report cites, architectures apart."""
+    return _data()["sources"]
+
+
+def table(draft: Draft, question: int) -> Table | None:
+    """The published values that belong to a question, with ours beside them; None if there are none."""
+    entries = [entry for entry in _data()["entries"] if entry["question"] == question]
+    if not entries:
+        return None
+    rows = [
+        [Cell(entry["what"]), Cell(entry["value"]), Cell(short(entry["source"])), Cell(_ours(draft, entry))]
+        for entry in entries
+    ]
+    columns = [Column(title, False) for title in ("published", "value", "source", "ours")]
+    return Table(f"table-published-{question}", CAPTION, columns, rows, small=True)
+
+
+def short(key: str) -> str:
+    """Authors and year of a source, as a table cites it."""
+    citation = sources()[key]
+    authors, _, rest = citation.partition(":")
+    years = [
+        part.strip(" ,()") for part in citation.replace("(", " ").split() if part.strip(" ,()").isdigit()
+    ]
+    year = next((part for part in years if len(part) == 4), "")
+    return f"{authors if rest else citation.split(',')[0]} {year}".strip()
+
+
+def _ours(draft: Draft, entry: dict[str, Any]) -> str:
+    """Our number beside a published one: of one model of the family, else the range over models."""
+    metric = entry["metric"]
+    if "family" not in entry:
+        return _range(draft, metric)
+    wanted = {
+        key: entry.get(key, usual) for key, usual in (("frontend", "learned"), ("training", "canonical"))
+    }
+    for model in draft.roster.where(family=entry["family"], **wanted):
+        score = draft.score_of(model, metric)
+        if score is not None:
+            return f"{model.name}: {interval(score)}"
+    return NOTHING
+
+
+def _range(draft: Draft, metric: str) -> str:
+    models = [model for model in draft.roster if learned_the_task(draft.inputs, model)]
+    scores: list[Score] = [s for model in models if (s := draft.score_of(model, metric)) is not None]
+    if not scores:
+        return NOTHING
+    values = [score.value for score in scores]
+    return f"{percent(min(values))} to {percent(max(values))} ({len(values)} models)"

@@ -1,0 +1,211 @@
+"""Runs one iterative attack at one ε over many samples: a batch of slots that is kept full.
+
+A sample leaves its slot as soon as it is broken or has had its steps; a waiting one takes the slot. So the
+work is (steps that samples need) × (forward + backward), whatever the order of the samples, and each
+sample's result is the same in any batch (its random numbers come from its own seeds).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robustness.attacks.geometry import keep_rows, widen
+from robustness.attacks.losses import require_classes
+from robustness.attacks.victim import Victim, advance
+
+if TYPE_CHECKING:
+    from robustness.attacks.iterative import IterativeAttack, State
+
+_SURE = 0.25  # a noisy candidate leaves early only if at most this share of draws is still right
+
+
+@dataclass
+class Found:
+    """What a search found, one row a sample, all on the CPU.
+
+    images: (N, C, H, W) float32, the point that broke the sample, else the one of the largest loss.
+    broken: (N,) bool, the search's own verdict. steps: (N,) int, updates made, restarts included.
+    losses: (N, steps + 1) float32, the loss at each step of the first restart (NaN after a sample left), and
+    wrong: likewise the share of draws with a wrong answer; both only with ``trace``.
+    """
+
+    images: Tensor
+    broken: np.ndarray
+    steps: np.ndarray
+    losses: np.ndarray | None = None
+    wrong: np.ndarray | None = None
+
+
+def search(
+    attack: IterativeAttack,
+    victim: Victim,
+    images: Tensor,
+    labels: Tensor,
+    ids: Sequence[int] | np.ndarray,
+    epsilon: float,
+    *,
+    batch_size: int = 128,
+    stop_early: bool = True,
+    trace: bool = False,
+    stream: str = "",
+    report: Callable[[int], None] | None = None,
+) -> Found:
+    """Attack every image with a budget of ``epsilon`` (image units).
+
+    images: (N, C, H, W) float32 in [0, 1] on any device; labels: (N,) int64; ids: (N,) what the samples'
+    random numbers belong to. With ``stop_early`` off every sample has all its steps (to measure the loop,
+    or the loss over steps). ``stream`` names another set of random numbers.
+    """
+    return _Search(
+        attack, victim, images, labels, ids, epsilon, batch_size, stop_early, trace, stream, report
+    ).run()
+
+
+class _Search:
+    def __init__(
+        self,
+        attack: IterativeAttack,
+        victim: Victim,
+        images: Tensor,
+        labels: Tensor,
+        ids: Sequence[int] | np.ndarray,
+        epsilon: float,
+        batch_size: int,
+        stop_early: bool,
+        trace: bool,
+        stream: str,
+        report: Callable[[int], None] | None,
+    ) -> None:
+        self.attack, self.victim, self.epsilon, self.stop_early = attack, victim, epsilon, stop_early
+        self.report, self.left = report, 0
+        self.images, self.labels = images, labels
+        count = len(images)
+        self.keys = victim.keys(ids, "search", type(attack).__name__, attack.norm, epsilon, stream)
+        self.best = images.detach().cpu().clone()
+        self.best_value = torch.full((count,), -torch.inf)
+        self.broken = np.zeros(count, dtype=bool)
+        self.steps = np.zeros(count, dtype=int)
+        shape = (count, attack.steps + 1)
+        self.losses = np.full(shape, np.nan, dtype=np.float32) if trace else None
+        self.wrong = np.full(shape, np.nan, dtype=np.float32) if trace else None
+        self.waiting = deque((row, 0) for row in range(count))
+        self.width = max(1, min(batch_size // victim.draws, count))  # slots; a slot costs one row a draw
+        self.rounds: int | None = None
+
+    def run(self) -> Found:
+        self.slots, self.state = self._fresh(self.width)
+        while len(self.slots["row"]):
+            self._step()
+        return Found(self.best, self.broken, self.steps, self.losses, self.wrong)
+
+    def _fresh(self, count: int) -> tuple[dict[str, Tensor], State]:
+        """Slots for the next ``count`` waiting samples: what every attack has, and the attack's own state."""
+        rows, restarts = zip(*(self.waiting.popleft() for _ in range(count)), strict=True)
+        device, row, restart = self.victim.device, torch.tensor(rows), torch.tensor(restarts)
+        x0 = self.victim.place(self.images[row.to(self.images.device)])
+        y = self.labels[row.to(self.labels.device)].to(device)
+        keys = advance(self.keys[row], restart)
+        logits = None
+        if self.attack.needs_logits or self.victim.classes is None:
+            logits = self.victim.logits(x0, keys, draws=self.victim.draws).mean(0).to(device)
+        if self.rounds is None:
+            require_classes(self.victim.classes, self.attack.classes_needed, type(self.attack).__name__)
+            self.rounds = self.attack.rounds(self.victim.classes)
+        state = self.attack.start(x0, y, keys, self.epsilon, restart.to(device), logits)
+        value = torch.full((count,), -torch.inf, device=device)
+        slots = {"row": row.to(device), "restart": restart.to(device), "x0": x0, "y": y, "value": value,
+                 "best": state["x"].clone(), "keys": keys.to(device), "step": torch.zeros_like(y),
+                 "busy": torch.ones_like(y, dtype=torch.bool)}  # fmt: skip
+        return slots, state
+
+    def _step(self) -> None:
+        slots, state, attack, victim = self.slots, self.state, self.attack, self.victim
+        x, y, step = state["x"], slots["y"], slots["step"]
+        last = step == attack.steps
+        answer = victim.query(
+            x,
+            lambda logits: attack.loss(logits, y.repeat(len(logits) // len(y)), state),
+            y,
+            advance(slots["keys"], step + 1) if victim.stochastic else slots["keys"],
+            gradient=attack.uses_gradient and not bool(last.all()),
+        )
+        self._record(answer.value, answer.right)
+        better = answer.value > slots["value"]
+        slots["value"] = torch.where(better, answer.value, slots["value"])
+        keep_rows(slots["best"], x, better)
+        broken = self._broken(x, y, answer.right)
+        done = ((broken | last) if self.stop_early else last) & slots["busy"]
+        leaving = bool(done.any())
+        if leaving:
+            self._leave(done, broken, x, step)
+        if self.waiting or bool(slots["busy"].any()):
+            if answer.gradient is not None or not attack.uses_gradient:
+                attack.update(state, slots["x0"], answer, step, self.epsilon)
+            slots["step"] = (step + 1).clamp_max(attack.steps)
+        if leaving:
+            self._refill()
+
+    def _broken(self, x: Tensor, y: Tensor, right: Tensor) -> Tensor:
+        """(n,) whether the samples may leave; candidates of a noisy or low-precision search are asked
+        again."""
+        if not self.victim.confirms:
+            return right == 0
+        broken = (right <= (0.5 if self.victim.stochastic else 0)) & self.slots["busy"]
+        if broken.any():
+            keys = advance(self.slots["keys"], -1 - self.slots["step"])[broken].cpu()
+            again = self.victim.right_share(x[broken], y[broken], keys, draws=self.victim.draws)
+            sure = again <= (_SURE if self.victim.stochastic else 0)
+            broken = broken.masked_scatter(broken, sure.to(broken.device))
+        return broken
+
+    def _record(self, value: Tensor, right: Tensor) -> None:
+        if self.losses is None:
+            return
+        first = ((self.slots["restart"] == 0) & self.slots["busy"]).cpu().numpy()
+        row, step = self.slots["row"].cpu().numpy()[first], self.slots["step"].cpu().numpy()[first]
+        self.losses[row, step] = value.cpu().numpy()[first]
+        self.wrong[row, step] = 1 - right.cpu().numpy()[first]
+
+    def _leave(self, done: Tensor, broken: Tensor, x: Tensor, step: Tensor) -> None:
+        """Write down the finished samples; those that stand and have restarts left wait again."""
+        slots = self.slots
+        slots["busy"] = slots["busy"] & ~done
+        rows, value = slots["row"][done].cpu(), slots["value"][done].cpu()
+        fell = broken[done].cpu()
+        points = torch.where(widen(broken[done], x), x[done], slots["best"][done]).cpu()
+        better = (fell | (value > self.best_value[rows])) & torch.from_numpy(~self.broken[rows.numpy()])
+        self.best[rows[better]] = points[better]
+        self.best_value[rows[better]] = value[better]
+        self.broken[rows.numpy()] |= fell.numpy()
+        self.steps[rows.numpy()] += step[done].cpu().numpy()
+        for row, restart, down in zip(
+            rows.tolist(), slots["restart"][done].tolist(), fell.tolist(), strict=True
+        ):
+            if restart + 1 < self.rounds and not (down and self.stop_early):
+                self.waiting.append((row, restart + 1))
+            else:
+                self.left += 1
+        if self.report is not None:
+            self.report(self.left)
+
+    def _refill(self) -> None:
+        """Put waiting samples in the free slots; close free slots once they are a tenth of all."""
+        free = (~self.slots["busy"]).nonzero()[:, 0]
+        seated = min(len(free), len(self.waiting))
+        if seated:
+            slots, state = self._fresh(seated)
+            for new, held in ((slots, self.slots), (state, self.state)):
+                for name, values in new.items():
+                    held[name][free[:seated]] = values
+        idle = len(free) - seated
+        if idle * 10 >= len(self.slots["busy"]):
+            keep = self.slots["busy"].nonzero()[:, 0]
+            self.slots = {name: values[keep] for name, values in self.slots.items()}
+            self.state = {name: values[keep] for name, values in self.state.items()}

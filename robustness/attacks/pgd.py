@@ -1,0 +1,57 @@
+"""Projected gradient descent (Madry et al. 2018) in L∞, L2 and L1."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from robustness.attacks import geometry, losses
+from robustness.attacks.iterative import IterativeAttack, State
+from robustness.attacks.victim import Answer
+
+
+class PGD(IterativeAttack):
+    """Steps of fixed size along the steepest direction of the cross-entropy, each followed by a projection.
+
+    Args:
+        norm: linf, l2 or l1.
+        steps: number of updates.
+        rel_stepsize: step size relative to ε. None stands for 2.5/steps, at least 1/30 (as foolbox's 40
+        steps).
+        random_start: whether the first point is drawn from the ball, or is the clean image.
+        restarts: how often a sample that still stands is attacked again from a new random point.
+        seed: of the random starts, when the attack is run through foolbox.
+    """
+
+    def __init__(
+        self,
+        *,
+        norm: str = "linf",
+        steps: int = 50,
+        rel_stepsize: float | None = None,
+        random_start: bool = True,
+        restarts: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self.norm = geometry.check_norm(norm, who="pgd")
+        self.steps = steps
+        self.rel_stepsize = max(2.5 / steps, 1 / 30) if rel_stepsize is None else rel_stepsize
+        self.random_start = random_start
+        self.restarts = restarts
+        self.seed = seed
+
+    def start(
+        self, x0: Tensor, y: Tensor, seeds: Tensor, epsilon: float, restart: Tensor, logits: Tensor | None
+    ) -> State:
+        x = x0.clone()
+        if self.random_start:
+            noise = geometry.random_like(x0, self.norm, epsilon, seeds.tolist())
+            x = geometry.project(x0 + noise, x0, epsilon, self.norm)
+        return {"x": x} | self.edges(x0, epsilon)
+
+    def loss(self, logits: Tensor, y: Tensor, state: State) -> Tensor:
+        return losses.cross_entropy(logits, y)
+
+    def update(self, state: State, x0: Tensor, answer: Answer, step: Tensor, epsilon: float) -> None:
+        direction = geometry.steepest_(answer.gradient, self.norm, state["x"])
+        state["x"].add_(direction, alpha=self.rel_stepsize * epsilon)
+        state["x"] = self.confine_(state, x0, epsilon)

@@ -1,0 +1,88 @@
+"""Where an evaluation keeps its finished (attack, ε), so that it goes on there after an interruption."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterator, MutableMapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import numpy as np
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from robustness.attacks.registry import Planned
+
+
+class FolderStore(MutableMapping[str, dict[str, np.ndarray]]):
+    """A mapping key → arrays in a folder, one npz file a key. A file is written under a temporary name and
+    renamed.
+
+    A damaged file counts as missing: that piece of work is done again.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.npz"
+
+    def __getitem__(self, key: str) -> dict[str, np.ndarray]:
+        path = self._path(key)
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except (FileNotFoundError, BadZipFile, ValueError, EOFError) as error:
+            raise KeyError(key) from error
+
+    def __setitem__(self, key: str, arrays: dict[str, np.ndarray]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(key)
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        with temporary.open("wb") as handle:
+            np.savez(handle, **arrays)
+        os.replace(temporary, path)
+
+    def __delitem__(self, key: str) -> None:
+        try:
+            self._path(key).unlink()
+        except FileNotFoundError as error:
+            raise KeyError(key) from error
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the files; keys themselves are not kept."""
+        return (path.name for path in sorted(self.folder.glob("*.npz")))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def unit_key(item: Planned, epsilon: float | None, identity: str) -> str:
+    """The key of one attack at one ε in an evaluation with that identity."""
+    budget = "minimal" if epsilon is None else repr(float(epsilon))
+    return "|".join(
+        [item.label, item.entry.name, item.norm, repr(sorted(item.settings.items())), budget, identity]
+    )
+
+
+def fingerprint(
+    model: nn.Module | Callable[..., Any],
+    images: Tensor,
+    labels: Tensor,
+    ids: np.ndarray,
+    settings: dict[str, Any],
+) -> str:
+    """What decides the results besides attack and ε: weights, images, labels, ids, settings. 32 hex
+    digits."""
+    digest = hashlib.blake2b(repr(sorted(settings.items())).encode(), digest_size=16)
+    if isinstance(model, nn.Module):
+        digest.update(repr(model).encode())
+        for name, value in sorted(model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    for array in (images.detach().cpu().contiguous().numpy(), labels.detach().cpu().numpy(), np.asarray(ids)):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

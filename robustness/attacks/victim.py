@@ -1,0 +1,210 @@
+"""The model under attack: logits, input gradients and verdicts, averaged over its noise if it has any."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robustness.errors import UserError
+from robustness.seeds import derive
+
+PRECISIONS = ("float32", "bfloat16")
+NOISES = ("live", "frozen", "off")
+_ODD, _MASK = 0x9E3779B97F4A7C15, (1 << 63) - 1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says to n images. ``value`` (n,) is the attack's loss, the mean over noise draws;
+    ``right`` (n,) the share of draws that give the label; ``gradient`` as the images, or None."""
+
+    value: Tensor
+    right: Tensor
+    gradient: Tensor | None
+
+
+class Victim:
+    """A classifier as the attacks see it. Use it as a context: inside, the model is in evaluation mode, its
+    parameters need no gradient (a third of a backward pass is saved) and lie in channels-last order, which
+    convolutions on a CPU prefer; on exit all is as before.
+
+    model: images (n, C, H, W) float32 in [0, 1] to logits (n, classes).
+    draws: noise draws over which each loss and gradient is averaged; fresh ones at every step.
+    score_draws: fresh draws that decide whether an image is broken. Both count only where the model has noise
+    and ``noise`` is ``live``; with ``frozen`` (one field, from ``seed``) or ``off`` it is deterministic.
+    precision: of the search (bfloat16 runs under autocast); verdicts are always float32.
+    """
+
+    def __init__(
+        self,
+        model: Callable[[Tensor], Tensor],
+        *,
+        device: torch.device | str = "cpu",
+        draws: int = 10,
+        score_draws: int = 20,
+        noise: str = "live",
+        precision: str = "float32",
+        seed: int = 0,
+    ) -> None:
+        if noise not in NOISES:
+            raise UserError(f"noise {noise!r} is unknown; use {', '.join(NOISES)}")
+        if precision not in PRECISIONS:
+            raise UserError(f"precision {precision!r} is unknown; use {' or '.join(PRECISIONS)}")
+        if draws < 1 or score_draws < 1:
+            raise UserError(f"draws {draws} and score_draws {score_draws} must be 1 or more")
+        self.model, self.device, self.noise, self.seed = model, torch.device(device), noise, seed
+        self.precision = precision
+        self.has_noise = isinstance(model, nn.Module) and _has_noise(model)
+        self.stochastic = self.has_noise and noise == "live"
+        self.draws = draws if self.stochastic else 1
+        self.score_draws = score_draws if self.stochastic else 1
+        self.layout = torch.channels_last if isinstance(model, nn.Module) else torch.contiguous_format
+        self.classes: int | None = None  # known after the first answer
+        self.graph_broken = False  # set when a loss does not depend on the images as autograd sees it
+        self.forwards = self.backwards = 0  # images passed, noise draws not counted
+        self._exit = ExitStack()
+
+    @property
+    def confirms(self) -> bool:
+        """Whether a search result is only a candidate: it comes from lower precision or from few draws."""
+        return self.stochastic or self.precision != "float32"
+
+    def __enter__(self) -> Victim:
+        with ExitStack() as stack:
+            if isinstance(self.model, nn.Module):
+                self.model.to(self.device)
+                stack.enter_context(_at_rest(self.model))
+            if self.has_noise and self.noise != "live":
+                from robustness.frontends import noise
+
+                stack.enter_context(noise(self.model, self.noise, seed=self.seed))
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._exit.close()
+
+    def place(self, x: Tensor) -> Tensor:
+        """Images (n, C, H, W) on the victim's device, in the memory layout that its model runs fastest in."""
+        return x.to(self.device, memory_format=self.layout)
+
+    def keys(self, ids: Sequence[int] | np.ndarray, *purpose: str | int | float) -> Tensor:
+        """(n,) int64 seeds, one for each sample id and purpose, whatever the batch."""
+        return torch.tensor([derive(self.seed, *purpose, int(i)) for i in ids], dtype=torch.int64)
+
+    def query(
+        self, x: Tensor, loss: Callable[[Tensor], Tensor], y: Tensor, keys: Tensor, *, gradient: bool
+    ) -> Answer:
+        """Loss, share of right answers and input gradient at ``x``; the loss gets logits (draws·n, classes).
+
+        keys: (n,) int64, the seeds of this call's noise.
+        """
+        count = len(x)
+        with torch.set_grad_enabled(gradient):
+            x = x.detach().requires_grad_(gradient)
+            with self._autocast():
+                logits = self._logits(x, keys, self.draws).float()
+            self.classes = logits.shape[1]
+            value = loss(logits)
+            right = logits.detach().argmax(1).view(-1, count) == y
+            if self.draws > 1:
+                value = value.view(self.draws, count).mean(0)
+        self.forwards += count
+        slope = self._slope(value, x) if gradient else None
+        return Answer(value.detach(), right.float().mean(0), slope)
+
+    def averaged_logits(self, x: Tensor, keys: Tensor) -> Tensor:
+        """(n, classes) float32 logits; with noise the log of the mean softmax over ``draws``.
+        Differentiable."""
+        logits = self._logits(x, keys, self.draws).float()
+        self.forwards += len(x)
+        if self.draws == 1:
+            return logits
+        return logits.log_softmax(-1).unflatten(0, (self.draws, -1)).logsumexp(0) - math.log(self.draws)
+
+    def _autocast(self) -> AbstractContextManager:
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    def _slope(self, value: Tensor, x: Tensor) -> Tensor:
+        self.backwards += len(x)
+        slope = None
+        if value.requires_grad:
+            (slope,) = torch.autograd.grad(value.sum(), x, allow_unused=True)
+        if slope is None:
+            self.graph_broken = True
+            slope = torch.zeros_like(x)
+        return slope
+
+    def _logits(self, x: Tensor, keys: Tensor, draws: int) -> Tensor:
+        """(draws·n, classes), draw-major."""
+        if not self.stochastic:
+            return self.model(x)
+        from robustness.frontends import draws as noise_draws
+        from robustness.frontends import sample_noise
+
+        with sample_noise(self.model, keys), noise_draws(self.model, draws):
+            return self.model(x)
+
+    @torch.no_grad()
+    def logits(self, x: Tensor, keys: Tensor, *, draws: int | None = None, batch_size: int = 256) -> Tensor:
+        """(draws, n, classes) float32 on the CPU; ``draws`` is ``score_draws`` unless given.
+
+        A deterministic model gives one draw. ``batch_size`` counts rows of the network's output.
+        """
+        draws = self.score_draws if draws is None or not self.stochastic else draws
+        rows = max(1, batch_size // draws)
+        parts = []
+        for start in range(0, len(x), rows):
+            part = self._logits(self.place(x[start : start + rows]), keys[start : start + rows], draws)
+            parts.append(part.float().unflatten(0, (draws, -1)).cpu())
+        self.forwards += len(x)
+        self.classes = parts[0].shape[-1]
+        return torch.cat(parts, dim=1)
+
+    def right_share(self, x: Tensor, y: Tensor, keys: Tensor, *, draws: int | None = None) -> Tensor:
+        """(n,) float32 on the CPU: the share of noise draws for which the model gives the label ``y``."""
+        answers = self.logits(x, keys, draws=draws).argmax(-1)
+        return (answers == y.cpu()).float().mean(0)
+
+
+def advance(keys: Tensor, steps: Tensor) -> Tensor:
+    """Seeds for the noise of step ``steps`` (n,) of the samples with seeds ``keys``; all int64 and
+    positive."""
+    return (keys + steps * (_ODD & _MASK)) & _MASK
+
+
+@contextmanager
+def _at_rest(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, no parameter gradients and channels-last weights inside the block."""
+    modes = [(module, module.training) for module in model.modules()]
+    before = [(parameter, parameter.requires_grad, parameter.stride()) for parameter in model.parameters()]
+    try:
+        model.eval()
+        for parameter, _, _ in before:
+            parameter.requires_grad_(False)
+        model.to(memory_format=torch.channels_last)
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for parameter, needs_gradient, stride in before:
+            parameter.requires_grad_(needs_gradient)
+            if parameter.stride() != stride:
+                values = torch.empty_strided(
+                    parameter.shape, stride, dtype=parameter.dtype, device=parameter.device
+                )
+                parameter.data = values.copy_(parameter.data)
+
+
+def _has_noise(model: nn.Module) -> bool:
+    from robustness.frontends import is_stochastic
+
+    return is_stochastic(model)

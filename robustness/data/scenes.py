@@ -1,0 +1,135 @@
+"""Which scene an image shows: the view, drawn from seeds, and what each level of a rendered factor changes.
+
+A view is drawn once for (object, role, index); a factor's level then replaces one thing in it and nothing
+else, so that images of different levels are paired: the same object, light, backdrop and seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from robustness import shifts
+from robustness.errors import UserError
+from robustness.seeds import numpy_generator
+from robustness.shifts import Level
+from robustness.shifts.factors import BACKGROUNDS
+
+FITTING_DISTANCE = 1 / np.sin(np.radians(15))
+"""At this distance the unit sphere around the object just fits a field of view of 30 degrees."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that is drawn for an image. Angles are in degrees.
+
+    ``key`` names the draw (backdrop, distractors and occluder are drawn from it); ``octaves`` and
+    ``offset`` are how far the camera is moved back and the picture aside; ``side``, ``roll_side``,
+    ``light_side`` (-1 or 1) and ``offset_angle`` say to which side factors move; ``hidden`` is the
+    fraction that the occluder is to hide, exactly; ``front``, where it is not None, places an occluder
+    anyhow: its size, its place aside (-1 to 1).
+    """
+
+    key: str
+    azimuth: float
+    elevation: float
+    distance: float
+    light_azimuth: float
+    light_elevation: float
+    light_strength: float
+    side: int
+    roll_side: int
+    light_side: int
+    offset_angle: float
+    background: str = "plain"
+    roll: float = 0.0
+    octaves: float = 0.0
+    offset: float = 0.0
+    distractors: int = 0
+    hidden: float = 0.0
+    front: tuple[float, float] | None = None
+
+    @property
+    def camera_distance(self) -> float:
+        """The camera's distance from the object's centre; half the diagonal of the object's box is 1."""
+        return self.distance * 2**self.octaves
+
+    @property
+    def shift(self) -> tuple[float, float]:
+        """How far the picture is moved right and down, in image widths."""
+        angle = np.radians(self.offset_angle)
+        return float(self.offset * np.cos(angle)), float(self.offset * np.sin(angle))
+
+
+def canonical(seed: int, key: str) -> View:
+    """A frontal view: azimuth within 25 degrees, a little from above, plain backdrop, light from in front."""
+    draw = numpy_generator(seed, "view", key)
+    return View(
+        key=key,
+        azimuth=draw.uniform(-25, 25),
+        elevation=draw.uniform(5, 20),
+        distance=FITTING_DISTANCE * draw.uniform(0.97, 1.25),
+        light_azimuth=draw.uniform(-60, 60),
+        light_elevation=draw.uniform(35, 65),
+        light_strength=draw.uniform(0.85, 1.1),
+        side=_sign(draw),
+        roll_side=_sign(draw),
+        light_side=_sign(draw),
+        offset_angle=draw.uniform(0, 360),
+    )
+
+
+def diverse(seed: int, key: str) -> View:
+    """Any view: all rendered factors vary at once, over the ranges that the test conditions span."""
+    base = canonical(seed, key)
+    draw = numpy_generator(seed, "diverse view", key)
+    front = (float(draw.uniform(0.5, 1.2)), float(draw.uniform(-1, 1)))
+    return replace(
+        base,
+        azimuth=draw.uniform(-180, 180),
+        elevation=draw.uniform(-30, 78),
+        light_azimuth=draw.uniform(-180, 180),
+        light_elevation=draw.uniform(25, 75),
+        light_strength=draw.uniform(0.7, 1.15),
+        roll=draw.uniform(-180, 180) if draw.random() < 0.3 else 0.0,
+        octaves=max(0.0, draw.uniform(-1, 1.5)),
+        offset=draw.uniform(0, 0.25),
+        background=str(draw.choice(BACKGROUNDS)),
+        distractors=int(draw.choice([0, 0, 0, 1, 2, 4])),
+        front=front if draw.random() < 0.2 else None,
+    )
+
+
+def at_level(view: View, factor: str, level: Level) -> View:
+    """The view with one factor (``shift/name``) at a level; at the factor's clean level, the view itself.
+
+    Raises UserError for an unknown factor or level.
+    """
+    shift, _, name = factor.partition("/")
+    found = shifts.check(shift, name, level)
+    if level == found.clean_level:
+        return view
+    changes = {
+        "viewpoint/azimuth": lambda: {"azimuth": view.azimuth + view.side * level},
+        "viewpoint/elevation": lambda: {"elevation": view.elevation + level},
+        "viewpoint/roll": lambda: {"roll": view.roll + view.roll_side * level},
+        "viewpoint/distance": lambda: {"octaves": view.octaves + level},
+        "viewpoint/position": lambda: {"offset": level},
+        "clutter/distractors": lambda: {"distractors": int(level)},
+        "clutter/background": lambda: {"background": str(level)},
+        "clutter/occlusion": lambda: {"hidden": float(level)},
+        "light/azimuth": lambda: {"light_azimuth": view.light_azimuth + view.light_side * level},
+    }
+    if found.id not in changes:
+        raise UserError(f"render: {found.id} is no factor that is set level by level in a rendered scene")
+    return replace(view, **changes[found.id]())
+
+
+def on_sphere(view: View, azimuth: float, elevation: float) -> View:
+    """The view from a place on the sphere around the object, in degrees from its front and its horizon."""
+    return replace(view, azimuth=azimuth, elevation=elevation)
+
+
+def _sign(draw: np.random.Generator) -> int:
+    return 1 if draw.random() < 0.5 else -1

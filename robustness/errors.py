@@ -1,0 +1,30 @@
+"""The one exception that stands for a user's mistake, and the help that its message gives."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: a setting, a file, an argument.
+
+    The message is one line that names the key or file, says what is wrong with which value, and what is
+    allowed or what to do. The pipeline prints it without a traceback and ends with exit status 2.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(str(message).split()))
+
+
+def nearest(name: str, options: Iterable[str]) -> str:
+    """A clause that helps after an unknown name: the nearest known ones, else all of them.
+
+    >>> nearest("resnet81", ["resnet18", "vgg16"])
+    'did you mean resnet18?'
+    """
+    known = sorted(options)
+    close = difflib.get_close_matches(name, known, n=3)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"known are {', '.join(known)}" if known else "none are known"

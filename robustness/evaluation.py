@@ -1,0 +1,173 @@
+"""Classify images under every condition: one row of the table ``predictions`` an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from robustness import frontends, shifts
+from robustness.data.image_set import ImageSet
+from robustness.errors import UserError
+from robustness.seeds import derive
+
+if TYPE_CHECKING:
+    from robustness.shifts.background import Donors
+
+COLUMNS = ("shift", "factor", "level", "sample", "object", "label", "prediction", "confidence", "margin")
+
+
+@dataclass(frozen=True)
+class ImageCondition:
+    """A condition made from the clean test images at evaluation time: a planar shift or a corruption."""
+
+    shift: str
+    factor: str
+    level: str
+
+
+def evaluate(
+    model: nn.Module,
+    images: ImageSet,
+    rows: np.ndarray,
+    conditions: Iterable[ImageCondition] = (),
+    *,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
+    progress: Callable[[int], None] | None = None,
+) -> pd.DataFrame:
+    """The table ``predictions`` (without the column model) for the stored images ``rows`` and for
+    ``conditions`` made from the clean ones among them.
+
+    ``confidence`` is the largest softmax probability (0–1), ``margin`` the logit of the label less the
+    largest other logit. A stochastic model sees each image once, under noise that belongs to (seed, image):
+    neither the batch size nor the order changes a result.
+    """
+    model.to(device).eval()
+    conditions = tuple(conditions)
+    donors = lenders(images, conditions)
+    parts = [_classify(model, images, rows, None, None, batch_size, seed, device, progress)]
+    clean = rows[(images.samples["shift"].to_numpy()[rows] == "clean")]
+    for condition in conditions:
+        parts.append(_classify(model, images, clean, condition, donors, batch_size, seed, device, progress))
+    model.cpu()
+    return pd.concat(parts, ignore_index=True)
+
+
+def _classify(
+    model: nn.Module,
+    images: ImageSet,
+    rows: np.ndarray,
+    condition: ImageCondition | None,
+    donors: Donors | None,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
+    progress: Callable[[int], None] | None,
+) -> pd.DataFrame:
+    labels = images.labels(rows).numpy()
+    columns: dict[str, list[np.ndarray]] = {"prediction": [], "confidence": [], "margin": []}
+    for start, logits in logits_of(model, images, rows, condition, donors, batch_size, seed, device):
+        part = labels[start : start + len(logits)]
+        own = logits[np.arange(len(logits)), part]
+        others = logits.copy()
+        others[np.arange(len(logits)), part] = -np.inf
+        columns["prediction"].append(logits.argmax(1))
+        columns["confidence"].append(_softmax(logits).max(1))
+        columns["margin"].append(own - others.max(1))
+        if progress is not None:
+            progress(len(logits))
+    samples = images.samples.iloc[rows]
+    table = {name: samples[name].to_numpy() for name in ("shift", "factor", "level", "sample", "object")}
+    if condition is not None:
+        table |= {
+            name: np.full(len(rows), getattr(condition, name), dtype=object)
+            for name in ("shift", "factor", "level")
+        }
+    table["label"] = labels
+    table |= {name: np.concatenate(values) for name, values in columns.items()}
+    return pd.DataFrame(table)[list(COLUMNS)]
+
+
+@torch.inference_mode()
+def logits_of(
+    model: nn.Module,
+    images: ImageSet,
+    rows: np.ndarray,
+    condition: ImageCondition | None,
+    donors: Donors | None,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (first position, logits (n, classes) float32) batch by batch, each image under its own noise."""
+    stochastic = frontends.is_stochastic(model)
+    for start in range(0, len(rows), batch_size):
+        part = rows[start : start + batch_size]
+        x = images.batch(part)
+        if condition is not None:
+            x = shifted(x, images, part, condition, donors, seed)
+        x = x.to(device)
+        if stochastic:
+            with frontends.sample_noise(model, [derive(seed, "evaluation noise", int(row)) for row in part]):
+                logits = model(x)
+        else:
+            logits = model(x)
+        yield start, logits.float().cpu().numpy()
+
+
+def shifted(
+    x: Tensor, images: ImageSet, rows: np.ndarray, condition: ImageCondition, donors: Donors | None, seed: int
+) -> Tensor:
+    """The images ``x`` of ``rows`` under a condition; draws belong to (seed, factor, image)."""
+    factor = shifts.get(f"{condition.shift}/{condition.factor}")
+    extras: dict[str, object] = {}
+    if factor.needs_masks:
+        extras["masks"] = masks_of(images, rows)
+    if factor.needs_donors:
+        extras |= {"donors": donors, "labels": images.labels(rows), "ids": object_codes(images)[rows]}
+    seeds = [derive(seed, condition.shift, condition.factor, int(row)) for row in rows]
+    return factor.apply(x, condition.level, seeds=seeds, **extras)
+
+
+def lenders(images: ImageSet, conditions: Iterable[ImageCondition]) -> Donors | None:
+    """The test images whose backgrounds the swaps take: those in rendered rooms where there are any, else the
+    clean ones; None if no condition swaps backgrounds."""
+    factors = [shifts.get(f"{condition.shift}/{condition.factor}") for condition in conditions]
+    if not any(factor.needs_donors for factor in factors):
+        return None
+    from robustness.shifts.background import Donors
+
+    rows = images.rows(split="test", shift="clutter", factor="background", level="room")
+    if not len(rows):
+        rows = images.rows(split="test", shift="clean")
+    return Donors(
+        images=images.batch(rows),
+        masks=masks_of(images, rows),
+        labels=images.labels(rows),
+        ids=object_codes(images)[rows],
+        classes=len(images.classes),
+    )
+
+
+def masks_of(images: ImageSet, rows: np.ndarray) -> Tensor:
+    """The exact masks (N, H, W) of the images; raises UserError if the set has none."""
+    if images.masks is None:
+        raise UserError(f"image set {images.folder}: has no masks; leave conditions out that need them")
+    return torch.from_numpy(np.asarray(images.masks[rows]))
+
+
+def object_codes(images: ImageSet) -> Tensor:
+    """A whole number for each row (N,), equal for images of one object."""
+    return torch.from_numpy(pd.factorize(images.samples["object"])[0].astype(np.int64))
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    exponent = np.exp(logits - logits.max(1, keepdims=True))
+    return exponent / exponent.sum(1, keepdims=True)

@@ -1,0 +1,206 @@
+"""Last layer: PCA to 30 dimensions, then t-SNE to two, with numbers in all three spaces.
+
+L. van der Maaten and G. Hinton, Visualizing Data using t-SNE, JMLR 9 (2008). A picture in two dimensions can
+mislead, so networks are compared by the numbers of the raw space; the other two say what was lost on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robustness import seeds
+from robustness.errors import UserError
+from robustness.probes.layers import features, pooled, probing, relative_depths, stage_paths
+from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
+
+NAME = "embedding"
+
+
+def run(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    seed: int = 0,
+    stages: Sequence[str] = ("penultimate",),
+    placed: Mapping[str, tuple[Tensor, Tensor]] | None = None,
+    components: int = 30,
+    perplexity: float = 40.0,
+    exaggeration: float = 4.0,
+    iterations: tuple[int, int] = (100, 400),
+    tsne_seeds: int = 3,
+    neighbours: int = 10,
+    initialization: str = "pca",
+    progress: Progress | None = None,
+) -> ProbeResult:
+    """Embed the features of ``images`` (N, 3, H, W) with ``labels`` (N,) at each of ``stages``.
+
+    Maps are averaged over their positions first. ``placed``: name → (images, labels), such as shifted or
+    attacked images, to be put into the finished clean map. ``iterations``: with early exaggeration, then
+    without. The perplexity is lowered to (N − 1)/3 for small N.
+
+    Rows a stage (``all``): in the raw space ``knn_purity`` (share of the ``neighbours`` nearest images that
+    have the same label) and ``silhouette`` (Euclidean); the same with the suffixes ``_pca`` and ``_2d``;
+    ``trustworthiness_pca`` and ``trustworthiness_2d`` against the raw space; ``explained_variance_pca``;
+    ``kl``. Numbers of the 2-D space are means over the seeds, with a row ``…_sd`` each. For every placed set
+    ``placed_purity/<name>``, the share of the clean neighbours in the raw space that have the placed image's
+    label, and ``placed_purity_2d/<name>``.
+
+    A stage that answers to every image alike has NaN everywhere.
+
+    Arrays: ``<stage>/map`` (N, 2), of the first seed, ``labels`` (N,), ``<stage>/placed/<name>`` (M, 2),
+    ``placed_labels/<name>`` (M,).
+
+    Raises UserError if there are fewer than eight images or fewer than two classes.
+    """
+    if len(images) < 8 or len(torch.unique(labels)) < 2:
+        raise UserError(
+            f"embedding: {len(images)} images of {len(torch.unique(labels))} classes are too few; "
+            "give at least 8 images of 2 classes"
+        )
+    paths = stage_paths(model, stages)
+    with probing(model, seed=seed):
+        rows = Rows(NAME, relative_depths(model, paths, images[:1]))
+        clean = {name: to_numpy(pooled(value)) for name, value in features(model, paths, images).items()}
+        others = {
+            name: {s: to_numpy(pooled(value)) for s, value in features(model, paths, extra).items()}
+            for name, (extra, _) in (placed or {}).items()
+        }
+    truth = labels.cpu().numpy()
+    arrays = {"labels": truth}
+    arrays.update({f"placed_labels/{n}": extra.cpu().numpy() for n, (_, extra) in (placed or {}).items()})
+    for stage in paths:
+        raw = clean[stage]
+        if np.ptp(raw, axis=0).max() <= 1e-6 * np.abs(raw).max():
+            _nothing_to_see(rows, stage, len(raw), arrays)
+            continue
+        reduced, explained, project = reduce(raw, components)
+        rows.add(stage, "explained_variance_pca", explained)
+        for suffix, space in (("", raw), ("_pca", reduced)):
+            _quality(rows, stage, suffix, space, truth, neighbours)
+        rows.add(stage, "trustworthiness_pca", trust(raw, reduced, neighbours))
+
+        measured: dict[str, list[float]] = {}
+        for repeat in range(tsne_seeds):
+            if progress:
+                progress(f"t-SNE of {stage}", repeat, tsne_seeds)
+            fitted = tsne(
+                reduced,
+                perplexity,
+                exaggeration,
+                iterations,
+                initialization,
+                seeds.derive(seed, NAME, repeat) % 2**31,
+            )
+            plane = np.asarray(fitted)
+            found = {
+                "knn_purity_2d": knn_purity(plane, truth, neighbours),
+                "silhouette_2d": silhouette(plane, truth),
+                "trustworthiness_2d": trust(raw, plane, neighbours),
+                "kl": float(fitted.kl_divergence),
+            }
+            if repeat == 0:
+                arrays[f"{stage}/map"] = plane.astype(np.float32)
+            for name in others:
+                put = np.asarray(fitted.transform(project(others[name][stage]), perplexity=5))
+                if repeat == 0:
+                    arrays[f"{stage}/placed/{name}"] = put.astype(np.float32)
+                wanted = arrays[f"placed_labels/{name}"]
+                found[f"placed_purity_2d/{name}"] = knn_purity(plane, truth, neighbours, put, wanted)
+            for metric, value in found.items():
+                measured.setdefault(metric, []).append(value)
+        if progress:
+            progress(f"t-SNE of {stage}", tsne_seeds, tsne_seeds)
+        for metric, values in measured.items():
+            name, slash, placed_set = metric.partition("/")
+            rows.add(stage, metric, np.mean(values))
+            spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
+            rows.add(stage, f"{name}_sd{slash}{placed_set}", spread)
+        for name in others:
+            wanted = arrays[f"placed_labels/{name}"]
+            value = knn_purity(raw, truth, neighbours, others[name][stage], wanted)
+            rows.add(stage, f"placed_purity/{name}", value)
+    return ProbeResult(NAME, rows.table(), arrays)
+
+
+def reduce(raw: np.ndarray, components: int):
+    """PCA of (N, D) to at most ``components`` dimensions: the reduced data, the share of variance kept,
+    and the function that projects further data."""
+    from sklearn.decomposition import PCA
+
+    count = max(min(components, *raw.shape), 1)
+    pca = PCA(n_components=count, svd_solver="full").fit(raw)
+    return pca.transform(raw), float(pca.explained_variance_ratio_.sum()), pca.transform
+
+
+def knn_purity(
+    space: np.ndarray,
+    labels: np.ndarray,
+    neighbours: int,
+    queries: np.ndarray | None = None,
+    query_labels: np.ndarray | None = None,
+) -> float:
+    """The mean share of the nearest neighbours (Euclidean) in ``space`` (N, D) that have the query's label.
+
+    Without ``queries`` every point is asked, itself left out. In [0, 1]; 1 = every neighbourhood is pure.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    model = NearestNeighbors(n_neighbors=min(neighbours, len(space) - 1)).fit(space)
+    index = model.kneighbors(queries, return_distance=False)
+    wanted = labels if queries is None else query_labels
+    return float((labels[index] == wanted[:, None]).mean())
+
+
+def silhouette(space: np.ndarray, labels: np.ndarray) -> float:
+    """The mean silhouette in [−1, 1]; NaN where it does not exist (every image a class of its own)."""
+    from sklearn.metrics import silhouette_score
+
+    classes = len(np.unique(labels))
+    return float(silhouette_score(space, labels)) if 1 < classes < len(labels) else float("nan")
+
+
+def trust(raw: np.ndarray, space: np.ndarray, neighbours: int) -> float:
+    """Trustworthiness of ``space`` against ``raw`` in [0, 1]: 1 = no false neighbours (Venna & Kaski
+    2001)."""
+    from sklearn.manifold import trustworthiness
+
+    return float(trustworthiness(raw, space, n_neighbors=min(neighbours, (len(raw) - 1) // 2)))
+
+
+def _nothing_to_see(rows: Rows, stage: str, count: int, arrays: dict[str, np.ndarray]) -> None:
+    """A stage that answers to every image alike: no neighbourhoods, no variance, no map."""
+    for metric in ("knn_purity", "silhouette", "knn_purity_2d", "silhouette_2d", "explained_variance_pca"):
+        rows.add(stage, metric, np.nan)
+    arrays[f"{stage}/map"] = np.full((count, 2), np.nan, dtype=np.float32)
+
+
+def _quality(
+    rows: Rows, stage: str, suffix: str, space: np.ndarray, labels: np.ndarray, neighbours: int
+) -> None:
+    rows.add(stage, f"knn_purity{suffix}", knn_purity(space, labels, neighbours))
+    rows.add(stage, f"silhouette{suffix}", silhouette(space, labels))
+
+
+def tsne(reduced, perplexity, exaggeration, iterations, initialization, random_state):
+    """An openTSNE embedding in the setting of the paper, with exact neighbours and one thread, so that the
+    same machine gives the same map."""
+    from openTSNE import TSNE
+
+    early, later = iterations
+    return TSNE(
+        perplexity=min(perplexity, max((len(reduced) - 1) / 3, 2.0)),
+        early_exaggeration=exaggeration,
+        early_exaggeration_iter=early,
+        n_iter=later,
+        learning_rate="auto",
+        initialization=initialization,
+        neighbors="exact",
+        negative_gradient_method="bh" if len(reduced) < 5000 else "fft",
+        n_jobs=1,
+        random_state=random_state,
+    ).fit(np.ascontiguousarray(reduced, dtype=np.float64))

@@ -1,0 +1,158 @@
+"""Inverting representations: what an image is reconstructed as from its features, layer by layer.
+
+Five reconstructions of an image from different starts show what a layer keeps (it is alike in all five) and
+what it leaves open. The objective is in :mod:`robustness.probes.inversion_engine`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robustness.probes.inversion_engine import data_weight, invert
+from robustness.probes.layers import LOGITS, Tap, device_of, probing, relative_depths, stage_paths
+from robustness.probes.occlusion import examples
+from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
+from robustness.probes.similarity import nrmse, ssim
+
+NAME = "inversion"
+
+
+def run(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    seed: int = 0,
+    stages: Sequence[str] | None = None,
+    count: int = 2,
+    starts: int = 5,
+    iterations: tuple[int, int] = (60, 15),
+    rate: float = 0.03,
+    jitter: int = 2,
+    prior: float = 1.0,
+    references: int = 64,
+    batch: int = 64,
+    progress: Progress | None = None,
+) -> ProbeResult:
+    """Reconstruct ``count`` images (N, 3, H, W; correct ones of different classes first) from every stage.
+
+    ``starts``: reconstructions of an image. ``iterations``: moved, then still (300 and 50 as published).
+    ``jitter``: the largest shift in pixels in the first phase, and never more than half of the stage's
+    stride; ``prior`` multiplies the natural prior. ``references``: how many images give the mean distance
+    of features.
+
+    Rows a stage, an image each and the mean, over the starts: ``feature_error``, ‖Φ(x*) − Φ0‖/mean pairwise
+    distance of natural Φ; ``relative_error``, √(‖Φ(x*) − Φ0‖²/‖Φ0‖²); ``label_consistency``, how often
+    argmax f(x*) = argmax f(x0); ``nrmse`` and ``ssim`` against the image; ``variation``, the mean standard
+    deviation of a pixel over the starts, over that of the image's pixels (NaN for one start).
+
+    Arrays: ``images`` uint8 (I, 3, H, W), ``labels`` (I,), ``<stage>/images`` uint8 (I, S, 3, H, W),
+    ``<stage>/errors`` (I, S) relative and squared, ``<stage>/trace`` (I, S, steps), ``depths`` and
+    ``stages``.
+    """
+    paths = stage_paths(model, stages)
+    device = device_of(model)
+    with probing(model, seed=seed):
+        depths = relative_depths(model, paths, images[:1])
+        rows = Rows(NAME, depths)
+        chosen = examples(model, images, labels, count)
+        originals = images[chosen].cpu()
+        scales, strides = _layers(model, paths, images[:references].to(device))
+        with torch.no_grad():
+            wanted = model(originals.to(device)).argmax(1).cpu()
+        repeated = originals.repeat_interleave(starts, 0)
+        number = [image for image in range(len(chosen)) for _ in range(starts)]
+        start = list(range(starts)) * len(chosen)
+        arrays = {
+            "images": _bytes(originals),
+            "labels": labels.cpu().numpy()[chosen],
+            "stages": np.array(list(paths)),
+            "depths": np.array([depths[stage] for stage in paths]),
+        }
+        for done, (stage, path) in enumerate(paths.items()):
+            parts = [
+                invert(
+                    model,
+                    path,
+                    repeated[first : first + batch],
+                    starts=start[first : first + batch],
+                    ids=number[first : first + batch],
+                    weight=data_weight(depths[stage]),
+                    seed=seed,
+                    iterations=tuple(iterations),
+                    rate=rate,
+                    jitter=min(jitter, strides[stage] // 2),
+                    prior=prior,
+                    mean=images.mean((0, 2, 3)),
+                )
+                for first in range(0, len(repeated), batch)
+            ]
+            found = torch.cat([part.images for part in parts])
+            errors = torch.cat([part.errors for part in parts]).view(len(chosen), starts)
+            _add_rows(rows, model, stage, path, found, originals, wanted, errors, scales[stage], starts)
+            arrays[f"{stage}/images"] = _bytes(found).reshape(len(chosen), starts, *found.shape[1:])
+            arrays[f"{stage}/errors"] = to_numpy(errors)
+            trace = torch.cat([part.trace for part in parts])
+            arrays[f"{stage}/trace"] = to_numpy(trace).reshape(len(chosen), starts, -1)
+            if progress:
+                progress(f"inverting {stage}", (done + 1) * len(repeated), len(paths) * len(repeated))
+    return ProbeResult(NAME, rows.table(), arrays)
+
+
+def _bytes(images: Tensor) -> np.ndarray:
+    return (to_numpy(images) * 255).round().clip(0, 255).astype(np.uint8)
+
+
+@torch.no_grad()
+def _layers(
+    model: nn.Module, paths: dict[str, str], images: Tensor
+) -> tuple[dict[str, float], dict[str, int]]:
+    """The mean pairwise distance of natural features, and the stride in pixels, of every stage."""
+    scales, strides = {}, {}
+    with Tap(model, paths) as tap:
+        for stage, value in tap(images).items():
+            flat = value.flatten(1)
+            total = torch.cdist(flat, flat).sum() / max(len(flat) * (len(flat) - 1), 1)
+            scales[stage] = float(total)
+            side = images.shape[-1]
+            strides[stage] = max(1, side // value.shape[-1]) if value.dim() == 4 else side
+    return scales, strides
+
+
+@torch.no_grad()
+def _add_rows(
+    rows: Rows,
+    model: nn.Module,
+    stage: str,
+    path: str,
+    found: Tensor,
+    originals: Tensor,
+    wanted: Tensor,
+    errors: Tensor,
+    scale: float,
+    starts: int,
+) -> None:
+    device = device_of(model)
+    with Tap(model, {"layer": path, LOGITS: ""}) as tap:
+        caught = tap(found.to(device))
+        clean = tap(originals.to(device))["layer"].repeat_interleave(starts, 0)
+    distance = (caught["layer"] - clean).flatten(1).norm(dim=1).cpu() / max(scale, 1e-12)
+    same = (caught[LOGITS].argmax(1).cpu() == wanted.repeat_interleave(starts)).float()
+    repeated = originals.repeat_interleave(starts, 0)
+    per_image = (len(originals), starts)
+    spread = found.view(*per_image, *found.shape[1:]).std(1).mean((1, 2, 3)) if starts > 1 else None
+    numbers = {
+        "feature_error": distance.view(per_image).mean(1),
+        "relative_error": errors.sqrt().mean(1),
+        "label_consistency": same.view(per_image).mean(1),
+        "nrmse": nrmse(found, repeated).view(per_image).mean(1),
+        "ssim": ssim(found, repeated).view(per_image).mean(1),
+    }
+    if spread is not None:
+        numbers["variation"] = spread / originals.flatten(1).std(1).clamp_min(1e-6)
+    for metric, values in numbers.items():
+        rows.add_units(stage, metric, to_numpy(values))

@@ -1,0 +1,148 @@
+"""Which pixels decide: gradients of the class score, and whether the image stands and falls with them.
+
+Saliency is max_c |∂S/∂I| (K. Simonyan, A. Vedaldi, A. Zisserman, 2014), beside the deconvnet and guided
+back-propagation of the class score, all by Captum. Deletion and insertion are those of RISE (V. Petsiuk,
+A. Das, K. Saenko, BMVC 2018).
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robustness import seeds
+from robustness.probes.layers import LOGITS, device_of, probing, relative_depths
+from robustness.probes.occlusion import examples
+from robustness.probes.regularisers import gaussian_blur
+from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
+
+NAME = "saliency"
+METHODS = ("gradient", "deconvolution", "guided")
+
+
+def run(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    seed: int = 0,
+    count: int = 8,
+    steps: int = 16,
+    smoothing: float = 1.5,
+    perturbations: int = 4,
+    perturbation_radius: float = 0.02,
+    batch: int = 128,
+    progress: Progress | None = None,
+) -> ProbeResult:
+    """Saliency maps of ``count`` images (N, 3, H, W), correct ones of different classes
+    first.
+
+    ``steps``: in how many parts the pixels are taken away or put in; ``smoothing``: σ in pixels of the
+    blur of the maps before pixels are ranked; ``perturbations`` and ``perturbation_radius``: draws and L∞
+    radius for the sensitivity.
+
+    Rows at layer ``logits``, an image each and the mean, for the methods ``gradient``, ``deconvolution``,
+    ``guided`` and the control ``random``: ``<method>/deletion`` and ``<method>/insertion``, the area under
+    the curve of the class's probability, in [0, 1], while the most salient pixels are made grey (low is
+    good) or are put into a blurred image (high is good). ``gradient/sensitivity``: the largest relative
+    change of the map under small noise (C.-K. Yeh et al., NeurIPS 2019). ``gradient/concentration``: the
+    share of the map's sum in its top tenth of pixels.
+
+    Arrays: ``images`` uint8 (I, 3, H, W), ``labels``, ``<method>/maps`` (I, H, W) of unit maximum,
+    ``<method>/deletion`` and ``<method>/insertion`` (I, steps + 1), ``rectifiers`` (0: the network has no
+    ReLU, and deconvnet and guided back-propagation are the plain gradient).
+    """
+    device = device_of(model)
+    with probing(model, seed=seed):
+        rows = Rows(NAME, relative_depths(model, {LOGITS: ""}, images[:1]))
+        chosen = examples(model, images, labels, count, batch)
+        shown, truth = images[chosen].to(device), labels[chosen].to(device)
+        maps = attributions(model, shown, truth)
+        generator = seeds.torch_generator(seed, NAME, "random")
+        maps["random"] = torch.rand(len(shown), *shown.shape[2:], generator=generator).to(device)
+        arrays = {
+            "images": (to_numpy(shown) * 255).round().astype(np.uint8),
+            "labels": to_numpy(truth),
+            "rectifiers": np.array(sum(isinstance(m, nn.ReLU) for m in model.modules())),
+        }
+        for number, (method, values) in enumerate(maps.items()):
+            ranked = values if method == "random" else gaussian_blur(values[:, None], smoothing)[:, 0]
+            for kind in ("deletion", "insertion"):
+                curve = to_numpy(erase(model, shown, truth, ranked, kind, steps, batch))
+                arrays[f"{method}/{kind}"] = curve
+                rows.add_units(LOGITS, f"{method}/{kind}", (curve[:, 1:] + curve[:, :-1]).mean(1) / 2)
+            if method != "random":
+                scale = values.amax((1, 2), keepdim=True).clamp_min(1e-20)
+                arrays[f"{method}/maps"] = to_numpy(values / scale).astype(np.float16)
+            if progress:
+                progress("deletion and insertion", number + 1, len(maps))
+        plain = to_numpy(maps["gradient"]).reshape(len(shown), -1)
+        top = np.sort(plain, 1)[:, -max(1, plain.shape[1] // 10) :].sum(1)
+        rows.add_units(LOGITS, "gradient/concentration", top / np.maximum(plain.sum(1), 1e-20))
+        if perturbations:
+            rows.add_units(
+                LOGITS,
+                "gradient/sensitivity",
+                to_numpy(_sensitivity(model, shown, truth, perturbations, perturbation_radius, seed)),
+            )
+    return ProbeResult(NAME, rows.table(), arrays)
+
+
+def attributions(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Maps (N, H, W) ≥ 0 of the class scores, a method each: the largest absolute value over the colours."""
+    from captum.attr import Deconvolution, GuidedBackprop, Saliency
+
+    found = {}
+    for method, kind in zip(METHODS, (Saliency, Deconvolution, GuidedBackprop), strict=True):
+        with warnings.catch_warnings(), torch.enable_grad():
+            warnings.simplefilter("ignore")  # captum announces its hooks
+            result = kind(model).attribute(images.clone().requires_grad_(), target=labels)
+        found[method] = result.detach().abs().amax(1)
+    return found
+
+
+@torch.no_grad()
+def erase(
+    model: nn.Module, images: Tensor, labels: Tensor, maps: Tensor, kind: str, steps: int, batch: int
+) -> Tensor:
+    """The class's probability (N, steps + 1) while pixels go in the order of the maps (N, H, W), largest
+    first.
+
+    ``deletion``: from the image to grey; ``insertion``: from the blurred image to the image.
+    """
+    count, _, height, width = images.shape
+    other = torch.full_like(images, 0.5) if kind == "deletion" else gaussian_blur(images, height / 6)
+    order = maps.flatten(1).argsort(dim=1, descending=True, stable=True)
+    rank = order.argsort(dim=1).view(count, 1, height, width)
+    limits = torch.linspace(0, height * width, steps + 1, device=images.device)
+    frames = []
+    for limit in limits:
+        early = rank < limit
+        before, after = (images, other) if kind == "deletion" else (other, images)
+        frames.append(torch.where(early, after, before))
+    flat = torch.cat(frames)
+    probability = torch.cat([model(chunk).softmax(1) for chunk in flat.split(batch)])
+    owners = labels.repeat(steps + 1)
+    return probability[torch.arange(len(flat), device=flat.device), owners].view(steps + 1, count).T
+
+
+def _sensitivity(
+    model: nn.Module, images: Tensor, labels: Tensor, draws: int, radius: float, seed: int
+) -> Tensor:
+    """max over draws of ‖map(x + δ) − map(x)‖/‖map(x)‖ (N,), δ uniform in [−radius, radius]."""
+    from captum.attr import Saliency
+
+    def gradient(x: Tensor) -> Tensor:
+        with torch.enable_grad():
+            target = labels.repeat(len(x) // len(labels))
+            maps = Saliency(model).attribute(x.clone().requires_grad_(), target=target)
+        return maps.detach().flatten(1)
+
+    plain = gradient(images)
+    generator = seeds.torch_generator(seed, NAME, "sensitivity")
+    shifts = (2 * torch.rand(draws, *images.shape, generator=generator) - 1).to(images) * radius
+    moved = gradient((images[None] + shifts).flatten(0, 1)).view(draws, *plain.shape)
+    return ((moved - plain).norm(dim=2) / plain.norm(dim=1).clamp_min(1e-20)).amax(0)

@@ -1,0 +1,28 @@
+"""From the tables of a run to scores: one row a (model, metric) with value, interval and n.
+
+Metric names are paths, the same in the scores, in MLflow and in the report; ``describe`` says in words what
+one is, its unit and which direction is better.
+"""
+
+from robustness.scores.association import association
+from robustness.scores.attacks import from_attacks
+from robustness.scores.comparison import compare
+from robustness.scores.consistency import error_consistencies
+from robustness.scores.labels import Label, describe
+from robustness.scores.predictions import from_predictions
+from robustness.scores.probes import from_probes
+from robustness.scores.table import COLUMNS, metrics_matching, wide
+
+__all__ = [
+    "COLUMNS",
+    "Label",
+    "association",
+    "compare",
+    "describe",
+    "error_consistencies",
+    "from_attacks",
+    "from_predictions",
+    "from_probes",
+    "metrics_matching",
+    "wide",
+]

@@ -1,0 +1,221 @@
+"""Question 6: do the probes' numbers predict the robustness numbers? Rank correlations over all models.
+
+Every probe number is set against every robustness number: Spearman's ρ over the models that have both.
+Many pairs are tested, so each gets two corrections: ``p_family`` (Westfall & Young's max-T over all pairs:
+the chance that the best of all pairs reaches this |ρ| when nothing is related) and ``p_fdr`` (Benjamini &
+Hochberg). Both rest on permuting the models. Models that share an architecture are not independent points:
+with ``families`` the interval resamples whole families and the permutation moves whole families of equal
+size. ``partial`` is ρ with clean accuracy held constant: a probe may follow robustness only because both
+follow how well a network was trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from robustness.errors import UserError
+from robustness.scores.table import metrics_matching, wide
+from robustness.seeds import numpy_generator
+from robustness.statistics import (
+    RESAMPLES,
+    benjamini_hochberg,
+    max_statistic,
+    percentiles,
+    standard_ranks,
+)
+
+COLUMNS = (
+    "probe_metric",
+    "robustness_metric",
+    "rho",
+    "low",
+    "high",
+    "p",
+    "p_fdr",
+    "p_family",
+    "partial",
+    "n",
+    "verdict",
+)
+_CELLS = 5_000_000  # of one part of the permuted correlations: 40 MB
+MINIMUM = 5
+"""Fewer models bear no rank correlation: the smallest two-sided p of four points is 2/24."""
+
+
+def association(
+    scores: pd.DataFrame,
+    probe_metrics: str | Sequence[str] = "probe/*",
+    robustness_metrics: str | Sequence[str] = (
+        "viewpoint/drop",
+        "clutter/drop",
+        "attack/worst_*/robust_accuracy",
+    ),
+    *,
+    families: Mapping[str, str] | None = None,
+    control: str = "clean/accuracy",
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    permutations: int = 9999,
+    alpha: float = 0.05,
+) -> pd.DataFrame:
+    """Rank correlations of all pairs, the strongest first (columns: ``COLUMNS``).
+
+    ``scores`` (model, metric, value, low, high, n); metrics by name or shell pattern; ``families``: the
+    family (architecture) of each model. A pair is tested if at least five models have both numbers and
+    neither is constant; else its ρ is NaN. The verdict is ``related`` if p_family ≤ alpha and the interval
+    lies off 0, ``suggestive`` if p_fdr ≤ alpha, else ``undecided``. Raises UserError for a pattern
+    that matches nothing.
+    """
+    names = list(dict.fromkeys(scores["metric"]))
+    probes = metrics_matching(names, probe_metrics)
+    targets = [name for name in metrics_matching(names, robustness_metrics) if name not in probes]
+    if not targets:
+        raise UserError("association: the robustness metrics are all among the probe metrics")
+    table = wide(scores, [*probes, *targets])
+    table = table.join(wide(scores, [control])) if control not in table else table
+    groups = _family_codes(table.index, families)
+
+    size = (len(probes), len(targets))
+    rho, low, high, p, partial = (np.full(size, np.nan) for _ in range(5))
+    count = np.zeros(size, dtype=np.int64)
+    largest_parts: list[np.ndarray] = []
+    x, y = table[probes].to_numpy(), table[targets].to_numpy()
+    z = table[control].to_numpy()
+    for i, j, known in _blocks(x, y):
+        n = int(known.sum())
+        count[np.ix_(i, j)] = n
+        if n < MINIMUM:
+            continue
+        first, second = x[np.ix_(known, i)].T, y[np.ix_(known, j)].T
+        a, b = standard_ranks(first), standard_ranks(second)
+        observed = a @ b.T
+        rho[np.ix_(i, j)] = observed
+        low[np.ix_(i, j)], high[np.ix_(i, j)] = _interval(first, second, groups[known], resamples, seed)
+        orders = _orders(groups[known], permutations, seed, np.flatnonzero(known))
+        extreme, largest = _permuted(a, b, orders, observed)
+        p[np.ix_(i, j)] = np.where(np.isnan(observed), np.nan, (1 + extreme) / (1 + len(orders)))
+        largest_parts.append(largest)
+        if not np.isnan(z[known]).any():
+            partial[np.ix_(i, j)] = _partial(a, b, standard_ranks(z[known]), observed)
+    flat_rho = np.abs(rho).ravel()
+    family = np.full(flat_rho.shape, np.nan)
+    if largest_parts:
+        largest = np.max(largest_parts, axis=0)
+        family = max_statistic(flat_rho, largest[:, None])
+    result = pd.DataFrame(
+        {
+            "probe_metric": np.repeat(probes, len(targets)),
+            "robustness_metric": np.tile(targets, len(probes)),
+            "rho": rho.ravel(),
+            "low": low.ravel(),
+            "high": high.ravel(),
+            "p": p.ravel(),
+            "p_fdr": benjamini_hochberg(p.ravel()),
+            "p_family": family,
+            "partial": partial.ravel(),
+            "n": count.ravel(),
+        }
+    )
+    off_zero = (result["low"] > 0) | (result["high"] < 0)
+    result["verdict"] = np.select(
+        [(result["p_family"] <= alpha) & off_zero, result["p_fdr"] <= alpha],
+        ["related", "suggestive"],
+        default="undecided",
+    )
+    order = np.lexsort((result["robustness_metric"], result["probe_metric"], -result["rho"].abs().fillna(-1)))
+    return result.iloc[order].reset_index(drop=True)[list(COLUMNS)]
+
+
+def _family_codes(models: pd.Index, families: Mapping[str, str] | None) -> np.ndarray:
+    if families is None:
+        return np.arange(len(models))
+    missing = [model for model in models if model not in families]
+    if missing:
+        raise UserError(f"families: has no family for the model {missing[0]!r}")
+    return pd.factorize(np.array([families[model] for model in models]), sort=True)[0]
+
+
+def _blocks(x: np.ndarray, y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(probe columns, target columns, models that have all of them), one entry a pattern of gaps."""
+    patterns: dict[tuple[bytes, bytes], tuple[list[int], list[int], np.ndarray]] = {}
+    known_x, known_y = ~np.isnan(x), ~np.isnan(y)
+    by_x: dict[bytes, list[int]] = {}
+    by_y: dict[bytes, list[int]] = {}
+    for column in range(x.shape[1]):
+        by_x.setdefault(known_x[:, column].tobytes(), []).append(column)
+    for column in range(y.shape[1]):
+        by_y.setdefault(known_y[:, column].tobytes(), []).append(column)
+    for key_x, columns_x in by_x.items():
+        for key_y, columns_y in by_y.items():
+            known = known_x[:, columns_x[0]] & known_y[:, columns_y[0]]
+            patterns[key_x, key_y] = (columns_x, columns_y, known)
+    return [(np.array(i), np.array(j), known) for i, j, known in patterns.values()]
+
+
+def _interval(
+    first: np.ndarray, second: np.ndarray, groups: np.ndarray, resamples: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile bounds (P, Q) of the rank correlations of rows (P, n) and (Q, n), resampling families."""
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    generator = numpy_generator(seed, "bootstrap families", len(members))
+    drawn = generator.integers(0, len(members), size=(resamples, len(members)))
+    draws = np.full((resamples, len(first), len(second)), np.nan)
+    if len(members) == len(groups):  # every model its own family: all resamples at once
+        a = standard_ranks(first[:, drawn])
+        b = standard_ranks(second[:, drawn])
+        draws = np.einsum("prn,qrn->rpq", a, b, optimize=True)
+    else:
+        for resample, families in enumerate(drawn):
+            points = np.concatenate([members[family] for family in families])
+            draws[resample] = standard_ranks(first[:, points]) @ standard_ranks(second[:, points]).T
+    return percentiles(draws)
+
+
+def _orders(groups: np.ndarray, count: int, seed: int, ids: np.ndarray) -> np.ndarray:
+    """Random orders (count, n) that exchange whole families of equal size, members keeping their order.
+
+    ``ids``: the models' places among all, so that blocks with different gaps are permuted alike.
+    """
+    n = len(groups)
+    orders = np.tile(np.arange(n), (count, 1))
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    for size in sorted({len(each) for each in members}):
+        alike = np.stack([each for each in members if len(each) == size])
+        # One random number a model of the whole table: the first member's decides the place of its family.
+        keys = numpy_generator(seed, "permute families").random((count, int(ids.max()) + 1))
+        shuffled = np.argsort(keys[:, ids[alike[:, 0]]], axis=1)
+        orders[:, alike.ravel()] = alike[shuffled].reshape(count, -1)
+    return orders
+
+
+def _permuted(
+    a: np.ndarray, b: np.ndarray, orders: np.ndarray, observed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How often each pair's |ρ| is reached (P, Q), and the largest |ρ| of all pairs (R,), over R orders.
+
+    In parts of the orders: all permuted correlations of all pairs at once would take gigabytes.
+    """
+    extreme = np.zeros(observed.shape, dtype=np.int64)
+    largest = np.zeros(len(orders))
+    step = max(1, _CELLS // max(1, observed.size))
+    for start in range(0, len(orders), step):
+        part = orders[start : start + step]
+        permuted = np.abs(np.einsum("pn,qrn->rpq", a, b[:, part], optimize=True))
+        extreme += np.sum(permuted >= np.abs(observed) - 1e-12, axis=0)
+        known = permuted[:, ~np.isnan(observed)]
+        if known.shape[1]:
+            largest[start : start + step] = known.max(axis=1)
+    return extreme, largest
+
+
+def _partial(a: np.ndarray, b: np.ndarray, c: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Rank correlation (P, Q) with the third variable's ranks held constant."""
+    with_first, with_second = a @ c, b @ c
+    room = np.sqrt(np.outer(1 - with_first**2, 1 - with_second**2))
+    with np.errstate(invalid="ignore"):
+        return np.where(
+            room > 1e-9, (observed - np.outer(with_first, with_second)) / np.maximum(room, 1e-9), np.nan
+        )

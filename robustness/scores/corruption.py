@@ -1,0 +1,89 @@
+"""Corruption errors of Hendrycks & Dietterich (2019), normalised by a model of the same run.
+
+- ``corruption/<name>/ce`` = Σ_s E_s / Σ_s E_s of the normaliser, over the severities s that both have
+- ``corruption/mce`` = mean of ce over corruptions; 1 is the normaliser's own
+- ``corruption/relative_mce``: the same with Σ_s (E_s − E_clean) above and below, if the
+  normaliser is a model of the table
+
+With data of one's own the normaliser is one's own AlexNet, so the numbers do not compare with published mCE;
+labels say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from robustness.errors import UserError
+from robustness.scores.conditions import CLEAN, Condition
+from robustness.scores.table import Metric
+from robustness.scores.tally import Totals, ratio
+
+SHIFT = "corruption"
+
+ALEXNET_IMAGENET_C: dict[str, float] = {
+    "gaussian_noise": 0.886428,
+    "shot_noise": 0.894468,
+    "impulse_noise": 0.922640,
+    "defocus_blur": 0.819880,
+    "glass_blur": 0.826268,
+    "motion_blur": 0.785948,
+    "zoom_blur": 0.798360,
+    "snow": 0.866816,
+    "frost": 0.826572,
+    "fog": 0.819324,
+    "brightness": 0.564592,
+    "contrast": 0.853204,
+    "elastic_transform": 0.646056,
+    "pixelate": 0.717840,
+    "jpeg_compression": 0.606500,
+}
+"""AlexNet's mean errors on ImageNet-C (Hendrycks & Dietterich 2019): the normaliser for that set alone."""
+
+
+def metrics(
+    totals: Totals,
+    by_path: Mapping[str, list[Condition]],
+    reference: Totals | Mapping[str, float] | None,
+) -> Iterator[Metric]:
+    """Corruption errors of one model, if there is a normaliser and there are corruptions."""
+    errors, relative, supports = [], [], []
+    for path, conditions in by_path.items():
+        shift, name = path.split("/")
+        if shift != SHIFT or reference is None:
+            continue
+        columns = [str(condition) for condition in conditions if condition.level != "0"]
+        if isinstance(reference, Totals):
+            columns = [column for column in columns if column in reference]
+            if not columns:
+                continue
+            below = _mean_error(reference, columns)
+            if CLEAN in totals and CLEAN in reference:
+                above_clean = _mean_error(totals, columns) - _error(totals, CLEAN)
+                below_clean = below - _error(reference, CLEAN)
+                relative.append((above_clean, below_clean))
+        else:
+            if name not in reference:
+                raise UserError(f"normaliser: has no error for {name!r}; has {', '.join(sorted(reference))}")
+            below = np.full(totals.draws, reference[name])
+        error = ratio(_mean_error(totals, columns), below)
+        n = totals.n(columns)
+        yield Metric(f"{path}/ce", error, n)
+        errors.append(error)
+        supports.append(n)
+    if errors:
+        yield Metric(f"{SHIFT}/mce", np.mean(errors, axis=0), min(supports))
+    # A corruption that costs the normaliser nothing has no relative error.
+    usable = [(above, below) for above, below in relative if below[0] > 0]
+    if usable and len(usable) == len(relative):
+        values = [ratio(above, np.where(below > 0, below, 0.0)) for above, below in usable]
+        yield Metric(f"{SHIFT}/relative_mce", np.mean(values, axis=0), min(supports))
+
+
+def _error(totals: Totals, column: str) -> np.ndarray:
+    return 1 - totals.mean(column)
+
+
+def _mean_error(totals: Totals, columns: list[str]) -> np.ndarray:
+    return np.mean([_error(totals, column) for column in columns], axis=0)

@@ -1,0 +1,60 @@
+"""The registry of shifts: which factors there are, with which levels, and where they act.
+
+A module of image-space factors holds a tuple ``FACTORS`` of :class:`Factor`; it is listed in ``_MODULES``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+
+from robustness.errors import UserError, nearest
+from robustness.shifts.factors import RENDERED, Factor, Level
+
+__all__ = ["Factor", "Level", "check", "get", "names"]
+
+_MODULES = ("planar", "pasted", "corruption", "background")
+
+
+@cache
+def _registry() -> dict[str, Factor]:
+    registry: dict[str, Factor] = {}
+    tables = [
+        import_module(f"{__name__}.{name}").FACTORS for name in _MODULES if find_spec(f"{__name__}.{name}")
+    ]
+    for factor in (*RENDERED, *(factor for table in tables for factor in table)):
+        if factor.id in registry:
+            raise ValueError(f"two factors are named {factor.id}")
+        registry[factor.id] = factor
+    return registry
+
+
+def names(applies: str | None = None) -> list[str]:
+    """The ids (``shift/factor``) of all factors, or of those that act there: rendered, image, masked."""
+    return [key for key, factor in _registry().items() if applies in (None, factor.applies)]
+
+
+def get(name: str) -> Factor:
+    """The factor with the id ``shift/factor``; UserError with the nearest known ones if there is none."""
+    registry = _registry()
+    if name not in registry:
+        raise UserError(f"shifts: no factor {name!r}; {nearest(name, registry)}")
+    return registry[name]
+
+
+def check(shift: str, factor: str, level: Level) -> Factor:
+    """The factor, if it is known and ``level`` is one that it allows; else UserError in one line."""
+    found = get(f"{shift}/{factor}")
+    if found.limits is None:
+        if level not in found.levels:
+            allowed = ", ".join(str(each) for each in found.levels)
+            raise UserError(f"shifts: {found.id} has no level {level!r}; allowed are {allowed}")
+        return found
+    low, high = found.limits
+    is_number = isinstance(level, (int, float)) and not isinstance(level, bool)
+    if not is_number or not low <= level <= high:
+        raise UserError(
+            f"shifts: {found.id} level {level!r} is not a number from {low:g} to {high:g} {found.unit}"
+        )
+    return found

@@ -1,0 +1,163 @@
+"""Factors that act on finished images: what they share, whatever they do.
+
+An image factor is a pure function of the images, the level and one seed a sample. A sample's outcome depends
+on its own seed alone, not on its batch; seeds do not enter through the level, so that the levels of a factor
+are paired: the same noise but stronger, the same direction but further.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from robustness.errors import UserError
+from robustness.shifts.factors import Factor, Level
+
+if TYPE_CHECKING:
+    from robustness.shifts.background import Donors
+
+TARGET = 1
+"""The value of the labelled object in a mask."""
+
+
+class Draws:
+    """Random numbers for a batch, sample i's from a generator of its own with seed ``seeds[i]``.
+
+    They are drawn on the CPU in float32 and moved to ``device``, so that every device gets the same.
+    """
+
+    def __init__(self, seeds: Sequence[int], device: torch.device) -> None:
+        self.generators = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+        self.device = device
+
+    def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        """Uniform numbers (N, *shape)."""
+        rows = [torch.rand(shape, generator=generator) for generator in self.generators]
+        return low + (high - low) * torch.stack(rows).to(self.device)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers (N, *shape)."""
+        return torch.stack([torch.randn(shape, generator=each) for each in self.generators]).to(self.device)
+
+    def sides(self) -> Tensor:
+        """−1 or 1, (N,)."""
+        return torch.where(self.uniform() < 0.5, -1.0, 1.0)
+
+    def poisson(self, rates: Tensor) -> Tensor:
+        """Poisson counts of ``rates`` (N, …)."""
+        rows = [
+            torch.poisson(rate, generator=each)
+            for rate, each in zip(rates.cpu(), self.generators, strict=True)
+        ]
+        return torch.stack(rows).to(self.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFactor(Factor):
+    """A factor with the function that applies it.
+
+    ``effect(images, level, draws, **extras) -> images``; ``extras`` are ``masks`` (N, H, W) bool of the
+    target for a masked factor, and ``donors``, ``labels``, ``ids`` for one that needs donors.
+    """
+
+    effect: Callable[..., Tensor]
+    needs_donors: bool = False
+    whole: bool = False  # levels are counts
+
+    @property
+    def needs_masks(self) -> bool:
+        """Whether it acts on images with exact masks only."""
+        return self.applies == "masked"
+
+    def parse(self, level: Level) -> Level:
+        """The level as a number or word, from its value or its text. UserError if it is not allowed."""
+        if self.limits is None:
+            for known in self.levels:
+                if level == known or str(level) == _text(known):
+                    return known
+            allowed = ", ".join(_text(each) for each in self.levels)
+            raise UserError(f"shifts: {self.id} has no level {level!r}; allowed are {allowed}")
+        low, high = self.limits
+        try:
+            value = math.nan if isinstance(level, bool) else float(level)
+        except (TypeError, ValueError):
+            value = math.nan
+        if not low <= value <= high or (self.whole and value != int(value)):
+            kind = "whole number" if self.whole else "number"
+            raise UserError(
+                f"shifts: {self.id} level {level!r} is not a {kind} from {low:g} to {high:g} {self.unit}"
+            )
+        return value
+
+    def apply(
+        self,
+        images: Tensor,
+        level: Level,
+        *,
+        seeds: Sequence[int],
+        masks: Tensor | None = None,
+        donors: Donors | None = None,
+        labels: Tensor | None = None,
+        ids: Tensor | None = None,
+    ) -> Tensor:
+        """The images under this factor at ``level`` (a number, a word or the text of either).
+
+        images: (N, 3, H, W) float32 in [0, 1]; seeds: one a sample; masks: (N, H, W), 1 (or True) on the
+        target; donors, labels (N,) and ids (N,): for background swaps, see
+        :mod:`~robustness.shifts.background`. Returns the same shape and range; at the clean level the images
+        themselves, bit for bit. Raises UserError if the level is not allowed or something needed is missing.
+        """
+        level = self.parse(level)
+        if images.ndim != 4 or len(seeds) != len(images):
+            raise ValueError(f"images {tuple(images.shape)} with {len(seeds)} seeds")
+        if level == self.clean_level or len(images) == 0:
+            return images
+        extras: dict[str, object] = {}
+        if self.needs_masks:
+            if masks is None:
+                raise UserError(f"shifts: {self.id} needs exact masks of the target; this image set has none")
+            if masks.shape != (len(images), *images.shape[2:]):
+                raise ValueError(f"masks {tuple(masks.shape)} for images {tuple(images.shape)}")
+            extras["masks"] = masks.to(images.device) == TARGET
+        if self.needs_donors:
+            extras |= {"donors": donors, "labels": labels, "ids": ids}
+        return self.effect(images, level, Draws(seeds, images.device), **extras).clamp(0, 1)
+
+
+def _text(level: Level) -> str:
+    return level if isinstance(level, str) else format(level, "g")
+
+
+def pink_noise(draws: Draws, channels: int, height: int, width: int, exponent: float = 1.0) -> Tensor:
+    """Fields (N, channels, height, width) whose amplitude falls with frequency to the power of ``exponent``.
+
+    Each is centred and scaled to a standard deviation of 1 (exponent 1 is the statistics of natural scenes).
+    """
+    white = draws.normal(channels, height, width)
+    down = torch.fft.fftfreq(height, device=white.device)[:, None]
+    across = torch.fft.rfftfreq(width, device=white.device)[None, :]
+    frequency = torch.sqrt(down**2 + across**2)
+    frequency[0, 0] = 1.0
+    gain = frequency**-exponent
+    gain[0, 0] = 0.0  # no mean
+    field = torch.fft.irfft2(torch.fft.rfft2(white) * gain, s=(height, width))
+    return field / field.std(dim=(2, 3), keepdim=True).clamp_min(1e-8)
+
+
+def pink_texture(draws: Draws, height: int, width: int) -> Tensor:
+    """Textures (N, 3, height, width) in [0, 1] from 1/f noise, each about a random colour."""
+    colour = draws.uniform(3, low=0.25, high=0.75)[:, :, None, None]
+    common = pink_noise(draws, 1, height, width)
+    own = pink_noise(draws, 3, height, width)
+    return (colour + 0.16 * common + 0.08 * own).clamp(0, 1)
+
+
+def border_colour(images: Tensor) -> Tensor:
+    """The median colour of each image's outermost pixels, (N, C, 1, 1): what an even ground continues as."""
+    rim = torch.cat([images[:, :, 0], images[:, :, -1], images[:, :, 1:-1, 0], images[:, :, 1:-1, -1]], dim=2)
+    return rim.median(dim=2).values[:, :, None, None]

@@ -1,0 +1,143 @@
+"""MLflow as a view of the result tables: one run a model, rebuilt from the tables at any time.
+
+A run carries its key and a hash of what it shows as tags. Equal results are skipped; changed ones replace
+the run; runs of models that are no longer there are deleted. So a rebuilt store equals the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+KEY, DIGEST = "robustness.key", "robustness.digest"
+
+
+@dataclass(frozen=True)
+class TrackedModel:
+    """What one run shows: axes as params, flat metrics, curves over epochs, figures, tags.
+
+    ``scores`` has the columns metric, value, low, high; the interval's ends are logged as
+    ``<metric>.low`` and ``<metric>.high``. ``history`` has the column epoch and any number of curves.
+    """
+
+    name: str
+    params: Mapping[str, Any]
+    scores: pd.DataFrame
+    history: pd.DataFrame
+    files: Mapping[str, Path] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """A hash of everything that the run shows; tags of the surroundings (commit) left out."""
+        parts = hashlib.sha256(json.dumps(dict(self.params), sort_keys=True, default=str).encode())
+        for table in (self.scores, self.history):
+            parts.update(table.to_csv(index=False).encode())
+        for place, path in sorted(self.files.items()):
+            parts.update(place.encode())
+            parts.update(hashlib.sha256(path.read_bytes()).digest())
+        return parts.hexdigest()
+
+
+def track(
+    models: Iterable[TrackedModel],
+    *,
+    store: Path,
+    artifacts: Path,
+    experiment: str,
+    description: str,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, str]:
+    """Make the MLflow store in the SQLite file ``store`` show exactly these models.
+
+    Returns what happened, model → ``new``, ``replaced``, ``unchanged`` or ``deleted``.
+    """
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{store.resolve()}")
+    experiment_id = _experiment(client, experiment, description, artifacts)
+    old = {run.data.tags.get(KEY): run for run in _runs(client, experiment_id)}
+    outcome = {}
+    for model in models:
+        digest = model.digest()
+        before: Run | None = old.pop(model.name, None)
+        if before is not None and before.data.tags.get(DIGEST) == digest:
+            outcome[model.name] = "unchanged"
+            continue
+        _log(client, experiment_id, model, digest)
+        if before is not None:
+            client.delete_run(before.info.run_id)
+        outcome[model.name] = "new" if before is None else "replaced"
+        say(f"{model.name}: {outcome[model.name]}")
+    for name, run in old.items():
+        client.delete_run(run.info.run_id)
+        outcome[str(name)] = "deleted"
+        say(f"{name}: deleted")
+    return outcome
+
+
+def metric_name(metric: str) -> str:
+    """A metric's name with only what MLflow allows in it: letters, digits, ``_ - . : / space``."""
+    return re.sub(r"[^\w\-.:/ ]", "_", metric)
+
+
+def _experiment(client: MlflowClient, name: str, description: str, artifacts: Path) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        experiment_id = client.create_experiment(name, artifact_location=artifacts.resolve().as_uri())
+    else:
+        experiment_id = found.experiment_id
+    client.set_experiment_tag(experiment_id, "mlflow.note.content", description)
+    return experiment_id
+
+
+def _runs(client: MlflowClient, experiment_id: str) -> list[Run]:
+    runs: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], page_token=token, max_results=1000)
+        runs += page
+        token = page.token
+        if not token:
+            return runs
+
+
+def _log(client: MlflowClient, experiment_id: str, model: TrackedModel, digest: str) -> None:
+    """Write one run. The tag that finds it again is set last: a run cut short is never taken for whole."""
+    from mlflow.entities import Param, RunTag
+
+    run = client.create_run(experiment_id, run_name=model.name, tags={KEY: model.name})
+    run_id = run.info.run_id
+    params = [Param(key, str(value)[:6000]) for key, value in sorted(model.params.items())]
+    for start in range(0, len(params), 100):
+        client.log_batch(run_id, params=params[start : start + 100])
+    metrics = list(_metrics(model))
+    for start in range(0, len(metrics), 1000):
+        client.log_batch(run_id, metrics=metrics[start : start + 1000])
+    for place, path in sorted(model.files.items()):
+        client.log_artifact(run_id, str(path), place)
+    tags = [RunTag(key, str(value)) for key, value in sorted(model.tags.items())]
+    client.log_batch(run_id, tags=[*tags, RunTag(DIGEST, digest)])
+    client.set_terminated(run_id)
+
+
+def _metrics(model: TrackedModel) -> Iterable[Metric]:
+    from mlflow.entities import Metric
+
+    for row in model.scores.itertuples(index=False):
+        ends = (("", row.value), (".low", row.low), (".high", row.high))
+        yield from (Metric(metric_name(row.metric) + end, float(value), 0, 0)
+                    for end, value in ends if pd.notna(value))  # fmt: skip
+    for row in model.history.to_dict("records"):
+        yield from (Metric(f"train/{key}", float(value), 0, int(row["epoch"]))
+                    for key, value in row.items() if key != "epoch" and pd.notna(value))  # fmt: skip

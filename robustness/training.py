@@ -1,0 +1,213 @@
+"""Training: the whole loop on one page, in the order in which it runs; it resumes after an interruption."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from robustness.data.image_set import ImageSet
+from robustness.errors import UserError
+from robustness.models import Classifier
+from robustness.seeds import derive, numpy_generator, torch_generator
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained: AdamW with a one-cycle rate; mirrored and shifted images.
+
+    ``shift_pixels`` moves each image by up to that many pixels (its edge repeated); ``precision`` is that of
+    the forward pass (bfloat16 under autocast), weights stay float32. ``adversarial_epsilon`` (255ths, L∞)
+    and ``adversarial_steps`` count only for adversarial training.
+    """
+
+    batch_size: int
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    shift_pixels: int
+    mirror: bool = True
+    precision: str = "float32"
+    adversarial_epsilon: float = 4.0
+    adversarial_steps: int = 1
+
+
+Progress = Callable[[int, int, float, float], None]  # epoch, epochs, training loss, validation accuracy
+
+
+def train(
+    model: Classifier,
+    images: ImageSet,
+    rows: np.ndarray,
+    validation_rows: np.ndarray,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: torch.device,
+    resume: Path,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Train in place on ``rows`` of the image set; returns one row an epoch.
+
+    Columns: epoch, loss (mean training cross-entropy, nats), validation_accuracy (fraction), learning_rate.
+    ``resume`` names a file that holds the state after the last finished epoch; a run with another model,
+    recipe or seed ignores it. The learning rate warms up over a quarter of the steps, then follows a cosine
+    to 0.
+    Raises UserError if the loss is not finite: the recipe, not the machine, must change.
+    """
+    model.to(device, memory_format=torch.channels_last)
+    self_organise(model, images, rows, seed=seed, device=device)
+    weights = [p for p in model.parameters() if p.requires_grad]
+    decayed = [{"params": [p for p in weights if p.ndim > 1]},
+               {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0}]  # fmt: skip
+    optimiser = torch.optim.AdamW(decayed, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    steps = max(1, len(rows) // recipe.batch_size)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, one_cycle(steps * recipe.epochs))
+    identity = derive(seed, repr(model.spec), repr(asdict(recipe)), *map(int, rows))
+    history = _load_state(resume, identity, model, optimiser, schedule)
+
+    for epoch in range(len(history), recipe.epochs):
+        model.train()
+        order = numpy_generator(seed, "order", epoch).permutation(rows)
+        total = 0.0
+        for step in range(steps):
+            batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+            generator = torch_generator(seed, "augmentation", epoch, step)
+            x = augment(images.batch(batch), recipe.shift_pixels, recipe.mirror, generator)
+            x = x.to(device, memory_format=torch.channels_last)
+            y = images.labels(batch).to(device)
+            with torch.random.fork_rng():
+                torch.manual_seed(derive(seed, "dropout, noise and random starts", epoch, step))
+                if model.spec.training == "adversarial":
+                    x = perturb(model, x, y, recipe)
+                with autocast(device, recipe.precision):
+                    logits = model(x).float()
+            loss = functional.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(weights, 5.0)
+            optimiser.step()
+            schedule.step()
+            total += loss.item()
+        if not math.isfinite(total):
+            raise UserError(f"training diverged in epoch {epoch + 1} (loss {total}); lower learning_rate")
+        accuracy = validate(model, images, validation_rows, recipe.batch_size, device)
+        rate = optimiser.param_groups[0]["lr"]
+        history.append({"epoch": epoch + 1, "loss": total / steps, "validation_accuracy": accuracy,
+                        "learning_rate": rate})  # fmt: skip
+        _save_state(resume, identity, model, optimiser, schedule, history)
+        if progress is not None:
+            progress(epoch + 1, recipe.epochs, total / steps, accuracy)
+    model.eval().cpu()
+    return pd.DataFrame(history)
+
+
+def one_cycle(steps: int) -> Callable[[int], float]:
+    """The factor on the learning rate: linear up over the first quarter, then a cosine to 0."""
+    warm = max(1, steps // 4)
+    return lambda step: (
+        (step + 1) / warm
+        if step < warm
+        else 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+    )
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Autocast to bfloat16, or nothing for float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def augment(images: Tensor, shift: int, mirror: bool, generator: torch.Generator) -> Tensor:
+    """Mirror each image with probability ½ and shift it by up to ``shift`` pixels a side, edges repeated."""
+    n, _, height, width = images.shape
+    if mirror:
+        mirrored = torch.rand(n, generator=generator) < 0.5
+        images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
+    if shift == 0:
+        return images
+    dy, dx = torch.randint(-shift, shift + 1, (2, n), generator=generator)
+    ys = (torch.arange(height) + dy[:, None]).clamp(0, height - 1)
+    xs = (torch.arange(width) + dx[:, None]).clamp(0, width - 1)
+    return images[torch.arange(n)[:, None, None], :, ys[:, :, None], xs[:, None, :]].movedim(3, 1)
+
+
+def perturb(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+    """Adversarial training's inner maximisation: PGD, L∞ (Madry 2018), from a random start.
+
+    With one step this is fast adversarial training (Wong 2020), whose step is 1.25·ε.
+    """
+    epsilon = recipe.adversarial_epsilon / 255
+    step = epsilon * (1.25 if recipe.adversarial_steps == 1 else 2.5 / recipe.adversarial_steps)
+    delta = torch.empty_like(x).uniform_(-epsilon, epsilon)
+    for _ in range(recipe.adversarial_steps):
+        delta.requires_grad_(True)
+        with autocast(x.device, recipe.precision):
+            loss = functional.cross_entropy(model((x + delta).clamp(0, 1)).float(), y, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, delta)
+        delta = (delta.detach() + step * gradient.sign()).clamp(-epsilon, epsilon)
+    return (x + delta).clamp(0, 1).detach()
+
+
+@torch.inference_mode()
+def validate(model: nn.Module, images: ImageSet, rows: np.ndarray, batch: int, device: torch.device) -> float:
+    """Accuracy (fraction) on unshifted images, in float32 and eval mode."""
+    model.eval()
+    right = 0
+    for start in range(0, len(rows), batch):
+        part = rows[start : start + batch]
+        logits = model(images.batch(part).to(device, memory_format=torch.channels_last))
+        right += int((logits.argmax(1).cpu() == images.labels(part)).sum())
+    return right / max(1, len(rows))
+
+
+def self_organise(
+    model: Classifier,
+    images: ImageSet,
+    rows: np.ndarray,
+    *,
+    seed: int,
+    device: torch.device,
+    limit: int = 1000,
+) -> None:
+    """Let a network that learns without a teacher (the Neocognitron) do so, on up to ``limit`` images.
+
+    The labels are not used; what it learnt is fixed afterwards, and only the read-out is trained.
+    """
+    organise = getattr(model.network, "self_organise", None)
+    if organise is None:
+        return
+    chosen = numpy_generator(seed, "self-organisation").permutation(rows)[:limit]
+    with torch.no_grad():
+        organise(model.normalise(images.batch(chosen).to(device)), seed=derive(seed, "self-organisation"))
+
+
+def _save_state(
+    path: Path, identity: int, model: nn.Module, optimiser, schedule, history: list[dict]
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    state = {"identity": identity, "model": model.state_dict(), "optimiser": optimiser.state_dict(),
+             "schedule": schedule.state_dict(), "history": history}  # fmt: skip
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def _load_state(path: Path, identity: int, model: nn.Module, optimiser, schedule) -> list[dict]:
+    """Restore the state after the last finished epoch if it is this very training's, else start anew."""
+    if not path.is_file():
+        return []
+    state = torch.load(path, weights_only=True)
+    if state["identity"] != identity:
+        return []
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    schedule.load_state_dict(state["schedule"])
+    return list(state["history"])

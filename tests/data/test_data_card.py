@@ -1,0 +1,66 @@
+"""The data card and the attributions in git say what the class list and the default settings hold."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from robustness.data.attribution import attributions
+from robustness.data.class_list import CLASSES, ClassList, read_class_list
+from robustness.data.model_library import ModelLibrary
+from robustness.data.render_plan import plan
+from robustness.data.render_settings import RenderSettings
+
+DATA = Path(__file__).resolve().parents[2] / "data"
+CARD = (DATA / "README.md").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def library(library_folder: Path) -> ModelLibrary:
+    return ModelLibrary(library_folder)
+
+
+@pytest.fixture(scope="module")
+def classes(library: ModelLibrary) -> ClassList:
+    return read_class_list(DATA / "classes.csv", library)
+
+
+def test_every_creator_is_attributed(library: ModelLibrary, classes: ClassList) -> None:
+    used = [each.id for each in (*classes.objects, *classes.distractors)]
+    assert (DATA / "ATTRIBUTIONS.md").read_text("utf-8") == attributions(library, used)
+
+
+@pytest.mark.parametrize("label", range(len(CLASSES)))
+def test_the_card_has_the_numbers_of_each_class(classes: ClassList, label: int) -> None:
+    counts = Counter(each.split for each in classes.objects if each.label == label)
+    row = f"| {CLASSES[label]} | {counts['train']} | {counts['validation']} | {counts['test']} |"
+    assert row in CARD
+
+
+def test_the_card_has_the_totals(classes: ClassList) -> None:
+    splits = Counter(each.split for each in classes.objects)
+    assert (
+        f"**{splits['train']}** | **{splits['validation']}** | **{splits['test']}** | {len(classes.objects)}"
+        in CARD
+    )
+    assert f"{len(classes.distractors)} more models" in CARD
+    aside = Counter(each.split for each in classes.distractors)
+    assert f"({aside['train']} for training, {aside['test']} for test)" in CARD
+
+
+def test_the_card_has_the_numbers_of_images_and_the_levels(classes: ClassList) -> None:
+    settings = RenderSettings.from_mapping(None, image_size=64, seed=0)
+    rows = [row for job in plan(classes, settings) for row in job.rows if row["split"] == "test"]
+    kinds = Counter("sphere" if row["factor"] == "sphere" else row["shift"] == "clean" for row in rows)
+    numbers = [int(number.replace(",", "")) for number in re.findall(r"\| test, .*\| ([\d,]+) \|", CARD)]
+    assert numbers == [kinds[True], kinds[False], kinds["sphere"]]
+    for name, levels in settings.factors.items():
+        listed = next(
+            line for line in CARD.splitlines() if line.startswith(f"| {name.replace('/', ' / ')} |")
+        )
+        assert re.findall(r"[\w.-]+", listed.split("|")[2].replace("(1/f)", "")) == [
+            str(each) for each in levels
+        ]

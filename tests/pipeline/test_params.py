@@ -1,0 +1,112 @@
+"""Wrong settings are refused in one line that names the key, what is wrong, and what to do."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.params import load
+from robustness.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def first_model() -> str:
+    return next(iter(DEFAULT["models"]))
+
+
+def changed(*path_and_value: object) -> dict:
+    """The default settings with the value at a path replaced, or the key removed if the value is ``...``."""
+    *path, last, value = path_and_value
+    settings = copy.deepcopy(DEFAULT)
+    place = settings
+    for key in path:
+        place = place[key]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return settings
+
+
+def write(folder: Path, settings: object) -> Path:
+    path = folder / "params.yaml"
+    path.write_text(settings if isinstance(settings, str) else yaml.safe_dump(settings, sort_keys=False))
+    return path
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))], ids=lambda p: p.stem
+)
+def test_every_profile_is_valid(path: Path) -> None:
+    load(path)
+
+
+MODEL = ("models", first_model())
+CASES = {
+    "missing section": (("attack", ...), "attack: is missing"),
+    "unknown section": (("atack", {}), "atack: unknown key; did you mean attack"),
+    "unknown key": (("training", "epoch", 3), "training.epoch: unknown key; did you mean epochs"),
+    "missing key": (("training", "epochs", ...), "training.epochs: is missing"),
+    "text for a number": (("training", "epochs", "ten"), "training.epochs"),
+    "fraction for a count": (("training", "epochs", 2.5), "training.epochs"),
+    "no epochs": (("training", "epochs", 0), "training.epochs"),
+    "rate of zero": (("training", "learning_rate", 0.0), "training.learning_rate"),
+    "precision": (("training", "precision", "float8"), "training.precision"),
+    "negative seed": (("seed", -1), "seed"),
+    "device": (("device", "gpu"), "device"),
+    "image set": (("data", "set", "imagenette"), "data.set"),
+    "image size": (("data", "image_size", 4), "data.image_size"),
+    "architecture": ((*MODEL, "architecture", "resnet81"), "architecture: unknown 'resnet81'; did you mean"),
+    "front-end": ((*MODEL, "frontend", "v1"), "frontend: unknown 'v1'"),
+    "training": ((*MODEL, "training", "divers"), "training"),
+    "width": ((*MODEL, "width", -1.0), "width"),
+    "recipe key": ((*MODEL, "recipe", {"epoch": 3}), "recipe.epoch: unknown key"),
+    "front-end option": (("frontend", {"kernel": 25}), "unknown key 'kernel'"),
+    "model id with capitals": (("models", {"ResNet": DEFAULT["models"][first_model()]}), "model id"),
+    "model id with a dash": (("models", {"a-b": DEFAULT["models"][first_model()]}), "model id"),
+    "no models": (("models", {}), "models"),
+    "models as a list": (("models", ["resnet18"]), "models"),
+    "negative budget": (("attack", "norms", "linf", "epsilons", [1, -2]), "epsilons"),
+    "budget twice": (("attack", "norms", "linf", "epsilons", [1, 1]), "epsilons"),
+    "no budgets": (("attack", "norms", "linf", "epsilons", []), "epsilons"),
+    "norm": (("attack", "norms", "l3", {"epsilons": [1], "attacks": {"pgd": {}}}), "attack.norms"),
+    "attack": (("attack", "norms", "linf", "attacks", {"pdg": {}}), "unknown 'pdg'"),
+    "probe": (("probe", "probes", {"filter": {}}), "unknown 'filter'; did you mean filters"),
+    "resamples": (("statistics", "resamples", 1), "statistics.resamples"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_wrong_settings_are_refused_in_one_line(case: str, tmp_path: Path) -> None:
+    change, message = CASES[case]
+    with pytest.raises(UserError) as error:
+        load(write(tmp_path, changed(*change)))
+    assert message in str(error.value)
+    assert "params.yaml" in str(error.value) or "frontend_options" in str(error.value) or case == "device"
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 1\nseed: 2\n", "stands twice"),
+        ("seed: [1\n", "not valid YAML"),
+        ("- 1\n- 2\n", "must hold a mapping"),
+        ("", "must hold a mapping"),
+        ("models: !!python/object/apply:os.system ['true']\n", "not valid YAML"),
+    ],
+    ids=["twice", "broken", "list", "empty", "code"],
+)
+def test_files_that_are_no_settings(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        load(write(tmp_path, text))
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        load(tmp_path / "params.yaml")

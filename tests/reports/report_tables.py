@@ -1,0 +1,282 @@
+"""Small tables for the report's tests, made by seeded formulas: fixtures, never results of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from reports.comparing import compare_twins
+from reports.inputs import DataCard, ReportInputs, Sheet
+from robustness import scores
+from robustness.data.image_set import ImageSet
+from robustness.seeds import numpy_generator
+from robustness.statistics import wilson
+
+CLASSES = ("chair", "sofa", "bed", "table", "lamp")
+OBJECTS = 20
+CONDITIONS = [
+    ("clean", "none", "0", 0.0),
+    *(("viewpoint", "azimuth", f"{a}", a / 180) for a in (15, 30, 45, 60, 90, 135, 180)),
+    *(("viewpoint", "elevation", f"{e}", abs(e) / 90) for e in (-30, 15, 30, 60)),
+    *(("viewpoint", "sphere", f"az{a}_el{e}", 0.3 + a / 900) for a in (0, 90, 180, 270) for e in (0, 45)),
+    *(("clutter", "distractors", f"{n}", n / 10) for n in (1, 2, 4, 8)),
+    *(("clutter", "background", name, x) for name, x in (("gradient", 0.2), ("noise", 0.5), ("room", 0.8))),
+    *(
+        ("clutter", "swap", name, x)
+        for name, x in (("mixed_same", 0.3), ("mixed_rand", 0.6), ("only_bg", 2.0))
+    ),
+]
+EPSILONS = (0.5, 1, 2, 4, 8)
+CHECKS = ("epsilon_zero", "norm_and_range", "monotone", "unbounded", "black_box", "gradients")
+PROBES = (
+    ("filters", "stem", 0.0, ("gabor_r2", "dead_share", "alias_energy")),
+    ("embedding", "penultimate", 1.0, ("knn_purity", "silhouette")),
+    ("ascent", "late", 0.8, ("none/stability", "best_prior/activation_ratio", "best_prior/stability_gain")),
+    ("inversion", "early", 0.3, ("relative_error", "label_consistency")),
+    ("inversion", "late", 0.8, ("relative_error", "label_consistency")),
+)
+ALL_FRONTENDS = ("learned", "vone", "gabor", "random", "learned_noise", "gabor_trained")
+
+
+def settings(architectures: Sequence[str], seed: int = 5) -> dict:
+    """params.yaml as a mapping: learned and vone of each; all front-ends and trainings of the first."""
+    models = {}
+    for index, architecture in enumerate(architectures):
+        for frontend in ALL_FRONTENDS if index == 0 else ALL_FRONTENDS[:2]:
+            models[f"{architecture}_{frontend}"] = dict(
+                architecture=architecture, frontend=frontend, width=0.5
+            )
+    for training in ("diverse", "adversarial"):
+        models[f"{architectures[0]}_{training}"] = dict(
+            architecture=architectures[0], frontend="learned", training=training, width=0.5
+        )
+    return {
+        "seed": seed,
+        "device": "auto",
+        "data": {"set": "objects", "image_size": 64},
+        "evaluation": {"batch_size": 64, "conditions": {"corruption": {"brightness": [1, 3, 5]}}},
+        "training": {"batch_size": 64, "learning_rate": 0.002},
+        "attack": {"images": OBJECTS * 2, "norms": {"linf": {"epsilons": list(EPSILONS)}}},
+        "statistics": {"resamples": 100},
+        "models": models,
+    }
+
+
+def make_inputs(
+    architectures: Sequence[str],
+    folder: Path,
+    *,
+    without: Sequence[str] = (),
+    failed_check: str = "",
+    unprobed: str = "",
+    seed: int = 5,
+) -> ReportInputs:
+    """Inputs for these architectures, the first of them with all front-ends and trainings.
+
+    ``without``: models that have no row; ``failed_check``: the model whose attack checks fail; ``unprobed``:
+    the model that has no probes.
+    """
+    params = settings(architectures, seed)
+    names = [name for name in params["models"] if name not in without]
+    predictions = pd.concat([_predictions(name, seed) for name in names], ignore_index=True)
+    attacks = pd.concat([_attacks(name, seed) for name in names], ignore_index=True)
+    probes = pd.concat([_probes(name, seed) for name in names if name != unprobed], ignore_index=True)
+    models = pd.DataFrame([_model(name, params["models"][name]) for name in names])
+    common = dict(seed=seed, resamples=100)
+    table = pd.concat(
+        [
+            scores.from_predictions(predictions, classes=len(CLASSES), **common),
+            scores.from_attacks(attacks, **common),
+            scores.from_probes(probes, **common),
+        ],
+        ignore_index=True,
+    )
+    return ReportInputs(
+        params=params,
+        scores=table,
+        models=models,
+        predictions=predictions,
+        attacks=attacks,
+        checks=pd.concat([_checks(name, failed=name == failed_check) for name in names], ignore_index=True),
+        probes=probes,
+        comparisons=compare_twins(predictions, attacks, models, classes=len(CLASSES), **common),
+        noise=pd.concat([_noise(name, seed) for name in names if "vone" in name], ignore_index=True),
+        transfer=_transfer(names, seed),
+        histories=pd.concat([_history(name, seed) for name in names], ignore_index=True),
+        data=_card(folder),
+        pictures={name: _pictures(name, folder) for name in names},
+        environment={"python": "3.11", "torch": "2.14.1", "commit": "0123abcd"},
+    )
+
+
+def skill(name: str, seed: int) -> float:
+    """How good the fixture's model is, from 0.3 to 0.95."""
+    return 0.3 + 0.65 * numpy_generator(seed, "skill", name).random()
+
+
+def _predictions(name: str, seed: int) -> pd.DataFrame:
+    generator = numpy_generator(seed, "predictions", name)
+    fragility = 0.3 + 0.5 * numpy_generator(seed, "fragility", name).random()
+    parts = []
+    for shift, factor, level, size in CONDITIONS:
+        draws = 4 if shift == "clean" else 2
+        objects = np.repeat(np.arange(OBJECTS), draws)
+        chance = np.clip(skill(name, seed) - fragility * size * 0.7, 0.05, 1)
+        label = objects % len(CLASSES)
+        right = generator.random(len(objects)) < chance
+        wrong = (label + generator.integers(1, len(CLASSES), len(objects))) % len(CLASSES)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "model": name,
+                    "shift": shift,
+                    "factor": factor,
+                    "level": level,
+                    "sample": np.arange(len(objects)) + 1000 * len(parts),
+                    "object": [f"object{i:02d}" for i in objects],
+                    "label": label,
+                    "prediction": np.where(right, label, wrong),
+                    "confidence": 0.5,
+                    "margin": np.where(right, 1.0, -1.0),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _attacks(name: str, seed: int) -> pd.DataFrame:
+    generator = numpy_generator(seed, "attacks", name)
+    objects = np.repeat(np.arange(OBJECTS), 2)
+    clean = generator.random(len(objects)) < skill(name, seed)
+    limit = generator.exponential(6.0 if "vone" in name or "adversarial" in name else 1.5, len(objects))
+    parts = []
+    for attack, factor in (("pgd", 1.0), ("fgsm", 2.0)):
+        for epsilon in EPSILONS:
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "model": name,
+                        "attack": attack,
+                        "norm": "linf",
+                        "epsilon": epsilon / 255,
+                        "sample": np.arange(len(objects)),
+                        "object": [f"object{i:02d}" for i in objects],
+                        "label": objects % len(CLASSES),
+                        "clean_correct": clean,
+                        "robust": clean & (limit * factor > epsilon),
+                        "distance": np.nan,
+                        "draws": 10 if "vone" in name else 1,
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _checks(name: str, failed: bool) -> pd.DataFrame:
+    verdicts = ["pass"] * len(CHECKS)
+    if failed:
+        verdicts[-1] = "fail"
+    return pd.DataFrame({"model": name, "check": CHECKS, "verdict": verdicts, "figure": 0.01, "limit": 0.05})
+
+
+def _probes(name: str, seed: int) -> pd.DataFrame:
+    generator = numpy_generator(seed, "probes", name)
+    rows = []
+    for probe, layer, depth, metrics in PROBES:
+        for metric in metrics:
+            middle = generator.uniform(0.2, 0.8)
+            for unit in range(6):
+                value = float(np.clip(middle + generator.normal(0, 0.05), 0, 1))
+                rows.append((name, layer, depth, probe, str(unit), metric, value))
+    return pd.DataFrame(rows, columns=["model", "layer", "depth", "probe", "unit", "metric", "value"])
+
+
+def _history(name: str, seed: int) -> pd.DataFrame:
+    epoch = np.arange(1, 9)
+    accuracy = skill(name, seed) * (1 - np.exp(-epoch / 2))
+    return pd.DataFrame(
+        {"model": name, "epoch": epoch, "loss": 2 * np.exp(-epoch / 3), "validation_accuracy": accuracy}
+    )
+
+
+def _model(name: str, model: dict) -> dict:
+    return {
+        "model": name,
+        "architecture": model["architecture"],
+        "frontend": model["frontend"],
+        "training": model.get("training", "canonical"),
+        "width": model["width"],
+        "parameters": 1_234_567,
+        "epochs": 8,
+        "seconds": 61.0,
+        "weights": "ab" * 32,
+    }
+
+
+def _noise(name: str, seed: int) -> pd.DataFrame:
+    rows = []
+    for mode, strength in (("live", 5.0), ("frozen", 3.0), ("off", 1.0)):
+        for epsilon in (0.0, *EPSILONS):
+            found = wilson(round(50 * skill(name, seed) * np.exp(-epsilon / strength)), 50)
+            rows.append((name, mode, 8, epsilon / 255, found.value, found.low, found.high, 50))
+    columns = ["model", "noise", "draws", "epsilon", "robust_accuracy", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _transfer(names: Sequence[str], seed: int) -> pd.DataFrame:
+    generator = numpy_generator(seed, "transfer")
+    rows = [
+        (a, b, "linf", 4 / 255, 0.5, 1.0 if a == b else generator.random(), 30) for a in names for b in names
+    ]
+    columns = ["source", "target", "norm", "epsilon", "accuracy", "fooled", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _card(folder: Path) -> DataCard:
+    counts = pd.DataFrame(
+        [("train", "canonical", 200, 4000), ("test", "test", OBJECTS, 3000)],
+        columns=["split", "role", "objects", "images"],
+    )
+    sheet = Sheet(_image(folder / "sheet.png", 5, 320), "Five test objects, clean.")
+    text = "# Card\n\n## Source\nMade of *noise*.\n\n| class | n |\n|---|---:|\n| **chair** | 4 |\n"
+    made = image_set(folder / "images")
+    return DataCard("objects", CLASSES, 64, counts, [("source", "test fixture")], text, [sheet], made)
+
+
+def image_set(folder: Path) -> ImageSet:
+    """A tiny set: test objects clean and over azimuth, and canonical training images."""
+    rows = [("test", "test", i, "clean", "none", "0") for i in range(OBJECTS)]
+    rows += [
+        ("test", "test", i, "viewpoint", "azimuth", a) for i in range(OBJECTS) for a in ("0", "90", "180")
+    ]
+    rows += [("train", "canonical", 100 + i, "clean", "none", "0") for i in range(20)]
+    samples = pd.DataFrame(rows, columns=["split", "role", "number", "shift", "factor", "level"])
+    samples["label"] = samples["number"] % len(CLASSES)
+    samples["object"] = [f"object{i:02d}" for i in samples.pop("number")]
+    with ImageSet.create(folder, len(samples), 16, CLASSES) as writer:
+        generator = numpy_generator(1, "images")
+        writer.images[:] = generator.integers(0, 256, writer.images.shape, dtype=np.uint8)
+        writer.masks[:] = 1
+        return writer.finish(samples)
+
+
+def _pictures(name: str, folder: Path) -> Path:
+    for stem in ("filters", "embedding", "ascent", "inversion"):
+        _image(folder / name / "probe" / "figures" / f"{stem}.png", len(stem), 96)
+    clean = numpy_generator(2, "clean").random((8, 3, 16, 16), dtype=np.float32)
+    (folder / name / "attack").mkdir(parents=True, exist_ok=True)
+    arrays = {"clean": clean, "rows": np.arange(8), f"linf/{4 / 255:.6g}": clean + np.float32(4 / 255)}
+    np.savez_compressed(folder / name / "attack" / "images.npz", **arrays)
+    return folder / name
+
+
+def _image(path: Path, seed: int, size: int) -> Path:
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = numpy_generator(seed, "picture").integers(0, 256, (size // 8, size // 8, 3), dtype=np.uint8)
+    Image.fromarray(pixels.repeat(8, 0).repeat(8, 1)).save(path)
+    return path

@@ -1,0 +1,157 @@
+"""Two models compared on the same samples."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from score_tables import predictions
+
+from robustness.errors import UserError
+from robustness.scores import compare, describe, from_predictions
+from robustness.statistics import paired_difference
+
+
+def two_models(seed: int = 0, gain: float = 0.25) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    hard = rng.random(70)
+    entries = {}
+    for model, extra in (("gabor", gain), ("learned", 0.0)):
+        for shift, factor, level in (
+            ("clean", "none", "0"),
+            ("viewpoint", "roll", "90"),
+            ("viewpoint", "roll", "180"),
+        ):
+            bonus = extra if shift == "viewpoint" else 0.0
+            entries[model, shift, factor, level] = (rng.random(70) < hard * 0.6 + bonus).astype(int).tolist()
+    return predictions(entries)
+
+
+def test_differences_and_verdicts():
+    table = two_models()
+    result = compare(table, "gabor", "learned", classes=10).set_index("metric")
+    scores = from_predictions(table, classes=10).pivot(index="metric", columns="model", values="value")
+    for metric in ("clean/accuracy", "viewpoint/roll/90/accuracy", "viewpoint/drop", "viewpoint/roll/area"):
+        expected = scores.loc[metric, "gabor"] - scores.loc[metric, "learned"]
+        assert result.loc[metric, "difference"] == pytest.approx(expected)
+    assert result.loc["clean/accuracy", "verdict"] == "undecided"
+    assert result.loc["viewpoint/accuracy", "verdict"] == "higher"
+    assert result.loc["viewpoint/accuracy", "p"] < 0.01
+    assert (result["p_holm"].dropna() >= result["p"].dropna()).all()
+    other = compare(table, "learned", "gabor", classes=10).set_index("metric")
+    assert other.loc["viewpoint/accuracy", "verdict"] == "lower"
+    assert np.isnan(result.loc["viewpoint/roll/worst_accuracy", "p"])
+
+
+def test_agrees_with_the_paired_difference_of_one_condition():
+    table = two_models(seed=4, gain=0.1)
+    result = compare(table, "gabor", "learned", metrics="clean/accuracy", classes=10, seed=6).iloc[0]
+    clean = table[table["shift"] == "clean"].assign(right=lambda t: t["prediction"] == t["label"])
+    a, b = (clean[clean["model"] == name] for name in ("gabor", "learned"))
+    plain = paired_difference(a["right"], b["right"], a["object"], seed=6)
+    assert (result["difference"], result["low"], result["high"]) == pytest.approx(plain[:3])
+    assert result["p"] == pytest.approx(plain.p, abs=0.05)
+
+
+def test_only_common_samples_count():
+    table = predictions(
+        {("a", "clean", "none", "0"): [1, 1, 0, 0], ("b", "clean", "none", "0"): [1, 0, 0, 0, 1, 1, 1, 1]}
+    )
+    result = compare(table, "a", "b", classes=4, metrics="clean/accuracy").iloc[0]
+    assert (result["a"], result["b"], result["n"]) == (0.5, 0.25, 4)
+
+
+def test_attacks_are_compared_too():
+    rng = np.random.default_rng(2)
+    parts = []
+    for model, rate in (("vone", 0.7), ("learned", 0.3)):
+        for budget in (2, 4):
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "model": model,
+                        "attack": "pgd",
+                        "norm": "linf",
+                        "epsilon": budget / 255,
+                        "sample": np.arange(60),
+                        "object": np.arange(60) // 2,
+                        "label": 0,
+                        "clean_correct": True,
+                        "robust": rng.random(60) < rate,
+                        "distance": budget / 255,
+                        "draws": 1,
+                    }
+                )
+            )
+    result = compare(pd.concat(parts), "vone", "learned", metrics="attack/worst_*").set_index("metric")
+    best = result.loc["attack/worst_linf/eps_4/robust_accuracy"]
+    assert best["verdict"] == "higher"
+    assert best["p"] < 0.01
+    assert best["n"] == 30
+    assert result.loc["attack/worst_linf/area", "verdict"] == "higher"
+
+
+def test_false_alarms_are_rare():
+    """Equal models: over many tables and two metrics about one verdict in twenty is wrong."""
+    wrong, rejected, total = 0, 0, 0
+    for seed in range(60):
+        result = compare(
+            two_models(seed, gain=0.0),
+            "gabor",
+            "learned",
+            classes=10,
+            metrics=["clean/accuracy", "viewpoint/drop"],
+            resamples=200,
+            seed=seed,
+        )
+        wrong += (result["verdict"] != "undecided").sum()
+        rejected += (result["p"] <= 0.05).sum()
+        total += len(result)
+    assert wrong / total <= 0.12
+    assert rejected / total <= 0.12
+
+
+def test_mistakes_are_named():
+    table = two_models()
+    with pytest.raises(UserError, match="did you mean gabor"):
+        compare(table, "gabo", "learned", classes=10)
+    with pytest.raises(UserError, match="classes is missing"):
+        compare(table, "gabor", "learned")
+    with pytest.raises(UserError, match="'corruption/mce'"):
+        compare(table, "gabor", "learned", classes=10, metrics="corruption/mce")
+    apart = table[(table["model"] == "gabor") | (table["sample"] < 0)]
+    with pytest.raises(UserError, match="'learned'"):
+        compare(apart, "gabor", "learned", classes=10)
+    with pytest.raises(UserError, match="twice"):
+        compare(pd.concat([table, table]), "gabor", "learned", classes=10)
+
+
+@pytest.mark.parametrize(
+    ("metric", "title", "unit", "better"),
+    [
+        ("clean/accuracy", "accuracy on clean images", "fraction", "higher"),
+        ("viewpoint/azimuth/90/accuracy", "accuracy under viewpoint azimuth 90", "fraction", "higher"),
+        ("viewpoint/drop", "accuracy lost to viewpoint", "points", "lower"),
+        ("corruption/mce", "mean corruption error, our AlexNet = 1", "ratio", "lower"),
+        (
+            "attack/worst_linf/eps_4/robust_accuracy",
+            "robust accuracy against the worst L∞ attack, ε = 4/255",
+            "fraction",
+            "higher",
+        ),
+        (
+            "attack/auto_pgd_l2/eps_0.5/robust_accuracy",
+            "robust accuracy against auto pgd (L2), ε = 0.5",
+            "fraction",
+            "higher",
+        ),
+        (
+            "attack/deepfool_l2/median_distance",
+            "median minimal distance, deepfool (L2)",
+            "image units (L2)",
+            "higher",
+        ),
+        ("probe/filters/stem/gabor_r2", "gabor r2 (filters of stem)", "", "neither"),
+        ("something", "something", "", "neither"),
+    ],
+)
+def test_labels(metric, title, unit, better):
+    assert describe(metric) == (title, unit, better)

@@ -1,0 +1,156 @@
+"""Scores of probes, and the association of probes with robustness."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from score_tables import row, value
+
+from robustness.errors import UserError
+from robustness.scores import association, from_probes
+from robustness.statistics import interval_over_objects, spearman
+
+
+def probes(values: dict[str, list], model: str = "net") -> pd.DataFrame:
+    rows = [
+        (model, "stem", 0.1, "filters", unit, metric, number)
+        for metric, entries in values.items()
+        for unit, number in (enumerate(entries) if isinstance(entries, list) else [("all", entries)])
+    ]
+    return pd.DataFrame(rows, columns=["model", "layer", "depth", "probe", "unit", "metric", "value"])
+
+
+def test_means_over_units():
+    table = probes({"gabor_r2": [0.1, 0.5, 0.9, np.nan], "osi": [0.2, 0.4, 0.3], "dead": 0.25})
+    summary = probes({"gabor_r2": 9.0})  # the layer's own row does not count beside its units
+    scores = from_probes(pd.concat([table, summary]), seed=2)
+    r2 = row(scores, "probe/filters/stem/gabor_r2")
+    assert r2["value"] == pytest.approx(0.5)
+    assert r2["n"] == 3
+    expected = interval_over_objects([0.1, 0.5, 0.9], np.arange(3), seed=2)
+    assert (r2["low"], r2["high"]) == pytest.approx(expected[1:3])
+    assert value(scores, "probe/filters/stem/osi") == pytest.approx(0.3)
+    dead = row(scores, "probe/filters/stem/dead")
+    assert dead["value"] == 0.25
+    assert np.isnan([dead["low"], dead["high"]]).all()
+    assert dead["n"] == 1
+
+
+def test_rows_of_one_unit_are_averaged_first():
+    table = probes({"m": [1.0, 0.0]})
+    scores = from_probes(pd.concat([table, table.iloc[:1].assign(value=0.0)]))
+    assert value(scores, "probe/filters/stem/m") == pytest.approx(0.25)
+
+
+def scores_of(columns: dict[str, np.ndarray]) -> pd.DataFrame:
+    parts = [
+        pd.DataFrame(
+            {
+                "model": [f"m{i:02d}" for i in range(len(values))],
+                "metric": metric,
+                "value": values,
+                "low": values,
+                "high": values,
+                "n": 9,
+            }
+        ).dropna(subset=["value"])
+        for metric, values in columns.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_association_finds_what_is_there_and_not_more():
+    rng = np.random.default_rng(0)
+    drop = rng.random(26)
+    columns = {"viewpoint/drop": drop, "clutter/drop": rng.random(26), "clean/accuracy": rng.random(26)}
+    columns |= {f"probe/noise/stem/m{i}": rng.random(26) for i in range(40)}
+    columns["probe/filters/stem/strong"] = drop + 0.1 * rng.random(26)
+    result = association(
+        scores_of(columns), robustness_metrics=["viewpoint/drop", "clutter/drop"], permutations=999
+    )
+    assert len(result) == 82
+    best = result.iloc[0]
+    assert (best["probe_metric"], best["robustness_metric"]) == (
+        "probe/filters/stem/strong",
+        "viewpoint/drop",
+    )
+    assert best["verdict"] == "related"
+    assert best["p_family"] == pytest.approx(0.001)
+    assert (result["verdict"].iloc[1:] != "related").all()
+    assert (result["p_family"] >= result["p"] - 1e-12).all()
+    plain = spearman(columns["probe/filters/stem/strong"], drop)
+    assert best["rho"] == pytest.approx(plain.rho)
+    assert (best["low"], best["high"]) == pytest.approx((plain.low, plain.high), abs=0.05)
+
+
+def test_association_of_noise_alone_rarely_claims_anything():
+    rng = np.random.default_rng(5)
+    alarms = 0
+    for trial in range(40):
+        columns = {"viewpoint/drop": rng.random(14), "clean/accuracy": rng.random(14)}
+        columns |= {f"probe/noise/stem/m{i}": rng.random(14) for i in range(20)}
+        result = association(
+            scores_of(columns),
+            robustness_metrics="viewpoint/drop",
+            permutations=199,
+            resamples=100,
+            seed=trial,
+        )
+        alarms += (result["verdict"] == "related").any()
+    assert alarms <= 5
+
+
+def test_partial_correlation_removes_the_common_cause():
+    rng = np.random.default_rng(3)
+    clean = np.arange(30.0)
+    scores = scores_of(
+        {
+            "clean/accuracy": clean,
+            "viewpoint/drop": clean + 3 * rng.standard_normal(30),
+            "probe/embedding/late/purity": clean + 3 * rng.standard_normal(30),
+        }
+    )
+    result = association(scores, robustness_metrics="viewpoint/drop", permutations=199)
+    assert result["rho"][0] > 0.8
+    assert abs(result["partial"][0]) < 0.4
+
+
+def test_families_are_resampled_and_permuted_whole():
+    """Six architectures, four copies each: 24 models agree, but only six points are independent."""
+    values = np.repeat([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 4)
+    scores = scores_of({"clean/accuracy": values, "viewpoint/drop": values, "probe/filters/stem/m": values})
+    models = sorted(scores["model"].unique())
+    families = {model: f"family{i // 4}" for i, model in enumerate(models)}
+    alone = association(scores, robustness_metrics="viewpoint/drop", permutations=999)
+    grouped = association(scores, robustness_metrics="viewpoint/drop", permutations=999, families=families)
+    assert alone["p"][0] == 0.001
+    # Of 720 orders of six families two reach |ρ| = 1.
+    assert grouped["p"][0] == pytest.approx(2 / 720, abs=0.004)
+    assert grouped["p"][0] > alone["p"][0]
+    with pytest.raises(UserError, match="m00"):
+        association(scores, robustness_metrics="viewpoint/drop", families={})
+
+
+def test_gaps_and_mistakes():
+    rng = np.random.default_rng(1)
+    gappy = rng.random(12)
+    gappy[:3] = np.nan
+    scores = scores_of(
+        {
+            "clean/accuracy": rng.random(12),
+            "viewpoint/drop": rng.random(12),
+            "probe/a/stem/full": rng.random(12),
+            "probe/a/stem/gaps": gappy,
+            "probe/a/stem/few": np.where(np.arange(12) < 4, gappy + 1, np.nan),
+            "probe/a/stem/same": np.ones(12),
+        }
+    )
+    result = association(scores, robustness_metrics="viewpoint/drop", permutations=99).set_index(
+        "probe_metric"
+    )
+    assert result.loc["probe/a/stem/gaps", "n"] == 9
+    assert np.isfinite(result.loc["probe/a/stem/gaps", "rho"])
+    assert np.isnan(result.loc["probe/a/stem/few", "rho"])
+    assert np.isnan(result.loc["probe/a/stem/same", "rho"])
+    assert result.loc["probe/a/stem/same", "verdict"] == "undecided"
+    with pytest.raises(UserError, match="attack/worst"):
+        association(scores, robustness_metrics="attack/worst_*")

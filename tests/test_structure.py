@@ -1,0 +1,116 @@
+"""Imports run one way: pipeline → reports → robustness, and inside robustness from layer to lower layer."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Top to bottom: a part imports parts of lower layers only; parts of one layer do not see each other.
+LAYERS = (
+    {"pipeline"},
+    {"reports"},
+    {"robustness.training", "robustness.evaluation", "robustness.attacks", "robustness.probes"},
+    {"robustness.models", "robustness.tracking"},
+    {"robustness.frontends"},
+    {"robustness.architectures", "robustness.data"},
+    {"robustness.shifts"},
+    {"robustness.scores"},
+    {"robustness.statistics"},
+    {"robustness.seeds", "robustness.devices"},
+    {"robustness.errors"},
+)
+LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+
+
+def part_of(module: str) -> str | None:
+    """The part of the project that a dotted module name belongs to; None for other packages."""
+    names = module.split(".")
+    if names[0] in ("pipeline", "reports"):
+        return names[0]
+    if names[0] == "robustness" and len(names) > 1:
+        return ".".join(names[:2])
+    return None
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in the file it does so."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; name the package"
+            if node.module in ("robustness", "reports", "pipeline"):
+                yield from (f"{node.module}.{name.name}" for name in node.names)
+            elif node.module:
+                yield node.module
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+FILES = sorted(
+    path for package in ("pipeline", "reports", "robustness") for path in (ROOT / package).rglob("*.py")
+)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_imports_run_one_way(path: Path) -> None:
+    own = part_of(module_name(path))
+    if own is None:  # the bare package robustness
+        assert not [name for name in imports(path) if part_of(name)]
+        return
+    assert own in LEVEL, f"{own} has no layer: give it one in this test and in the design"
+    for name in imports(path):
+        other = part_of(name)
+        if other is not None and other != own:
+            assert LEVEL[own] < LEVEL[other], f"{module_name(path)} must not import {name}"
+
+
+def test_there_are_no_circles() -> None:
+    known = {module_name(path): path for path in FILES}
+    graph = {}
+    for name, path in known.items():
+        graph[name] = set()
+        for target in module_level_imports(path):
+            if target in known and target != name and not name.startswith(f"{target}."):
+                graph[name].add(target)
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " → ".join((*way[way.index(name) :], name))
+        if name not in done:
+            for target in graph[name]:
+                visit(target, (*way, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def module_level_imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports when it is itself imported (``from a import b`` also as a.b)."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def test_only_the_pipeline_knows_params_and_dvc() -> None:
+    for path in FILES:
+        if path.is_relative_to(ROOT / "pipeline"):
+            continue
+        names = set(imports(path))
+        assert not {"dvc", "yaml"} & {name.split(".")[0] for name in names}, f"{path} reads settings itself"
+
+
+def test_set_up_files_hold_no_addresses() -> None:
+    for name in ("requirements.lock", "pyproject.toml", "Makefile", ".ci/run"):
+        assert "://" not in (ROOT / name).read_text().replace("sqlite:///", ""), name

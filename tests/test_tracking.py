@@ -1,0 +1,89 @@
+"""The MLflow store is a view: idempotent, replaced when results change, equal when rebuilt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from robustness.tracking import TrackedModel, metric_name, track
+
+pytest.importorskip("mlflow")
+
+
+def model(name: str, accuracy: float, picture: Path) -> TrackedModel:
+    scores = pd.DataFrame(
+        {
+            "metric": ["clean/accuracy", "viewpoint/azimuth/90/accuracy"],
+            "value": [accuracy, 0.5],
+            "low": [accuracy - 0.1, None],
+            "high": [accuracy + 0.1, None],
+        }
+    )
+    history = pd.DataFrame({"epoch": [1, 2], "loss": [2.0, 1.0]})
+    return TrackedModel(
+        name,
+        {"architecture": "alexnet", "width": 0.5},
+        scores,
+        history,
+        {"figures": picture},
+        {"git_commit": "abc"},
+    )
+
+
+def contents(store: Path) -> dict[str, tuple]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{store}")
+    experiment = client.get_experiment_by_name("robustness")
+    return {
+        run.info.run_name: (
+            run.data.params,
+            run.data.metrics,
+            {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")},
+            [item.path for item in client.list_artifacts(run.info.run_id, "figures")],
+            [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "train/loss")],
+        )
+        for run in client.search_runs([experiment.experiment_id])
+    }
+
+
+def test_track_skips_replaces_deletes_and_rebuilds(tmp_path: Path) -> None:
+    picture = tmp_path / "filters.png"
+    picture.write_bytes(b"picture")
+    place = {"artifacts": tmp_path / "artifacts", "experiment": "robustness", "description": "questions"}
+    store = tmp_path / "mlflow.db"
+    a, b = model("a", 0.8, picture), model("b", 0.6, picture)
+    assert track([a, b], store=store, **place) == {"a": "new", "b": "new"}
+    first = contents(store)
+    assert first["a"][1]["clean/accuracy"] == 0.8
+    assert first["a"][1]["clean/accuracy.low"] == pytest.approx(0.7)
+    assert "viewpoint/azimuth/90/accuracy.low" not in first["a"][1]
+    assert first["a"][3] == ["figures/filters.png"]
+    assert sorted(first["a"][4]) == [(1, 2.0), (2, 1.0)]
+
+    assert track([a, b], store=store, **place) == {"a": "unchanged", "b": "unchanged"}
+    assert contents(store) == first
+
+    assert track([model("a", 0.9, picture)], store=store, **place) == {"a": "replaced", "b": "deleted"}
+    changed = contents(store)
+    assert set(changed) == {"a"}
+    assert changed["a"][1]["clean/accuracy"] == 0.9
+
+    track([a, b], store=tmp_path / "again.db", **place)
+    assert contents(tmp_path / "again.db") == first
+
+
+def test_changed_picture_changes_the_digest(tmp_path: Path) -> None:
+    picture = tmp_path / "filters.png"
+    picture.write_bytes(b"one")
+    before = model("a", 0.8, picture).digest()
+    assert model("a", 0.8, picture).digest() == before
+    picture.write_bytes(b"two")
+    assert model("a", 0.8, picture).digest() != before
+
+
+@pytest.mark.parametrize(("name", "allowed"), [("attack/eps_0.5", "attack/eps_0.5"), ("a(b)%", "a_b__")])
+def test_metric_names_hold_only_what_mlflow_allows(name: str, allowed: str) -> None:
+    assert metric_name(name) == allowed

@@ -1,0 +1,151 @@
+"""The training loop: it learns, resumes exactly, repeats exactly, and refuses to go on when it diverges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from robustness import models
+from robustness.data.image_set import ImageSet
+from robustness.errors import UserError
+from robustness.training import Recipe, augment, one_cycle, perturb, train
+
+RECIPE = Recipe(
+    batch_size=16, epochs=4, learning_rate=2e-3, weight_decay=0.01, label_smoothing=0.1, shift_pixels=2
+)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def coloured_squares(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
+    """96 images of 32 pixels in two classes: a red or a blue square somewhere on grey noise."""
+    generator = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("squares") / "set"
+    rows = []
+    with ImageSet.create(folder, 96, 32, ["red", "blue"], masks=False) as writer:
+        for i in range(96):
+            label = i % 2
+            image = generator.integers(100, 156, (32, 32, 3))
+            y, x = generator.integers(0, 16, 2)
+            image[y : y + 16, x : x + 16] = (220, 40, 40) if label == 0 else (40, 40, 220)
+            writer.images[i] = image
+            split = "train" if i < 64 else "validation"
+            rows.append((split, "canonical", f"o{i}", label, "clean", "none", "0"))
+        table = pd.DataFrame(rows, columns=["split", "role", "object", "label", "shift", "factor", "level"])
+        return writer.finish(table)
+
+
+def fresh(frontend: str = "learned", training: str = "canonical") -> models.Classifier:
+    return models.build(
+        models.ModelSpec("resnet18", frontend, training, num_classes=2, image_size=32, seed=3, width=0.125)
+    )
+
+
+def run(images: ImageSet, resume: Path, recipe: Recipe = RECIPE, model=None, **kwargs):
+    model = model or fresh()
+    history = train(
+        model,
+        images,
+        images.rows(split="train"),
+        images.rows(split="validation"),
+        recipe,
+        seed=5,
+        device=CPU,
+        resume=resume,
+        **kwargs,
+    )
+    return model, history
+
+
+def test_learns_what_is_easy(coloured_squares: ImageSet, tmp_path: Path) -> None:
+    _, history = run(coloured_squares, tmp_path / "state.pt", replace(RECIPE, epochs=8))
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+    assert history["validation_accuracy"].iloc[-1] >= 0.9
+    assert list(history["epoch"]) == list(range(1, 9))
+
+
+@pytest.mark.parametrize("training", ["canonical", "adversarial"])
+def test_interrupted_training_ends_as_the_uninterrupted(
+    coloured_squares: ImageSet, tmp_path: Path, training: str
+) -> None:
+    whole, history = run(coloured_squares, tmp_path / "a.pt", model=fresh(training=training))
+
+    def interrupt(epoch: int, *_: float) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    resume = tmp_path / "b.pt"
+    with pytest.raises(KeyboardInterrupt):
+        run(coloured_squares, resume, model=fresh(training=training), progress=interrupt)
+    epochs: list[int] = []
+    again, resumed = run(
+        coloured_squares, resume, model=fresh(training=training), progress=lambda e, *_: epochs.append(e)
+    )
+    assert epochs == [3, 4], "the finished epochs are not done twice"
+    pd.testing.assert_frame_equal(history, resumed)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+
+
+def test_state_of_another_recipe_is_not_taken_up(coloured_squares: ImageSet, tmp_path: Path) -> None:
+    run(coloured_squares, tmp_path / "state.pt", replace(RECIPE, epochs=1))
+    epochs: list[int] = []
+    other = replace(RECIPE, learning_rate=1e-3)
+    run(coloured_squares, tmp_path / "state.pt", other, progress=lambda e, *_: epochs.append(e))
+    assert epochs == [1, 2, 3, 4]
+
+
+def test_diverged_training_is_refused(coloured_squares: ImageSet, tmp_path: Path) -> None:
+    with torch.no_grad():
+        broken = fresh()
+        next(iter(broken.parameters())).fill_(float("nan"))
+    with pytest.raises(UserError, match="diverged"):
+        run(coloured_squares, tmp_path / "state.pt", model=broken)
+
+
+def test_bfloat16_and_noisy_front_end_train(coloured_squares: ImageSet, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=1, precision="bfloat16")
+    model, history = run(coloured_squares, tmp_path / "state.pt", recipe, model=fresh("vone"))
+    assert np.isfinite(history["loss"]).all()
+    assert all(p.dtype == torch.float32 for p in model.parameters())
+
+
+def test_augment_mirrors_half_and_shifts_within_bounds() -> None:
+    image = torch.zeros(400, 3, 9, 9)
+    image[:, :, 4, 6] = 1.0
+    out = augment(image, 2, True, torch.Generator().manual_seed(0))
+    peak = out[:, 0].flatten(1).argmax(1)
+    dy, x = peak // 9 - 4, peak % 9
+    assert set(dy.tolist()) == {-2, -1, 0, 1, 2}
+    mirrored = x <= 4  # the mirrored point is at column 2, shifted by at most 2
+    assert set((x[~mirrored] - 6).tolist()) <= {-1, 0, 1, 2}
+    assert 0.4 < mirrored.float().mean() < 0.65
+    assert torch.equal(augment(image, 0, False, torch.Generator()), image)
+
+
+def test_one_cycle_rises_for_a_quarter_and_ends_at_zero() -> None:
+    factor = one_cycle(100)
+    values = [factor(step) for step in range(101)]
+    assert max(values) == values[24] == 1.0
+    assert values[:25] == sorted(values[:25])
+    assert values[25:] == sorted(values[25:], reverse=True)
+    assert abs(values[100]) < 1e-12
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_perturb_raises_the_loss_within_the_budget(steps: int) -> None:
+    torch.manual_seed(0)
+    model = fresh().eval()
+    x, y = torch.rand(8, 3, 32, 32), torch.arange(8) % 2
+    recipe = replace(RECIPE, adversarial_epsilon=4.0, adversarial_steps=steps)
+    out = perturb(model, x, y, recipe)
+    assert (out - x).abs().max() <= 4 / 255 + 1e-6
+    assert out.min() >= 0
+    assert out.max() <= 1
+    loss = torch.nn.functional.cross_entropy
+    assert loss(model(out), y) > loss(model(x), y)
