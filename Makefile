@@ -36,6 +36,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 ui: setup
+	cd $(RUN) && $(BIN)/python -m pipeline.track
 	cd $(RUN) && $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(or $(PORT),5000)
 
 bench: setup

@@ -8,7 +8,9 @@ import pandas as pd
 
 from pipeline import files, stage
 from pipeline.params import Params
+from reports.comparing import compare_twins
 from robustness import models, scores
+from robustness.attacks import noise_study
 from robustness.data.image_set import ImageSet
 
 
@@ -25,6 +27,13 @@ def collate(params: Params) -> None:
             for name in params.models
         ]
     )
+    studies = [files.RESULTS / name / files.NOISE_OF for name in params.models]
+    tables["noise"] = pd.concat(
+        [
+            pd.DataFrame(columns=list(noise_study.COLUMNS)),
+            *(pd.read_parquet(study) for study in studies if study.is_file()),
+        ]
+    )
     tables["models"] = pd.DataFrame([_model(params, name) for name in params.models])
     common = {"seed": params.seed, "resamples": params.statistics.resamples}
     found = [
@@ -38,7 +47,13 @@ def collate(params: Params) -> None:
         scores.from_attacks(tables["attacks"], **common),
         scores.from_probes(tables["probes"], **common),
     ]
-    tables["scores"] = pd.concat(found, ignore_index=True)
+    # One model after the other, as in params.yaml.
+    tables["scores"] = pd.concat(found, ignore_index=True).sort_values(
+        "model", key=lambda column: column.map(list(params.models).index), kind="stable"
+    )
+    tables["comparisons"] = compare_twins(
+        tables["predictions"], tables["attacks"], tables["models"], classes=len(images.classes), **common
+    )
     with files.whole(files.TABLES) as folder:
         folder.mkdir()
         for name, table in tables.items():

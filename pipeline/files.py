@@ -32,8 +32,10 @@ RESULTS_OF = {
     "checks": Path("attack/checks.parquet"),
     "probes": Path("probe/probes.parquet"),
 }
+# Written for stochastic models only.
+NOISE_OF = Path("attack/noise.parquet")
 TABLES = Path("data/tables")
-COLLATED = ("scores", "models", "histories", *RESULTS_OF)
+COLLATED = ("scores", "models", "histories", "comparisons", "noise", *RESULTS_OF)
 REPORTS = Path("reports")
 MLFLOW_STORE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")

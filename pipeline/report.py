@@ -52,6 +52,8 @@ def _data_card(params: Params):
         classes=images.classes,
         image_size=images.image_size,
         counts=counts,
+        description=(files.SOURCE / "data" / "README.md").read_text(encoding="utf-8"),
+        images=images,
     )
 
 

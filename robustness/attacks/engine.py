@@ -100,6 +100,8 @@ class _Search:
         self.rounds: int | None = None
 
     def run(self) -> Found:
+        if not self.waiting:
+            return Found(self.best, self.broken, self.steps, self.losses, self.wrong)
         self.slots, self.state = self._fresh(self.width)
         while len(self.slots["row"]):
             self._step()

@@ -94,9 +94,13 @@ class V1Block(nn.Module):
             parts.append(functional.conv2d(channel, self.filters[filters, None], stride=strides))
         return torch.cat(parts, dim=1)[:, torch.cat(order).argsort()]
 
+    @property
+    def filter_colours(self) -> Tensor:
+        """The input channel that each filter reads: int64 (simple + 2·complex,)."""
+        return torch.cat([self.colours, self.colours[self.simple_channels :]])
+
     def _filters_by_colour(self, channels: int) -> list[Tensor]:
-        colours = torch.cat([self.colours, self.colours[self.simple_channels :]])
-        return [(colours == colour).nonzero().flatten() for colour in range(channels)]
+        return [(self.filter_colours == colour).nonzero().flatten() for colour in range(channels)]
 
     def _transform(
         self, size: torch.Size, *, linear: bool = False

@@ -46,15 +46,15 @@ def first_layer(model: nn.Module, image: Tensor) -> FirstLayer:
     """Find the first filter bank on the way of an image (1, C, H, W).
 
     It is what the first executed module holds that has filters: in an attribute ``filters`` (n, k, k) with
-    ``colours`` (n,), the input channel of each (the V1 front-ends), or in a parameter or, failing that, a
-    buffer of four dimensions (n, C, k, k) with k > 1. Raises UserError if the network has none.
+    ``filter_colours`` (n,), the input channel of each (the V1 front-ends), or in a parameter or, failing
+    that, a buffer of four dimensions (n, C, k, k) with k > 1. Raises UserError if the network has none.
     """
     modules = dict(model.named_modules())
     order = execution_order(model, image)
     for path in order:
         bank = getattr(modules[path], "filters", None)
         if isinstance(bank, Tensor) and bank.dim() == 3:
-            colours = modules[path].colours
+            colours = modules[path].filter_colours
             one_hot = nn.functional.one_hot(colours, max(int(colours.max()) + 1, image.shape[1]))
             weights = bank[:, None] * one_hot[:, :, None, None].to(bank)
             return FirstLayer(weights.float().cpu(), _stride(modules[path]), path)

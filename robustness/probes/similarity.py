@@ -14,7 +14,7 @@ def nrmse(images: Tensor, reference: Tensor) -> Tensor:
     centred = reference - reference.mean((2, 3), keepdim=True)
     scale = centred.flatten(1).norm(dim=1)
     distance = (images - reference).flatten(1).norm(dim=1)
-    return torch.where(scale > 1e-6, distance / scale.clamp_min(1e-6), torch.nan)
+    return torch.where(scale > 1e-4, distance / scale.clamp_min(1e-4), torch.nan)
 
 
 def ssim(images: Tensor, reference: Tensor, *, sigma: float = 1.5) -> Tensor:

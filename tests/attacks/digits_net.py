@@ -36,7 +36,7 @@ class Normalise(nn.Module):
 
 
 def network(width: int = 16, noise: float = 0.0) -> nn.Sequential:
-    """Normalisation, three convolutions and a linear read-out; Gaussian noise of that deviation after the first."""
+    """Normalisation, three convolutions, a linear read-out; Gaussian noise of that size after the first."""
     return nn.Sequential(
         Normalise(),
         nn.Conv2d(3, width, 3, padding=1),

@@ -58,7 +58,7 @@ def test_a_layer_that_keeps_one_number_leaves_the_rest_open(small_net: nn.Module
     small_net.stages = {"stem": "relu1", "penultimate": "flatten"}
     result = inversion.run(small_net, images, labels, count=2, starts=3, iterations=(60, 20), prior=0.0)
     rows = result.table[result.table.unit == "all"].set_index(["layer", "metric"])["value"]
-    assert rows["penultimate", "variation"] > 2 * rows["stem", "variation"]
+    assert rows["penultimate", "variation"] > 1.3 * rows["stem", "variation"]
     assert rows["penultimate", "nrmse"] > rows["stem", "nrmse"]
     assert rows["penultimate", "relative_error"] < 0.1
 

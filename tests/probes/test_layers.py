@@ -46,7 +46,7 @@ def test_probing_restores_modes_gradients_and_in_place(small_net: nn.Module) -> 
     small_net.train()
     small_net.conv1.weight.requires_grad_(False)
     small_net.norm2.eval()
-    with pytest.raises(ValueError, match="inside"), probing(small_net, seed=0):
+    with pytest.raises(ValueError, match="inside"), probing(small_net, seed=0):  # noqa: PT012
         assert not small_net.training
         assert not any(parameter.requires_grad for parameter in small_net.parameters())
         assert not small_net.relu2.inplace

@@ -69,6 +69,9 @@ def _victim(model: nn.Module, setup: Setup, device: torch.device | str) -> Victi
 
 
 def _checks(subject: Subject, others: Mapping[str, Tensor] | None) -> Iterator[Check]:
+    if not len(subject.rows):
+        yield Check("samples", "fail", 0, 1, "samples that are right when clean: nothing to break")
+        return
     yield from form.check(subject)
     yield from gradients.check(subject)
     yield from strength.check(subject, others)
