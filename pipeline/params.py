@@ -50,6 +50,10 @@ class TrainingParams(Section):
     label_smoothing: float = Field(ge=0, lt=1)
     shift_pixels: int = Field(ge=0, le=64)
     mirror: bool = True
+    zoom: float = Field(default=0.0, ge=0, le=4)
+    colour: float = Field(default=0.0, ge=0, le=2)
+    grey: float = Field(default=0.0, ge=0, le=1)
+    erase: float = Field(default=0.0, ge=0, le=1)
     precision: Literal["float32", "bfloat16"] = "float32"
     adversarial_epsilon: float = Field(default=4.0, ge=0, le=255)
     adversarial_steps: int = Field(default=1, ge=1, le=100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from robustness.augmentation import Augmentation
 from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
 from robustness.models import Classifier
@@ -21,11 +22,12 @@ from robustness.seeds import derive, numpy_generator, torch_generator
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is trained: AdamW with a one-cycle rate; mirrored and shifted images.
+    """How a model is trained: AdamW with a one-cycle rate; varied images.
 
-    ``shift_pixels`` moves each image by up to that many pixels (its edge repeated); ``precision`` is that of
-    the forward pass (bfloat16 under autocast), weights stay float32. ``adversarial_epsilon`` (255ths, L∞)
-    and ``adversarial_steps`` count only for adversarial training.
+    ``shift_pixels``, ``mirror``, ``zoom``, ``colour``, ``grey``, ``erase``: how images are varied, see
+    :class:`~robustness.augmentation.Augmentation`. ``precision`` is that of the forward pass (bfloat16 under
+    autocast), weights stay float32. ``adversarial_epsilon`` (255ths, L∞) and ``adversarial_steps`` count only
+    for adversarial training.
     """
 
     batch_size: int
@@ -35,9 +37,19 @@ class Recipe:
     label_smoothing: float
     shift_pixels: int
     mirror: bool = True
+    zoom: float = 0.0
+    colour: float = 0.0
+    grey: float = 0.0
+    erase: float = 0.0
     precision: str = "float32"
     adversarial_epsilon: float = 4.0
     adversarial_steps: int = 1
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """How training images are varied."""
+        kept = {field.name: getattr(self, field.name) for field in fields(Augmentation)}
+        return Augmentation(**kept)
 
 
 Progress = Callable[[int, int, float, float], None]  # epoch, epochs, training loss, validation accuracy
@@ -72,6 +84,7 @@ def train(
     steps = max(1, len(rows) // recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, one_cycle(steps * recipe.epochs))
     identity = derive(seed, repr(model.spec), repr(asdict(recipe)), *map(int, rows))
+    vary = recipe.augmentation
     history = _load_state(resume, identity, model, optimiser, schedule)
 
     for epoch in range(len(history), recipe.epochs):
@@ -81,7 +94,7 @@ def train(
         for step in range(steps):
             batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             generator = torch_generator(seed, "augmentation", epoch, step)
-            x = augment(images.batch(batch), recipe.shift_pixels, recipe.mirror, generator)
+            x = vary(images.batch(batch), generator)
             x = x.to(device, memory_format=torch.channels_last)
             y = images.labels(batch).to(device)
             with torch.random.fork_rng():
@@ -123,20 +136,6 @@ def one_cycle(steps: int) -> Callable[[int], float]:
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Autocast to bfloat16, or nothing for float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
-
-
-def augment(images: Tensor, shift: int, mirror: bool, generator: torch.Generator) -> Tensor:
-    """Mirror each image with probability ½ and shift it by up to ``shift`` pixels a side, edges repeated."""
-    n, _, height, width = images.shape
-    if mirror:
-        mirrored = torch.rand(n, generator=generator) < 0.5
-        images = torch.where(mirrored.view(-1, 1, 1, 1), images.flip(3), images)
-    if shift == 0:
-        return images
-    dy, dx = torch.randint(-shift, shift + 1, (2, n), generator=generator)
-    ys = (torch.arange(height) + dy[:, None]).clamp(0, height - 1)
-    xs = (torch.arange(width) + dx[:, None]).clamp(0, width - 1)
-    return images[torch.arange(n)[:, None, None], :, ys[:, :, None], xs[:, None, :]].movedim(3, 1)
 
 
 def perturb(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:

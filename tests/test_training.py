@@ -13,7 +13,7 @@ import torch
 from robustness import models
 from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
-from robustness.training import Recipe, augment, one_cycle, perturb, train
+from robustness.training import Recipe, one_cycle, perturb, train
 
 RECIPE = Recipe(
     batch_size=16, epochs=4, learning_rate=2e-3, weight_decay=0.01, label_smoothing=0.1, shift_pixels=2
@@ -113,19 +113,6 @@ def test_bfloat16_and_noisy_front_end_train(coloured_squares: ImageSet, tmp_path
     model, history = run(coloured_squares, tmp_path / "state.pt", recipe, model=fresh("vone"))
     assert np.isfinite(history["loss"]).all()
     assert all(p.dtype == torch.float32 for p in model.parameters())
-
-
-def test_augment_mirrors_half_and_shifts_within_bounds() -> None:
-    image = torch.zeros(400, 3, 9, 9)
-    image[:, :, 4, 6] = 1.0
-    out = augment(image, 2, True, torch.Generator().manual_seed(0))
-    peak = out[:, 0].flatten(1).argmax(1)
-    dy, x = peak // 9 - 4, peak % 9
-    assert set(dy.tolist()) == {-2, -1, 0, 1, 2}
-    mirrored = x <= 4  # the mirrored point is at column 2, shifted by at most 2
-    assert set((x[~mirrored] - 6).tolist()) <= {-1, 0, 1, 2}
-    assert 0.4 < mirrored.float().mean() < 0.65
-    assert torch.equal(augment(image, 0, False, torch.Generator()), image)
 
 
 def test_one_cycle_rises_for_a_quarter_and_ends_at_zero() -> None:

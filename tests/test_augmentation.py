@@ -1,0 +1,91 @@
+"""Augmentation: each effect within its bounds, seeded, and nothing when it is off."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from robustness.augmentation import Augmentation
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_mirrors_half_and_shifts_within_bounds() -> None:
+    image = torch.zeros(400, 3, 9, 9)
+    image[:, :, 4, 6] = 1.0
+    out = Augmentation(shift_pixels=2, mirror=True)(image, seeded())
+    peak = out[:, 0].flatten(1).argmax(1)
+    dy, x = peak // 9 - 4, peak % 9
+    assert set(dy.tolist()) == {-2, -1, 0, 1, 2}
+    mirrored = x <= 4  # the mirrored point is at column 2, shifted by at most 2
+    assert set((x[~mirrored] - 6).tolist()) <= {-1, 0, 1, 2}
+    assert 0.4 < mirrored.float().mean() < 0.65
+
+
+def test_nothing_asked_changes_nothing() -> None:
+    image = torch.rand(5, 3, 8, 8, generator=seeded())
+    assert torch.equal(Augmentation()(image, seeded()), image)
+
+
+def test_zoom_multiplies_sizes_within_its_range() -> None:
+    image = torch.zeros(300, 3, 64, 64)
+    image[:, :, 22:42, 22:42] = 1.0
+    out = Augmentation(zoom=0.5)(image, seeded())
+    sides = out[:, 0].sum((1, 2)).sqrt() / 20
+    assert sides.min() == pytest.approx(1 / 1.5, abs=0.05)
+    assert sides.max() == pytest.approx(1.5, abs=0.05)
+    assert sides.log().mean().abs() < 0.05
+    centre = out[:, 0].sum(1) @ torch.arange(64.0) / out[:, 0].sum((1, 2))
+    assert (centre - 31.5).abs().max() < 0.05
+
+
+def test_zoomed_images_are_shifted_and_mirrored_too() -> None:
+    image = torch.zeros(400, 3, 64, 64)
+    image[:, :, 28:36, 44:52] = 1.0  # 16 pixels right of the middle
+    out = Augmentation(zoom=1e-4, shift_pixels=4, mirror=True)(image, seeded())
+    centre = out[:, 0].sum(1) @ torch.arange(64.0) / out[:, 0].sum((1, 2)) - 31.5
+    assert 0.4 < (centre < 0).float().mean() < 0.6
+    assert (centre.abs() - 16).abs().max() < 4.01
+    assert (centre.abs() - 16).abs().max() > 3.5
+
+
+def test_colour_scales_and_stays_in_range() -> None:
+    image = torch.full((500, 3, 4, 4), 0.4)
+    out = Augmentation(colour=0.4)(image, seeded())
+    ratio = (out / image).log()[..., 0, 0]
+    assert ratio.abs().max() <= 0.6 + 1e-5
+    assert ratio.abs().max() > 0.45
+    assert ratio.mean().abs() < 0.05
+    assert (ratio.max(1).values - ratio.min(1).values).max() > 0.2  # the channels differ
+    assert Augmentation(colour=2.0)(torch.rand(50, 3, 4, 4), seeded()).max() <= 1
+
+
+def test_grey_takes_the_colour_of_its_share() -> None:
+    image = torch.rand(1000, 3, 2, 2, generator=seeded())
+    out = Augmentation(grey=0.3)(image, seeded())
+    grey = (out[:, 0] == out[:, 2]).all((1, 2))
+    assert grey.float().mean() == pytest.approx(0.3, abs=0.05)
+    torch.testing.assert_close(out[~grey], image[~grey])
+
+
+def test_erase_fills_one_rectangle_in_its_share() -> None:
+    image = torch.full((1000, 3, 32, 32), 0.5)
+    out = Augmentation(erase=0.4)(image, seeded())
+    changed = (out != image).any(1)
+    hit = changed.any(2).any(1)
+    assert hit.float().mean() == pytest.approx(0.4, abs=0.06)
+    for mask in changed[hit][:50]:
+        rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
+        box = (rows.max() - rows.min() + 1) * (columns.max() - columns.min() + 1)
+        assert mask.sum() == box
+        assert box <= 0.36 * 32 * 32
+
+
+@pytest.mark.parametrize("name", ["zoom", "colour", "grey", "erase"])
+def test_the_generator_decides(name: str) -> None:
+    image = torch.rand(20, 3, 16, 16, generator=seeded())
+    vary = Augmentation(shift_pixels=2, mirror=True, **{name: 0.5})
+    assert torch.equal(vary(image, seeded(3)), vary(image, seeded(3)))
+    assert not torch.equal(vary(image, seeded(3)), vary(image, seeded(4)))
