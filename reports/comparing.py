@@ -25,7 +25,7 @@ AXES: dict[str, tuple[tuple[str, str], ...]] = {
         ("gabor_trained", "learned"),
         ("vone", "gabor"),
         ("vone", "learned_noise"),
-        ("gabor", "random"),
+        ("vone", "random"),
     ),
     "training": (("diverse", "canonical"), ("adversarial", "canonical")),
 }

@@ -21,8 +21,8 @@ TITLE = (
 METHOD = (
     "The stem is replaced at equal stride and channels by a fixed Gabor bank with simple and complex "
     "cells and neuronal noise (vone); the rest is trained as before.",
-    "Controls: the bank without noise (gabor), fixed random filters (random), the learned stem with the same "
-    "noise (learned_noise), Gabor filters that are trained on (gabor_trained).",
+    "Controls: the bank without noise (gabor), fixed random filters with the noise (random), the learned "
+    "stem with the same noise (learned_noise), Gabor filters that are trained on (gabor_trained).",
     "Differences are paired: both models see the same images, and their intervals resample the same objects. "
     "Gradients through noise are averaged over draws.",
 )
@@ -34,7 +34,7 @@ CONTROLS = (
     ("gabor_trained", "learned", "Gabor filters as the start of a trained stem"),
     ("vone", "gabor", "Noise added to the Gabor filters"),
     ("vone", "learned_noise", "Gabor filters in place of learned ones, under the same noise"),
-    ("gabor", "random", "Gabor filters in place of random ones"),
+    ("vone", "random", "Gabor filters in place of random ones, both with noise"),
 )
 
 SHOWN = ("clean", "viewpoint", "clutter", "robust")

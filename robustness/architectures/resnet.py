@@ -188,6 +188,17 @@ _register(
     group_width=4,
 )
 _register(
+    "seresnet18",
+    11_779_624,
+    (2, 2, 2, 2),
+    "basic",
+    family="SE-Net",
+    year=2017,
+    paper=SENET,
+    se=True,
+    pretrained="timm/seresnet18",
+)
+_register(
     "seresnet50",
     28_088_024,
     (3, 4, 6, 3),

@@ -31,6 +31,7 @@ TIMM = {
     "resnet18": "resnet18",
     "resnet50": "resnet50",
     "resnext50_32x4d": "resnext50_32x4d",
+    "seresnet18": "seresnet18",
     "seresnet50": "seresnet50",
     "mobilenet_v1": "mobilenetv1_100",
     "efficientnet_b0": "efficientnet_b0",

@@ -1,0 +1,158 @@
+"""Speed of the V1 block against a plain convolution: forward, backward to the image, and noise draws.
+
+Run: ``python -m benchmarks.frontend_speed [--device cuda] [--repeats 7]``. The peer is what VOneNet's
+description asks for when it is taken literally: one convolution whose bank has three input channels, two of
+them zero for each filter, then the cells' responses. Both give the same outputs to 1e-4 of their size, which
+is checked first. Contestants take turns in one process; figures are medians of ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from robustness import architectures, frontends
+from robustness.frontends import FrontendOptions
+from robustness.frontends.block import SQRT_CONSTANT, V1Block
+
+RESULTS = Path(__file__).parent / "results" / "frontend_speed.json"
+CASES = {  # architecture whose stem has the stride, image size, simple + complex cells, batch
+    "64 px, stride 2, 256 + 256": ("googlenet", 64, 256, 16),
+    "64 px, stride 4, 256 + 256": ("resnet18", 64, 256, 32),
+    "64 px, stride 4, 64 + 64": ("resnet18", 64, 64, 32),
+    "224 px, stride 4, 256 + 256": ("resnet18", 224, 256, 4),
+}
+
+
+class PlainBlock(nn.Module):
+    """The same block as one convolution with a zero-padded bank of three input channels."""
+
+    def __init__(self, block: V1Block) -> None:
+        super().__init__()
+        colours = functional.one_hot(block.filter_colours, 3).to(block.filters)
+        self.bank = nn.Parameter(block.filters[:, None] * colours[:, :, None, None], requires_grad=False)
+        self.simple, self.gain = block.simple_channels, block.gain
+        self.stride = block.geometry[0][0]
+        self.size = block.geometry[0][2]
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = functional.conv2d(x, self.bank, stride=self.stride, padding=self.bank.shape[-1] // 2)
+        found = found[:, :, : self.size, : self.size]
+        complex_cells = (found.shape[1] - self.simple) // 2
+        simple, first, second = found.split([self.simple, complex_cells, complex_cells], dim=1)
+        energy = (first**2 + second**2) / 2 + SQRT_CONSTANT
+        return self.gain * torch.cat([simple.relu(), energy.sqrt()], dim=1)
+
+
+def clock(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def ratio(
+    slow: Callable[[], object], fast: Callable[[], object], device: torch.device, repeats: int
+) -> float:
+    """Median of (time of slow / time of fast), in turns, after two calls that do not count."""
+    found = []
+    for repeat in range(repeats + 2):
+        pair = clock(slow, device), clock(fast, device)
+        if repeat > 1:
+            found.append(pair[0] / pair[1])
+    return median(found)
+
+
+def forward(block: nn.Module, images: Tensor) -> Callable[[], object]:
+    """The responses, without gradients."""
+
+    def run() -> None:
+        with torch.no_grad():
+            block(images)
+
+    return run
+
+
+def both(block: nn.Module, images: Tensor, gradient: Tensor) -> Callable[[], object]:
+    """Forward, and backward to the images."""
+
+    def run() -> None:
+        x = images.detach().requires_grad_()
+        y = block(x)
+        torch.autograd.grad(y, x, gradient.repeat(len(y) // len(gradient), 1, 1, 1))
+
+    return run
+
+
+def measure(
+    name: str, size: int, cells: int, batch: int, device: torch.device, repeats: int
+) -> dict[str, float]:
+    """How many times faster than the plain convolution, and what ten draws cost over one."""
+    network = architectures.build(name, num_classes=10, image_size=size)
+    options = FrontendOptions(simple_channels=cells, complex_channels=cells)
+    frontends.install(network, architectures.get(name), "vone", image_size=size, seed=0, options=options)
+    block = next(m for m in network.modules() if isinstance(m, V1Block)).to(device)
+    plain = PlainBlock(block)
+    images = torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(0)).to(device)
+    # Equal outputs, the noise apart.
+    with torch.no_grad():
+        ours, theirs = block.respond(images), plain(images)
+    gap = float((ours - theirs).abs().max() / theirs.abs().max())
+    assert gap < 1e-4, gap
+    gradient = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1)).to(device)
+    noise, block.noise = block.noise, None
+    found = {
+        "largest_gap": gap,
+        "forward": ratio(forward(plain, images), forward(block, images), device, repeats),
+        "forward_backward": ratio(
+            both(plain, images, gradient), both(block, images, gradient), device, repeats
+        ),
+    }
+    block.noise = noise
+    one = both(block, images, gradient)
+
+    def ten() -> None:
+        with frontends.draws(network, 10):
+            one()
+
+    found["ten_draws_over_one"] = ratio(ten, one, device, repeats)
+    return found
+
+
+def main() -> None:
+    """Run all cases, print and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeats", type=int, default=7)
+    arguments = parser.parse_args()
+    device, results = torch.device(arguments.device), {}
+    for name, case in CASES.items():
+        results[name] = measure(*case, device, arguments.repeats)
+        print(name, {key: float(f"{value:.3g}") for key, value in results[name].items()}, flush=True)
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    record = {
+        "device": where,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "results": results,
+    }
+    target = RESULTS if device.type == "cpu" else RESULTS.with_name("frontend_speed_cuda.json")
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
