@@ -34,6 +34,7 @@ def collate(params: Params) -> None:
             *(pd.read_parquet(study) for study in studies if study.is_file()),
         ]
     )
+    tables["transfer"] = files.read_table(files.TRANSFER)
     tables["models"] = pd.DataFrame([_model(params, name) for name in params.models])
     common = {"seed": params.seed, "resamples": params.statistics.resamples}
     found = [

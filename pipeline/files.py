@@ -34,8 +34,9 @@ RESULTS_OF = {
 }
 # Written for stochastic models only.
 NOISE_OF = Path("attack/noise.parquet")
+TRANSFER = Path("data/transfer.parquet")
 TABLES = Path("data/tables")
-COLLATED = ("scores", "models", "histories", "comparisons", "noise", *RESULTS_OF)
+COLLATED = ("scores", "models", "histories", "comparisons", "noise", "transfer", *RESULTS_OF)
 REPORTS = Path("reports")
 MLFLOW_STORE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")

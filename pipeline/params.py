@@ -118,10 +118,36 @@ class NormParams(Section):
 
 
 class ProbeParams(Section):
-    """The probes (name → settings) and how many clean test images they look at."""
+    """The probes (name → settings) and how many clean test images they look at.
+
+    ``placed``: what is put into the clean map of the last layer: conditions of the image set, as
+    ``viewpoint/azimuth/90``, and ``attack/<ε in 255ths>``, images attacked by PGD in L∞; at most
+    ``placed_images`` each.
+    """
 
     images: int = Field(ge=8)
+    placed: list[str] = []
+    placed_images: int = Field(default=60, ge=1)
     probes: dict[str, dict[str, Any]]
+
+    @field_validator("placed")
+    @classmethod
+    def _conditions(cls, value: list[str]) -> list[str]:
+        for name in value:
+            parts = name.split("/")
+            if len(parts) != (2 if parts[0] == "attack" else 3):
+                raise ValueError(f"{name!r} is neither shift/factor/level nor attack/ε")
+            if parts[0] == "attack" and not 0 < _number(parts[1]) <= 255:
+                raise ValueError(f"{name!r}: the ε of an attack is a number above 0 and up to 255")
+        return value
+
+
+def _number(text: str) -> float:
+    """The number that a text stands for, NaN if it stands for none."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 class StatisticsParams(Section):

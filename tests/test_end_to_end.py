@@ -111,7 +111,13 @@ def test_changing_one_attack_reruns_attacks_and_what_reads_them(run: Path) -> No
     before = change(run, lambda settings: settings["attack"].update(images=settings["attack"]["images"] + 1))
     try:
         names = models_of(run)
-        assert set(would_run(run)) == {*(f"attack@{n}" for n in names), "collate", "track", "report"}
+        assert set(would_run(run)) == {
+            *(f"attack@{n}" for n in names),
+            "transfer",
+            "collate",
+            "track",
+            "report",
+        }
     finally:
         (run / "params.yaml").write_text(before)
 
