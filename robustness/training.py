@@ -52,6 +52,10 @@ class Recipe:
         return Augmentation(**kept)
 
 
+class DivergedError(UserError):
+    """The loss is not finite: the recipe, not the machine, must change."""
+
+
 Progress = Callable[[int, int, float, float], None]  # epoch, epochs, training loss, validation accuracy
 
 
@@ -73,14 +77,16 @@ def train(
     ``resume`` names a file that holds the state after the last finished epoch; a run with another model,
     recipe or seed ignores it. The learning rate warms up over a quarter of the steps, then follows a cosine
     to 0.
-    Raises UserError if the loss is not finite: the recipe, not the machine, must change.
+    Raises DivergedError, a UserError, if the loss is not finite.
     """
     model.to(device, memory_format=torch.channels_last)
     self_organise(model, images, rows, seed=seed, device=device)
     weights = [p for p in model.parameters() if p.requires_grad]
     decayed = [{"params": [p for p in weights if p.ndim > 1]},
                {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0}]  # fmt: skip
-    optimiser = torch.optim.AdamW(decayed, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimiser = torch.optim.AdamW(
+        decayed, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
     steps = max(1, len(rows) // recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, one_cycle(steps * recipe.epochs))
     identity = derive(seed, repr(model.spec), repr(asdict(recipe)), *map(int, rows))
@@ -111,7 +117,7 @@ def train(
             schedule.step()
             total += loss.item()
         if not math.isfinite(total):
-            raise UserError(f"training diverged in epoch {epoch + 1} (loss {total}); lower learning_rate")
+            raise DivergedError(f"training diverged in epoch {epoch + 1} (loss {total}); lower learning_rate")
         accuracy = validate(model, images, validation_rows, recipe.batch_size, device)
         rate = optimiser.param_groups[0]["lr"]
         history.append({"epoch": epoch + 1, "loss": total / steps, "validation_accuracy": accuracy,

@@ -1,0 +1,136 @@
+"""Speed of gradient ascent and inversion: all units, regularisers and starts in one batch, against the loop.
+
+Run: ``python -m benchmarks.probe_speed [--device cuda] [--repeats 3]``. The loop runs the same engine one job
+at a time; both stop at the target layer, so the ratio is what batching alone gives. Contestants take turns in
+one process; figures are medians of ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import nn
+
+from robustness import models
+from robustness.probes.ascent_engine import Job, ascend
+from robustness.probes.fourier import NaturalStatistics
+from robustness.probes.inversion_engine import invert
+from robustness.probes.layers import probing, stage_paths
+from robustness.probes.regularisers import REGULARISERS
+from robustness.probes.targets import before_rectification, find_canvas
+
+RESULTS = Path(__file__).parent / "results" / "probe_speed.json"
+CASES = {  # architecture, front-end, width, stage
+    "resnet18 ¼, middle": ("resnet18", "learned", 0.25, "middle"),
+    "resnet18 ¼, early": ("resnet18", "learned", 0.25, "early"),
+    "resnet18_vone ¼, middle": ("resnet18", "vone", 0.25, "middle"),
+    "lenet5, middle": ("lenet5", "learned", 1.0, "middle"),
+    "efficientnet_b0 ¼, late": ("efficientnet_b0", "learned", 0.25, "late"),
+}
+ITERATIONS = 8
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    """Wall time of one call."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def ratio(
+    loop: Callable[[], object], batched: Callable[[], object], device: torch.device, repeats: int
+) -> float:
+    """Median of (time of the loop / time of the batch), in turns, after one round that does not count."""
+    found = [seconds(loop, device) / seconds(batched, device) for _ in range(repeats + 1)]
+    return median(found[1:])
+
+
+def measure_ascent(
+    model: nn.Module, stage: str, images: torch.Tensor, device: torch.device, repeats: int
+) -> dict[str, float]:
+    """48 jobs: two units, all regularisers, two starts."""
+    jobs = [
+        Job(unit, setting, start) for unit in (0, 1) for setting in REGULARISERS.values() for start in (0, 1)
+    ]
+    path = stage_paths(model, [stage])[stage]
+    with probing(model, seed=0):
+        target = before_rectification(model, stage, path, images[:1])
+        canvas = find_canvas(model, target, images.shape[-2:])
+        statistics = NaturalStatistics.of(canvas.field(images))
+
+        def batched() -> None:
+            ascend(model, target, canvas, jobs, statistics, iterations=ITERATIONS)
+
+        def loop() -> None:
+            for job in jobs:
+                ascend(model, target, canvas, [job], statistics, iterations=ITERATIONS)
+
+        return {"jobs": len(jobs), "times_faster": ratio(loop, batched, device, repeats)}
+
+
+def measure_inversion(
+    model: nn.Module, stage: str, images: torch.Tensor, device: torch.device, repeats: int
+) -> dict[str, float]:
+    """Twenty reconstructions: four images, five starts."""
+    path = stage_paths(model, [stage])[stage]
+    pictures = images[:4].repeat_interleave(5, dim=0)
+    ids, starts = [i for i in range(4) for _ in range(5)], [0, 1, 2, 3, 4] * 4
+    mean = pictures.mean((0, 2, 3))
+    options = dict(weight=20.0, iterations=(ITERATIONS, 2), seed=0, mean=mean)
+    with probing(model, seed=0):
+
+        def batched() -> None:
+            invert(model, path, pictures, starts=starts, ids=ids, **options)
+
+        def loop() -> None:
+            for index in range(len(pictures)):
+                one = slice(index, index + 1)
+                invert(model, path, pictures[one], starts=starts[one], ids=ids[one], **options)
+
+        return {"jobs": len(pictures), "times_faster": ratio(loop, batched, device, repeats)}
+
+
+def main() -> None:
+    """Run all cases, print and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    device, results = torch.device(arguments.device), {}
+    images = torch.rand(16, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(device)
+    for name, (architecture, frontend, width, stage) in CASES.items():
+        spec = models.ModelSpec(
+            architecture, frontend, "canonical", 10, 64, seed=0, width=width,
+            frontend_options={"simple_channels": 64, "complex_channels": 64} if frontend == "vone" else {},
+        )  # fmt: skip
+        model = models.build(spec).eval().to(device)
+        results[name] = {
+            "ascent": measure_ascent(model, stage, images, device, arguments.repeats),
+            "inversion": measure_inversion(model, stage, images, device, arguments.repeats),
+        }
+        print(name, json.dumps(results[name]), flush=True)
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    record = {
+        "device": where,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "results": results,
+    }
+    target = RESULTS if device.type == "cpu" else RESULTS.with_name("probe_speed_cuda.json")
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
