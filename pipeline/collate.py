@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pandas as pd
 
@@ -12,6 +13,10 @@ from reports.comparing import compare_twins
 from robustness import models, scores
 from robustness.attacks import noise_study
 from robustness.data.image_set import ImageSet
+
+# What the overview of all models shows.
+MEASURES = ("clean/accuracy", "viewpoint/drop", "clutter/drop", "corruption/drop")
+ROBUST = re.compile(r"attack/worst_linf/eps_[0-9.]+/robust_accuracy")
 
 
 def collate(params: Params) -> None:
@@ -60,6 +65,7 @@ def collate(params: Params) -> None:
         for name, table in tables.items():
             table.reset_index(drop=True).to_parquet(folder / f"{name}.parquet", index=False)
     files.write_text(tables["scores"].to_csv(index=False, float_format="%.6g"), files.REPORTS / "scores.csv")
+    files.write_text(_summary(tables["scores"]), files.REPORTS / "summary.csv")
     files.write_json(_nested(tables["scores"]), files.REPORTS / "metrics.json")
 
 
@@ -78,6 +84,19 @@ def _model(params: Params, name: str) -> dict[str, object]:
         "epochs": notes["recipe"]["epochs"],
         "weights": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
+
+
+def _summary(table: pd.DataFrame) -> str:
+    """One row a model, a column a measure: what ``dvc plots show`` draws."""
+    budgets = sorted({metric for metric in table["metric"] if ROBUST.fullmatch(metric)}, key=_budget)
+    measures = [*MEASURES, *budgets]
+    wide = table[table["metric"].isin(measures)].pivot(index="model", columns="metric", values="value")
+    wide = wide.reindex(index=table["model"].unique(), columns=measures)
+    return wide.to_csv(float_format="%.6g")
+
+
+def _budget(metric: str) -> float:
+    return float(metric.split("eps_")[1].split("/")[0])
 
 
 def _nested(table: pd.DataFrame) -> dict[str, dict[str, float]]:

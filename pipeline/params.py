@@ -7,6 +7,8 @@ they are and checked by building the library's own settings object before any wo
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -313,10 +315,20 @@ def _check_library_settings(params: Params) -> None:
             known = nearest(model.frontend, frontends.names())
             raise UserError(f"{where}.frontend: unknown {model.frontend!r}; {known}")
         params.recipe(name)
-        models.frontend_options(params.frontend | model.frontend_options)
+        with _at(f"frontend and models.{name}.frontend_options"):
+            models.frontend_options(params.frontend | model.frontend_options)
     _check_conditions(params.evaluation)
     _check_attacks(params.attack)
     _check_probes(params.probe)
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Put the key that a library's message is about in front of it."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"params.yaml: {place}: {error}") from None
 
 
 def _check_conditions(evaluation: EvaluationParams) -> None:
@@ -324,12 +336,12 @@ def _check_conditions(evaluation: EvaluationParams) -> None:
 
     for shift, factors in evaluation.conditions.items():
         for name, levels in factors.items():
-            place = f"params.yaml: evaluation.conditions.{shift}.{name}"
-            factor = shifts.get(f"{shift}/{name}")
-            if factor.applies == "rendered":
-                raise UserError(f"{place}: is rendered; it belongs under data.render.factors")
-            for level in levels:
-                factor.parse(level)
+            with _at(f"evaluation.conditions.{shift}.{name}"):
+                factor = shifts.get(f"{shift}/{name}")
+                if factor.applies == "rendered":
+                    raise UserError("is rendered; it belongs under data.render.factors")
+                for level in levels:
+                    factor.parse(level)
 
 
 def _check_attacks(attack: AttackParams) -> None:
@@ -341,7 +353,8 @@ def _check_attacks(attack: AttackParams) -> None:
             if name not in attacks.names():
                 known = nearest(name, attacks.names())
                 raise UserError(f"params.yaml: attack.norms.{norm}.attacks: unknown {name!r}; {known}")
-        attacks.plan(suite.attacks, norm)
+        with _at(f"attack.norms.{norm}.attacks"):
+            attacks.plan(suite.attacks, norm)
     for key in attack.checks:
         if key not in Scale.__dataclass_fields__:
             known = nearest(key, Scale.__dataclass_fields__)
@@ -354,7 +367,8 @@ def _check_probes(probe: ProbeParams) -> None:
     for name, settings in probe.probes.items():
         if name not in probes.names():
             raise UserError(f"params.yaml: probe.probes: unknown {name!r}; {nearest(name, probes.names())}")
-        probes.check(name, settings)
+        with _at("probe"):
+            probes.check(name, settings)
 
 
 class _UniqueKeys(yaml.SafeLoader):

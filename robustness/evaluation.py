@@ -49,7 +49,7 @@ def evaluate(
     largest other logit. A stochastic model sees each image once, under noise that belongs to (seed, image):
     neither the batch size nor the order changes a result.
     """
-    model.to(device).eval()
+    model.to(device, memory_format=torch.channels_last).eval()
     conditions = tuple(conditions)
     donors = lenders(images, conditions)
     parts = [_classify(model, images, rows, None, None, batch_size, seed, device, progress)]
@@ -113,7 +113,7 @@ def logits_of(
         x = images.batch(part)
         if condition is not None:
             x = shifted(x, images, part, condition, donors, seed)
-        x = x.to(device)
+        x = x.to(device, memory_format=torch.channels_last)
         if stochastic:
             with frontends.sample_noise(model, [derive(seed, "evaluation noise", int(row)) for row in part]):
                 logits = model(x)
