@@ -163,6 +163,7 @@ class Params(Section):
 
     seed: int = Field(ge=0, lt=2**31)
     device: str = "auto"
+    threads: int | None = Field(default=None, ge=1, le=256)
     data: DataParams
     training: TrainingParams
     frontend: dict[str, Any] = {}

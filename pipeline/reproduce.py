@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pipeline import files, stage
-from pipeline.params import load
+from pipeline.cells import available_cores, dvc, run_side_by_side
+from pipeline.params import Params, load
 from robustness.errors import UserError, nearest
 
 
@@ -34,13 +33,13 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
     up = os.path.relpath(files.SOURCE, run)
     _write_if_changed(run / "dvc.yaml", yaml.safe_dump(code_from(pipeline, up), sort_keys=False, width=200))
     if not (run / ".dvc").is_dir():
-        _dvc(run, "init", "--quiet", "--no-scm")
+        dvc(run, "init", "--quiet", "--no-scm")
         for key, value in {
             "core.analytics": "false",
             "core.check_update": "false",
             "cache.dir": os.path.relpath(files.SOURCE / ".dvc" / "cache", run / ".dvc"),
         }.items():
-            _dvc(run, "config", "--quiet", key, value)
+            dvc(run, "config", "--quiet", key, value)
         (run / ".dvcignore").write_text("__pycache__\ndata/work\nmlflow.db\nmlartifacts\n")
     return run
 
@@ -69,11 +68,13 @@ def _write_if_changed(path: Path, text: str) -> None:
         path.write_text(text)
 
 
-def _dvc(folder: Path, *arguments: str) -> int:
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    return subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment, check=False
-    ).returncode
+def _jobs(params: Params) -> int:
+    """As many models at once as there are cores for their threads; one where a GPU does the work."""
+    from robustness.devices import resolve
+
+    if params.threads is None or resolve(params.device).type != "cpu":
+        return 1
+    return max(1, available_cores() // params.threads)
 
 
 def main() -> None:
@@ -83,18 +84,24 @@ def main() -> None:
         "--profile", help="a file of profiles/ without .yaml; its run lies in runs/<profile>/"
     )
     parser.add_argument("--runs", type=Path, default=files.SOURCE / "runs", help="where profiles' runs lie")
-    parser.add_argument("arguments", nargs="*", help="handed to dvc repro, after --")
+    parser.add_argument(
+        "--jobs", type=int, default=0, help="models that are worked on at once; 0: by cores and device"
+    )
+    parser.add_argument("arguments", nargs="*", help="handed to dvc repro, after --; one stage at a time")
     arguments = parser.parse_args()
 
     def do() -> None:
+        if arguments.jobs < 0:
+            raise UserError(f"--jobs {arguments.jobs}: use 1 or more, or 0 for as many as the cores bear")
         if arguments.profile:
             run = prepare(arguments.profile, arguments.runs)
         else:
             run = files.SOURCE
-            load(run / files.PARAMS)
             if not (run / ".dvc").is_dir():
                 raise UserError(".dvc: missing; clone the repository with git instead of copying files")
-        raise SystemExit(_dvc(run, "repro", *arguments.arguments))
+        jobs = arguments.jobs or _jobs(load(run / files.PARAMS))
+        status = 0 if arguments.arguments or jobs == 1 else run_side_by_side(run, jobs)
+        raise SystemExit(status or dvc(run, "repro", *arguments.arguments))
 
     stage.guard(do)
 

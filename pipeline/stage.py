@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def run(work: Callable[[Params], None]) -> None:
     """Run a stage that works on all models at once; ends the process with status 2 on a user's mistake."""
     _parser(work).parse_args()
-    guard(lambda: work(load()))
+    guard(lambda: work(_settings()))
 
 
 def run_model(work: Callable[[Params, str, ModelParams], None]) -> None:
@@ -32,10 +32,22 @@ def run_model(work: Callable[[Params, str, ModelParams], None]) -> None:
     model = parser.parse_args().model
 
     def do() -> None:
-        params = load()
+        params = _settings()
         work(params, model, params.model(model))
 
     guard(do)
+
+
+def _settings() -> Params:
+    """params.yaml, with its number of threads set: results then do not depend on how stages are run."""
+    params = load()
+    if params.threads is not None:
+        import torch
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(params.threads)
+        torch.set_num_threads(params.threads)
+    return params
 
 
 def load_model(params: Params, name: str, images: ImageSet) -> Classifier:
