@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.plots import style
-from reports.probes.canvas import class_name, dead_tile, image, picture, stages_of
+from reports.probes.canvas import LEAST_COLUMNS, class_name, dead_tile, image, leave_out, picture, stages_of
 
 TITLES = {
     "none": "none",
@@ -33,16 +33,18 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
     path = folder / "ascent.png"
     stages, regularisers = stages_of(arrays, "responses"), [str(name) for name in arrays["regularisers"]]
     lines = [(stage, place) for stage in stages for place in range(len(arrays[f"{stage}/units"]))]
-    columns = 1 + len(regularisers)
+    used = 1 + len(regularisers)
+    columns = max(LEAST_COLUMNS, used)
     cell = style.PAGE_WIDTH / columns
     with picture(path, style.PAGE_WIDTH, (cell + 0.03) * len(lines) + 0.25) as figure:
         grid = figure.subplots(len(lines), columns, squeeze=False)
+        leave_out(grid[:, used:])
         for row, (stage, place) in zip(grid, lines, strict=True):
             unit = int(arrays[f"{stage}/units"][place])
             image(row[0], arrays[f"{stage}/natural_images"][place].transpose(1, 2, 0))
             name = class_name(classes, unit) if stage == "logits" else f"{stage}\n{unit}"
             row[0].set_ylabel(name, fontsize=5)
-            for number, axes in enumerate(row[1:]):
+            for number, axes in enumerate(row[1:used]):
                 if arrays[f"{stage}/dead"][place]:
                     dead_tile(axes)
                 elif not arrays[f"{stage}/moved"][place, number, 0]:
@@ -50,7 +52,9 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
                 else:
                     found = arrays[f"{stage}/images"][place, number, :1]
                     image(axes, around(found, arrays["mean"])[0])
-        for axes, title in zip(grid[0], ("natural", *(TITLES.get(n, n) for n in regularisers)), strict=True):
+        for axes, title in zip(
+            grid[0, :used], ("natural", *(TITLES.get(n, n) for n in regularisers)), strict=True
+        ):
             axes.set_title(title, fontsize=5)
     return [path, *_facets(arrays, folder, classes)]
 

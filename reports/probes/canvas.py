@@ -28,6 +28,10 @@ CLASS_COLOURS = (
 CLASS_MARKERS = ("o", "s", "^", "v", "D", "P", "X", "<", ">", "p", "*", "h")
 
 
+LEAST_COLUMNS = 8
+"""Of a grid over the whole width: a few pictures do not fill a page."""
+
+
 @contextmanager
 def picture(path: Path, width: float, height: float) -> Iterator[Figure]:
     """A figure of ``width`` × ``height`` inches, saved as a 300 dpi PNG when the block ends well."""
@@ -84,6 +88,12 @@ def image(axes: Axes, pixels: np.ndarray, title: str = "", *, smooth: bool = Fal
     blank(axes)
     if title:
         axes.set_title(title)
+
+
+def leave_out(grid: np.ndarray) -> None:
+    """Show nothing in these axes: they only keep the others from growing over the page."""
+    for axes in grid.ravel():
+        axes.set_axis_off()
 
 
 def blank(axes: Axes) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.plots import style
-from reports.probes.canvas import image, picture
+from reports.probes.canvas import LEAST_COLUMNS, image, leave_out, picture
 
 
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
@@ -17,9 +17,11 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
     stages = [str(stage) for stage in arrays["stages"]]
     originals = arrays["images"][:2]
     starts = arrays[f"{stages[0]}/images"].shape[1]
-    columns = len(originals) * (1 + starts)
+    used = len(originals) * (1 + starts)
+    columns = max(LEAST_COLUMNS, used)
     with picture(path, style.PAGE_WIDTH, (style.PAGE_WIDTH / columns + 0.03) * len(stages) + 0.15) as figure:
         grid = figure.subplots(len(stages), columns, squeeze=False)
+        leave_out(grid[:, used:])
         for row, stage, depth in zip(grid, stages, arrays["depths"], strict=True):
             for index, original in enumerate(originals):
                 first = index * (1 + starts)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.plots import style
-from reports.probes.canvas import class_name, image, picture
+from reports.probes.canvas import class_name, image, leave_out, picture
 
 METHODS = {"gradient": "gradient", "deconvolution": "deconvnet", "guided": "guided"}
 COLOURS = {"gradient": "#0072b2", "deconvolution": "#009e73", "guided": "#d55e00", "random": "#888888"}
@@ -21,9 +21,10 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
     path, curves = folder / "saliency.png", folder / "saliency_curves.svg"
     count = min(IMAGES, len(arrays["images"]))
     note = "" if int(arrays["rectifiers"]) else " (no ReLU: plain gradient)"
-    cell = style.PAGE_WIDTH / 2 / count
+    cell = style.PAGE_WIDTH / 2 / IMAGES
     with picture(path, style.PAGE_WIDTH / 2, cell * (1 + len(METHODS)) + 0.2) as figure:
-        grid = figure.subplots(1 + len(METHODS), count, squeeze=False)
+        grid = figure.subplots(1 + len(METHODS), IMAGES, squeeze=False)
+        leave_out(grid[:, count:])
         for index in range(count):
             title = class_name(classes, int(arrays["labels"][index]))
             image(grid[0, index], arrays["images"][index].transpose(1, 2, 0), title)
