@@ -1,4 +1,5 @@
-# Every target does its own set-up. `make repro PROFILE=smoke` runs profiles/smoke.yaml in runs/smoke/.
+# Every target does its own set-up. `make repro PROFILE=smoke` runs profiles/smoke.yaml in runs/smoke/;
+# `JOBS=n` works on n models at once (default: by cores and device).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(abspath $(VENV))/bin
@@ -22,7 +23,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@touch $@
 
 repro: setup
-	$(BIN)/python -m pipeline.reproduce $(if $(PROFILE),--profile $(PROFILE))
+	$(BIN)/python -m pipeline.reproduce $(if $(PROFILE),--profile $(PROFILE)) $(if $(JOBS),--jobs $(JOBS))
 
 smoke: PROFILE := smoke
 smoke: setup
