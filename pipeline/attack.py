@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import files, stage
-from pipeline.params import ModelParams, Params
+from pipeline.params import ModelParams, NormParams, Params
 from robustness import attacks, frontends
 from robustness.attacks import checks
 from robustness.data.image_set import ImageSet
@@ -17,14 +17,14 @@ from robustness.devices import resolve
 
 
 def attack(params: Params, name: str, model_params: ModelParams) -> None:
-    """Write the tables ``attacks``, ``checks`` and ``noise`` of one model, and adversarial images."""
+    """Write the tables of attacks, checks and noise studies of one model, and adversarial images."""
     images = ImageSet.open(files.IMAGES)
     model = stage.load_model(params, name, images)
     clean = images.rows(split="test", shift="clean")
     rows = spread_over_objects(images, clean, params.attack.images, seed=params.seed)
     x, y = images.batch(rows), images.labels(rows)
     who = {"samples": rows, "name": name, "device": resolve(params.device)}
-    tables: dict[str, list[pd.DataFrame]] = {"attacks": [], "checks": [], "noise": []}
+    tables: dict[str, list[pd.DataFrame]] = {"attacks": [], "checks": [], "noise": [], "draws": []}
     arrays = {"clean": x[: params.attack.keep].numpy(), "rows": rows[: params.attack.keep]}
     finished = files.WORK / name / "attack"
     for norm, suite in params.attack.norms.items():
@@ -51,11 +51,12 @@ def attack(params: Params, name: str, model_params: ModelParams) -> None:
             tables["checks"].append(checks.run(model, x, y, outcome, setup, twin=twin, scale=scale, **who))
             if frontends.is_stochastic(model):
                 few = slice(params.attack.noise_images)
-                study = attacks.noise_modes(
-                    model, x[few], y[few], suite.attacks, params.budgets(norm), setup=setup,
-                    **(who | {"samples": rows[few]}),
-                )  # fmt: skip
-                tables["noise"].append(study)
+                part, told = (model, x[few], y[few], first_of(suite)), who | {"samples": rows[few]}
+                tables["noise"].append(attacks.noise_modes(*part, params.budgets(norm), setup=setup, **told))
+                epsilon = checks.reference_epsilon(outcome.table)
+                tables["draws"].append(
+                    attacks.draws_sweep(*part, epsilon, params.attack.draws_sweep, setup, **told)
+                )
     with files.whole(files.RESULTS / name / "attack") as folder:
         folder.mkdir(parents=True)
         for table, parts in tables.items():
@@ -63,6 +64,12 @@ def attack(params: Params, name: str, model_params: ModelParams) -> None:
                 pd.concat(parts, ignore_index=True).to_parquet(folder / f"{table}.parquet", index=False)
         np.savez_compressed(folder / "images.npz", **arrays)
     shutil.rmtree(finished, ignore_errors=True)
+
+
+def first_of(suite: NormParams) -> dict[str, dict]:
+    """The first attack alone: what the studies of the noise run."""
+    name = next(iter(suite.attacks))
+    return {name: suite.attacks[name]}
 
 
 if __name__ == "__main__":

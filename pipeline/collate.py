@@ -32,13 +32,14 @@ def collate(params: Params) -> None:
             for name in params.models
         ]
     )
-    studies = [files.RESULTS / name / files.NOISE_OF for name in params.models]
-    tables["noise"] = pd.concat(
-        [
-            pd.DataFrame(columns=list(noise_study.COLUMNS)),
-            *(pd.read_parquet(study) for study in studies if study.is_file()),
-        ]
-    )
+    for table, place in files.OF_NOISE.items():
+        studies = [files.RESULTS / name / place for name in params.models]
+        tables[table] = pd.concat(
+            [
+                pd.DataFrame(columns=list(noise_study.COLUMNS)),
+                *(pd.read_parquet(study) for study in studies if study.is_file()),
+            ]
+        )
     tables["transfer"] = files.read_table(files.TRANSFER)
     tables["models"] = pd.DataFrame([_model(params, name) for name in params.models])
     common = {"seed": params.seed, "resamples": params.statistics.resamples}

@@ -33,10 +33,10 @@ RESULTS_OF = {
     "probes": Path("probe/probes.parquet"),
 }
 # Written for stochastic models only.
-NOISE_OF = Path("attack/noise.parquet")
+OF_NOISE = {"noise": Path("attack/noise.parquet"), "draws": Path("attack/draws.parquet")}
 TRANSFER = Path("data/transfer.parquet")
 TABLES = Path("data/tables")
-COLLATED = ("scores", "models", "histories", "comparisons", "noise", "transfer", *RESULTS_OF)
+COLLATED = ("scores", "models", "histories", "comparisons", *OF_NOISE, "transfer", *RESULTS_OF)
 REPORTS = Path("reports")
 MLFLOW_STORE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")

@@ -90,6 +90,7 @@ class AttackParams(Section):
     keep: int = Field(default=16, ge=1)
     checks: dict[str, int] = {}
     noise_images: int = Field(default=50, ge=1)
+    draws_sweep: list[int] = Field(default=[1, 2, 4, 8, 16], min_length=1)
     norms: dict[Literal["linf", "l2", "l1"], NormParams]
 
 

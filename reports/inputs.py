@@ -27,6 +27,7 @@ COMPARISONS = (
 )
 
 NOISE = ("model", "noise", "epsilon", "robust_accuracy", "low", "high")
+DRAWS = ("model", "draws", "epsilon", "robust_accuracy", "low", "high")
 TRANSFER = ("source", "target", "norm", "epsilon", "fooled")
 
 TABLES = {
@@ -38,6 +39,7 @@ TABLES = {
     "probes": ("model", "layer", "depth", "probe", "unit", "metric", "value"),
     "comparisons": COMPARISONS,
     "noise": NOISE,
+    "draws": DRAWS,
     "transfer": TRANSFER,
     "histories": ("model", "epoch", "loss", "validation_accuracy"),
 }
@@ -104,7 +106,8 @@ class ReportInputs:
 
     ``params`` is params.yaml as a mapping: its ``models`` are the ones that the report must speak of, present
     or missing. ``comparisons`` is what ``reports.comparing.compare_twins`` gives (empty: questions 4 and 7
-    say that nothing was compared); ``noise`` is the study of ``robustness.attacks.noise_modes``,
+    say that nothing was compared); ``noise`` is the study of ``robustness.attacks.noise_modes``, ``draws``
+    that of ``robustness.attacks.draws_sweep``,
     ``transfer`` the matrix of ``robustness.attacks.transfer`` (both may be empty). ``pictures`` maps a model
     to its folder of results, in which ``<stage>/figures/<stem>.svg`` or ``.png`` is looked for, as
     ``probe/figures/filters.png``, and ``attack/images.npz``. ``environment`` holds versions, commit and the
@@ -122,6 +125,7 @@ class ReportInputs:
     data: DataCard
     comparisons: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COMPARISONS)))
     noise: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(NOISE)))
+    draws: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(DRAWS)))
     transfer: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(TRANSFER)))
     pictures: Mapping[str, Path] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
