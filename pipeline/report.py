@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from importlib.metadata import version
 
 from pipeline import files, stage
@@ -36,6 +37,9 @@ def report(params: Params) -> None:
         environment=_environment(),
     )
     write_report(inputs, files.REPORTS)
+    # The README's picture: in git, while the other figures are in DVC's cache.
+    with files.whole(files.REPORTS / "overview.svg") as picture:
+        shutil.copyfile(files.REPORTS / "figures" / "overview.svg", picture)
 
 
 def _data_card(params: Params):
