@@ -49,7 +49,8 @@ def attack(params: Params, name: str, model_params: ModelParams) -> None:
             scale = checks.Scale(**params.attack.checks)
             twin = model if params.is_undefended(name) else None
             tables["checks"].append(checks.run(model, x, y, outcome, setup, twin=twin, scale=scale, **who))
-            if frontends.is_stochastic(model):
+            studied = params.attack.noise_models is None or name in params.attack.noise_models
+            if studied and frontends.is_stochastic(model):
                 few = slice(params.attack.noise_images)
                 part, told = (model, x[few], y[few], first_of(suite)), who | {"samples": rows[few]}
                 tables["noise"].append(attacks.noise_modes(*part, params.budgets(norm), setup=setup, **told))

@@ -81,7 +81,11 @@ class EvaluationParams(Section):
 
 
 class AttackParams(Section):
-    """The attack suite; ``epsilons`` of L∞ in 255ths, of L2 in image units."""
+    """The attack suite; ``epsilons`` of L∞ in 255ths, of L2 in image units.
+
+    ``noise_models``: the stochastic models whose noise is studied (live, frozen, off; number of draws); null:
+    all of them.
+    """
 
     images: int = Field(ge=1)
     batch_size: int = Field(ge=1, le=65536)
@@ -90,6 +94,7 @@ class AttackParams(Section):
     keep: int = Field(default=16, ge=1)
     checks: dict[str, int] = {}
     noise_images: int = Field(default=50, ge=1)
+    noise_models: list[str] | None = None
     draws_sweep: list[int] = Field(default=[1, 2, 4, 8, 16], min_length=1)
     norms: dict[Literal["linf", "l2", "l1"], NormParams]
 
@@ -321,6 +326,10 @@ def _check_library_settings(params: Params) -> None:
             models.frontend_options(params.frontend | model.frontend_options)
     _check_conditions(params.evaluation)
     _check_attacks(params.attack)
+    for name in params.attack.noise_models or ():
+        if name not in params.models:
+            known = nearest(name, params.models)
+            raise UserError(f"params.yaml: attack.noise_models: there is no model {name!r}; {known}")
     _check_probes(params.probe)
 
 

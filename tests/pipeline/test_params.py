@@ -84,6 +84,7 @@ CASES = {
     "severity": (("evaluation", "conditions", {"corruption": {"contrast": [9]}}), "9"),
     "zoom": (("training", "zoom", -0.1), "training.zoom"),
     "share of erased images": (("training", "erase", 1.5), "training.erase"),
+    "model whose noise is studied": (("attack", "noise_models", ["resnet"]), "there is no model 'resnet'"),
     "check": (("attack", "checks", {"sample": 3}), "unknown key 'sample'; did you mean samples"),
     "resamples": (("statistics", "resamples", 1), "statistics.resamples"),
 }
