@@ -56,6 +56,11 @@ class V1Block(nn.Module):
         self.noise = noise
         self._transformed: dict[bool, tuple[tuple, SpectralPlan, list[Block], list[Tensor]]] = {}
 
+    def train(self, mode: bool = True) -> V1Block:
+        # A fused optimiser changes filters without telling: what was made of them is kept within one mode.
+        self._transformed.clear()
+        return super().train(mode)
+
     def forward(self, images: Tensor) -> Tensor:
         responses = self.respond(images)
         return responses if self.noise is None else self.noise(responses, reuse=True)

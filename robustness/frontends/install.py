@@ -58,6 +58,11 @@ def install(
     options = options or FrontendOptions()
     if name == "learned":
         return network
+    if options.batch_norm and hasattr(network, "self_organise"):
+        raise UserError(
+            f"frontend.batch_norm: {architecture.name} organises itself, so nothing would train the batch "
+            "normalisation; set frontend_options: {batch_norm: false} for this model"
+        )
     paths = architecture.stem.modules
     if name == "learned_noise":
         rectify = bool(_run_stem(network, paths, image_size, in_channels, seed).min() >= 0)

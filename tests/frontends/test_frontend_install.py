@@ -231,3 +231,31 @@ def test_positions_are_published_or_centred(extent, count, stride, first):
 def test_a_frequency_too_high_for_the_image_is_refused_at_installation():
     with pytest.raises(UserError, match="above the limit"):
         tiny("vone", options=FrontendOptions(visual_degrees=4.0))
+
+
+def test_filters_that_a_fused_optimiser_changed_are_seen_in_evaluation():
+    network = tiny("gabor_trained")
+    images_ = images(4)
+    filters = network.conv.block.filters
+    optimiser = torch.optim.AdamW([filters], lr=0.01, fused=True)
+    with torch.no_grad(), noise(network, "off"):
+        before = network.eval()(images_)
+    network.train()
+    with noise(network, "off"):
+        network(images_).square().sum().backward()
+    optimiser.step()
+    with torch.no_grad(), noise(network, "off"):
+        after = network.eval()(images_)
+        network.conv.block.method = "direct"
+        expected = network(images_)
+    assert not torch.allclose(before, after, atol=1e-3)
+    torch.testing.assert_close(after, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_batch_norm_before_a_network_that_organises_itself_is_refused():
+    options = FrontendOptions(simple_channels=9, complex_channels=7, batch_norm=True)
+    network = architectures.build("neocognitron", num_classes=10, image_size=64)
+    with pytest.raises(UserError, match="batch_norm: neocognitron organises itself"):
+        frontends.install(
+            network, architectures.get("neocognitron"), "vone", image_size=64, seed=0, options=options
+        )
