@@ -1,0 +1,6 @@
+"""Weights trained elsewhere: named, read without executing code, and made into classifiers of this project."""
+
+from robustness.weights.adopted import Adopted, adopt, load, save
+from robustness.weights.source import TRAIN, Source, parse
+
+__all__ = ["TRAIN", "Adopted", "Source", "adopt", "load", "parse", "save"]
