@@ -1,4 +1,4 @@
-"""Weights trained elsewhere: named, read without executing code, and made into classifiers of this project."""
+"""Weights trained elsewhere: named, read without executing code, made into classifiers of this project."""
 
 from robustness.weights.adopted import Adopted, adopt, load, save
 from robustness.weights.source import TRAIN, Source, parse

@@ -133,8 +133,8 @@ def _frame(
     classes = outputs if groups is None else len(groups)
     if num_classes != classes:
         raise UserError(
-            f"{source}: answers with {classes} classes, the image set has {num_classes}; these weights do not "
-            "belong to it"
+            f"{source}: answers with {classes} classes, the image set has {num_classes}; "
+            "these weights do not belong to it"
         )
     spec = ModelSpec(
         architecture=networks.title(library, name),

@@ -1,4 +1,4 @@
-"""Where to look inside a network that the registry does not know: the canonical stages, found by running it."""
+"""Where to look inside a network that the registry does not know: its stages, found by running it."""
 
 from __future__ import annotations
 

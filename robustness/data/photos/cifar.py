@@ -47,7 +47,9 @@ def cifar10(path: Path, seed: int = 0, **options: object) -> Listing:
     labels = np.concatenate([part[:, 0] for part in parts]).astype(np.int64)
     count = sum(map(len, trained))
     splits = np.where(np.arange(len(labels)) < count, "train", "test").astype(object)
-    splits[numpy_generator(seed, "cifar10 validation").permutation(count)[: round(HELD_OUT * count)]] = "validation"
+    splits[numpy_generator(seed, "cifar10 validation").permutation(count)[: round(HELD_OUT * count)]] = (
+        "validation"
+    )
     samples = _table(labels, np.arange(len(labels)), splits, "clean", "none", "0", "image")
     return Listing(list(CLASSES), samples, "Answers among the ten classes.", _LICENCE, fit="squash",
                    array=_Images(parts))  # fmt: skip
@@ -70,7 +72,9 @@ def cifar10_c(path: Path, reference: Path | None = None, **options: object) -> L
         base = cifar10(reference, **options)
         clean = base.samples[base.samples["split"] == "test"]
         if not np.array_equal(clean["label"].to_numpy(), labels[:count]):
-            raise UserError(f"data.reference: {reference}: its test labels are not those of {root}/labels.npy")
+            raise UserError(
+                f"data.reference: {reference}: its test labels are not those of {root}/labels.npy"
+            )
         first = int(clean["row"].iloc[0])
         names = [f"test{row - first}" if row >= first else name
                  for row, name in zip(base.samples["row"], base.samples["object"], strict=True)]  # fmt: skip

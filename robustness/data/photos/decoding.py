@@ -43,7 +43,9 @@ def _rgb(image: Image.Image) -> tuple[Image.Image, str]:
         layers = image.convert("RGBA")
         ground = Image.new("RGBA", layers.size, "white")
         return Image.alpha_composite(ground, layers).convert("RGB"), "alpha"
-    kind = {"RGB": "rgb", "L": "grey", "1": "grey", "CMYK": "cmyk", "P": "palette"}.get(image.mode, image.mode)
+    kind = {"RGB": "rgb", "L": "grey", "1": "grey", "CMYK": "cmyk", "P": "palette"}.get(
+        image.mode, image.mode
+    )
     return image.convert("RGB"), kind
 
 

@@ -28,7 +28,9 @@ def listing(path: Path, **options: object) -> Listing:
         folders = {folder.name: folder for folder in folders_in(place)}
         strange = sorted(set(folders) - set(classes))
         if strange:
-            raise UserError(f"data.path: {place}/{strange[0]}: a class that {first} does not have; remove one")
+            raise UserError(
+                f"data.path: {place}/{strange[0]}: a class that {first} does not have; remove one"
+            )
         missing = [name for name in classes if not (name in folders and images_in(folders[name]))]
         if missing and place == first:
             raise UserError(f"data.path: {place}/{missing[0]}: a class without an image; remove or fill it")

@@ -27,7 +27,9 @@ def listing(path: Path | None = None, **options: object) -> Listing:
         if name:
             found += rows([file], int(name[2]), folder)
     if len(found) != COUNT:
-        raise UserError(f"{folder}: {len(found)} of foolbox's {COUNT} photographs are there; install it again")
+        raise UserError(
+            f"{folder}: {len(found)} of foolbox's {COUNT} photographs are there; install it again"
+        )
     return Listing(
         classes=list(wnids()),
         samples=table(found, folder, ""),

@@ -23,7 +23,7 @@ class Listing:
     the pixels, uint8 (N, H, W) or (N, H, W, 3), and ``row`` says which. ``groups[k]`` are the ImageNet outputs
     that stand for class k; None: classes of the set's own. ``fit``: ``crop`` (shorter side to 8/7 of the
     size, centre crop), ``squash`` (to the size, whatever the shape) or ``centre`` (centre crop alone, then to
-    the size). ``border``: pixels cut off at each side first. ``policy`` and ``licence`` are sentences for
+    the size). A column ``border`` of ``samples`` says how many pixels a side are cut off first. ``policy`` and ``licence`` are sentences for
     the report.
     """
 
@@ -33,7 +33,6 @@ class Listing:
     licence: str
     groups: list[list[int]] | None = None
     fit: str = "crop"
-    border: int = 0
     array: np.ndarray | None = None
     notes: list[str] = field(default_factory=list)
 

@@ -47,7 +47,8 @@ def listing(
         label = labels[folder.name]
         if label in place:
             seen.add(label)
-            found += rows(images_in(folder), place[label], images, condition)
+            own = rows(images_in(folder), place[label], images, condition)
+            found += [row | {"border": BORDER} for row in own]
     groups, classes = [outputs[label] for label in shared], list(shared)
     if reference:
         owner = {output: number for number, group in enumerate(groups) for output in group}
@@ -55,7 +56,8 @@ def listing(
         for folder in folders_in(reference):
             output = index_of(folder.name, folder)
             if output in owner:
-                found += rows(images_in(folder), owner[output], reference)
+                own = rows(images_in(folder), owner[output], reference)
+                found += [row | {"border": 0} for row in own]
     if policy == "official":
         named = {output for group in groups for output in group}
         groups = [*groups, [output for output in range(1000) if output not in named]]
@@ -70,7 +72,6 @@ def listing(
         policy=f"{policy}: {scoring[policy]}",
         licence=LICENCE,
         groups=groups,
-        border=0 if reference else BORDER,
         notes=[f"{len(seen)} of {len(shared)} shared classes have images"] if len(seen) < len(shared) else [],
     )
 
@@ -81,7 +82,9 @@ def _outputs(root: Path, labels: set[str]) -> dict[str, list[int]]:
     outputs: dict[str, list[int]] = {}
     for output, number in _json(root, "imagenet_pytorch_id_to_objectnet_id").items():
         if not output.isdecimal() or int(output) > 999 or not 0 <= int(number) < len(ordered):
-            raise UserError(f"data.path: imagenet_pytorch_id_to_objectnet_id.json: {output}: {number} is no pair")
+            raise UserError(
+                f"data.path: imagenet_pytorch_id_to_objectnet_id.json: {output}: {number} is no pair"
+            )
         outputs.setdefault(ordered[int(number)], []).append(int(output))
     named = set(_json(root, "objectnet_to_imagenet_1k"))
     if set(outputs) != named:

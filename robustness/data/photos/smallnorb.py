@@ -124,7 +124,9 @@ def read_matrix(path: Path) -> np.ndarray:
     length = stream.seek(0, 2) - start
     kind = np.dtype(TYPES[int(head[0])])
     if dimensions < 1 or len(sizes) < dimensions or length != int(np.prod(sizes)) * kind.itemsize:
-        raise UserError(f"data.path: {path} has {length} bytes of data where {tuple(sizes)} of {kind} are said")
+        raise UserError(
+            f"data.path: {path} has {length} bytes of data where {tuple(sizes)} of {kind} are said"
+        )
     return np.memmap(stream, dtype=kind, mode="r", offset=start, shape=tuple(int(size) for size in sizes))
 
 

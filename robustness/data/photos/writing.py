@@ -21,7 +21,7 @@ from robustness.errors import UserError
 
 OUTPUTS, READING = "outputs.json", "reading.json"
 _CHUNK = 64
-_EXTRA = ("file", "row")
+_EXTRA = ("file", "row", "border")
 
 
 def write(listing: Listing, folder: Path | str, *, image_size: int, workers: int) -> ImageSet:
@@ -89,7 +89,9 @@ def _check(listed: pd.DataFrame, samples: pd.DataFrame, lost: dict[str, str], li
     gone = set(listed["label"]) - set(samples["label"])
     if gone:
         name = listing.classes[min(gone)]
-        raise UserError(f"data.path: no image of the class {name!r} can be read, the first: {next(iter(lost))}")
+        raise UserError(
+            f"data.path: no image of the class {name!r} can be read, the first: {next(iter(lost))}"
+        )
 
 
 def _read(
@@ -101,8 +103,9 @@ def _read(
             image = Image.fromarray(np.ascontiguousarray(listing.array[row])).convert("RGB")
             yield np.asarray(fitted(image, size, listing.fit)), "rgb" if listing.array.ndim == 4 else "grey"
         return
-    one = partial(_one, size=size, fit=listing.fit, border=listing.border)
-    files = listed["file"].tolist()
+    one = partial(_one, size=size, fit=listing.fit)
+    borders = listed["border"] if "border" in listed else [0] * len(listed)
+    files = list(zip(listed["file"], map(int, borders), strict=True))
     if workers == 1 or len(files) < 4 * _CHUNK:
         yield from map(one, files)
         return
@@ -113,8 +116,9 @@ def _read(
             yield from pool.map(one, files[start : start + step], chunksize=_CHUNK // 4)
 
 
-def _one(file: str, *, size: int, fit: str, border: int) -> tuple[np.ndarray | None, str]:
+def _one(file: tuple[str, int], *, size: int, fit: str) -> tuple[np.ndarray | None, str]:
+    path, border = file
     try:
-        return read(file, size=size, fit=fit, border=border)
+        return read(path, size=size, fit=fit, border=border)
     except UnreadableError as error:
         return None, str(error)
