@@ -15,8 +15,8 @@ from robustness.seeds import numpy_generator
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 RECORD = 1 + 3 * 32 * 32
 WHAT = (
-    "CIFAR-10's binary version has data_batch_1.bin to data_batch_5.bin and test_batch.bin; the Python version "
-    "would run code when it is read"
+    "CIFAR-10's binary version has data_batch_1.bin to data_batch_5.bin and test_batch.bin; the Python "
+    "version would run code when it is read"
 )
 HELD_OUT = 0.1
 _LICENCE = "CIFAR-10: Krizhevsky 2009, for research; no licence is stated."
@@ -89,8 +89,8 @@ def cifar10_c(path: Path, reference: Path | None = None, **options: object) -> L
                             f"uint8 ({len(labels)}, 32, 32, 3)")  # fmt: skip
         for severity in range(5):
             own = np.arange(count)
-            part = _table(labels[:count].astype(np.int64), offset + severity * count + own, "test", "corruption",
-                          name, str(severity + 1), "test")  # fmt: skip
+            part = _table(labels[:count].astype(np.int64), offset + severity * count + own, "test",
+                          "corruption", name, str(severity + 1), "test")  # fmt: skip
             tables.append(part.assign(object=[f"test{number}" for number in own]))
         parts.append(pixels)
         offset += len(pixels)

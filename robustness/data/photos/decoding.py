@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 CROP = 0.875
+_KINDS = {"RGB": "rgb", "1": "grey", "L": "grey", "P": "palette"}
 
 
 class UnreadableError(Exception):
@@ -43,10 +44,7 @@ def _rgb(image: Image.Image) -> tuple[Image.Image, str]:
         layers = image.convert("RGBA")
         ground = Image.new("RGBA", layers.size, "white")
         return Image.alpha_composite(ground, layers).convert("RGB"), "alpha"
-    kind = {"RGB": "rgb", "L": "grey", "1": "grey", "CMYK": "cmyk", "P": "palette"}.get(
-        image.mode, image.mode
-    )
-    return image.convert("RGB"), kind
+    return image.convert("RGB"), _KINDS.get(image.mode, image.mode.lower())
 
 
 def fitted(image: Image.Image, size: int, fit: str) -> Image.Image:

@@ -1,7 +1,7 @@
 """ObjectNet (Barbu et al. 2019): objects turned, in strange places, from strange views. For tests only.
 
-Its file of network outputs numbers the SORTED DISPLAY LABELS; the folders sort differently (45 of 125 differ),
-so class numbers go by label here.
+Its file of network outputs numbers the SORTED DISPLAY LABELS; the folders sort differently (45 of 125
+differ), so class numbers go by label here.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ BORDER = 2
 POLICIES = ("official", "restricted")
 WHAT = "ObjectNet has images/<folder>/<id>.png and mappings/*.json"
 LICENCE = (
-    "ObjectNet's licence: for tests only, no parameter may ever be tuned on it; images that are shown keep their "
-    "red border."
+    "ObjectNet's licence: for tests only, no parameter may ever be tuned on it; images that are shown keep "
+    "their red border."
 )
 
 

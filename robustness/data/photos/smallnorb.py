@@ -1,4 +1,4 @@
-"""smallNORB (LeCun, Huang, Bottou 2004): toys of five kinds under known views; held-out views are the shift."""
+"""smallNORB (LeCun, Huang, Bottou 2004): toys under known views; held-out views are the shift."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def listing(path: Path, policy: str = "azimuth", seed: int = 0, **options: objec
         kinds = read_matrix(_find(root, f"{stem}-cat.mat"))
         info = read_matrix(_find(root, f"{stem}-info.mat"))
         if not (pixels.ndim == 4 and pixels.shape[1] == 2 and len(pixels) == len(kinds) == len(info)):
-            raise UserError(f"data.path: {stem}: images {pixels.shape}, kinds {kinds.shape} and info {info.shape} "
-                            "do not belong together")  # fmt: skip
+            shapes = f"images {pixels.shape}, kinds {kinds.shape} and info {info.shape}"
+            raise UserError(f"data.path: {stem}: {shapes} do not belong together")
         part = _rows(split, kinds, info, policy, seed)
         parts.append(part.assign(row=part["row"] + offset))
         arrays.append(pixels)
@@ -107,7 +107,7 @@ def read_matrix(path: Path) -> np.ndarray:
     """
     stream = path.open("rb")
     if path.suffix == ".gz":
-        stream = tempfile.TemporaryFile()
+        stream = tempfile.TemporaryFile()  # noqa: SIM115 - mapped below, gone with the map
         try:
             with gzip.open(path) as packed:
                 shutil.copyfileobj(packed, stream)
