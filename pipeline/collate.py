@@ -73,6 +73,7 @@ def _model(params: Params, name: str) -> dict[str, object]:
     """One row of the table ``models``."""
     path = files.weights(name)
     spec, notes = models.read_header(path)
+    model = weights.load(path) if weights.is_adopted(path) else models.load(path)
     return {
         "model": name,
         "architecture": spec.architecture,
