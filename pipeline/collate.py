@@ -80,9 +80,7 @@ def _model(params: Params, name: str) -> dict[str, object]:
         "frontend": spec.frontend,
         "training": spec.training,
         "width": spec.width,
-        "parameters": models.count_parameters(
-            weights.load(path) if weights.is_adopted(path) else models.load(path)
-        ),
+        "parameters": models.count_parameters(model),
         "images": notes["images"],
         "epochs": notes["recipe"]["epochs"],
         "weights": hashlib.sha256(path.read_bytes()).hexdigest(),

@@ -50,6 +50,8 @@ def test_pgd_of_foolbox_at_one_255th(
     import foolbox
 
     x, y = inputs
+    # Depthwise convolutions are several times as fast in this order.
+    x = x.contiguous(memory_format=torch.channels_last)
     torch.manual_seed(0)
     wrapped = foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu")
     *_, broken = foolbox.attacks.LinfPGD(steps=10)(wrapped, x, y, epsilons=[1 / 255])
