@@ -210,7 +210,9 @@ def unusual(root: Path) -> Path:
     Image.new("CMYK", (50, 20), (0, 255, 255, 0)).save(place / "cmyk.jpg")
     Image.fromarray(np.full((30, 30), 77 * 256 + 5, np.uint16)).save(place / "deep.png")
     Image.new("RGBA", (30, 30), (0, 0, 0, 0)).save(place / "alpha.png")
-    Image.new("P", (30, 30), 0).save(place / "palette.gif".replace("gif", "bmp"))
+    coloured = Image.new("P", (30, 30), 0)
+    coloured.putpalette([255, 0, 0, 0, 0, 255])
+    coloured.save(place / "palette.png")
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save(place / "cut.jpg")
     (place / "cut.jpg").write_bytes((place / "cut.jpg").read_bytes()[:1500])
@@ -222,7 +224,7 @@ def test_unusual_files_are_read_counted_and_told(tmp_path: Path) -> None:
     images = build("image_folder", tmp_path, unusual(tmp_path / "folder"))
     reading = json.loads((images.folder / "reading.json").read_text())
     assert reading["files"] == 9
-    for kind in ("grey", "cmyk", "16-bit", "alpha", "truncated", "unreadable"):
+    for kind in ("grey", "cmyk", "16-bit", "alpha", "palette", "truncated", "unreadable"):
         assert reading["kinds"][kind] == 1, kind
     assert {Path(path).name for path in reading["left_out"]} == {"cut.jpg", "text.jpg"}
     assert "9 images listed, 7 kept" in photos.summary(images)
@@ -238,7 +240,7 @@ def test_unusual_files_are_read_counted_and_told(tmp_path: Path) -> None:
 def test_a_class_that_would_be_lost_is_one_line(tmp_path: Path) -> None:
     root = unusual(tmp_path / "folder")
     (root / "test" / "bee" / "rgb.jpg").write_text("broken")
-    with pytest.raises(UserError, match="no image of class 'bee' can be read"):
+    with pytest.raises(UserError, match="no image of the class 'bee' can be read .*bee/rgb.jpg is unreadable"):
         build("image_folder", tmp_path, root)
     assert not (tmp_path / "set").exists()
 

@@ -22,8 +22,8 @@ class Listing:
     ``samples`` has the columns of an image set (``sample`` apart) and ``file`` (a path), or ``array`` holds
     the pixels, uint8 (N, H, W) or (N, H, W, 3), and ``row`` says which. ``groups[k]`` are the ImageNet
     outputs that stand for class k; None: classes of the set's own. ``fit``: ``crop`` (shorter side to 8/7 of
-    the size, centre crop), ``squash`` (to the size, whatever the shape) or ``centre`` (centre crop alone, then
-    to the size). A column ``border`` of ``samples`` says how many pixels a side are cut off first.
+    the size, centre crop), ``squash`` (to the size, whatever the shape) or ``centre`` (centre crop,
+    then to the size). A column ``border`` of ``samples`` says how many pixels a side are cut off first.
     ``policy`` and ``licence`` are sentences for the report.
     """
 

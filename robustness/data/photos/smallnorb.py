@@ -114,12 +114,12 @@ def read_matrix(path: Path) -> np.ndarray:
         except (OSError, EOFError) as error:
             raise UserError(f"data.path: {path} is damaged ({error}); bring it again") from error
         stream.seek(0)
-    head = np.frombuffer(stream.read(8), "<i4")
+    head = _integers(stream.read(8))
     if len(head) < 2 or int(head[0]) not in TYPES:
         kind = "a packed matrix" if len(head) and int(head[0]) == PACKED else "no matrix of smallNORB"
         raise UserError(f"data.path: {path} is {kind} (its first four bytes say so)")
     dimensions = int(head[1])
-    sizes = np.frombuffer(stream.read(4 * max(3, dimensions)), "<i4")[:dimensions]
+    sizes = _integers(stream.read(4 * max(3, dimensions)))[:dimensions]
     start = 8 + 4 * max(3, dimensions)
     length = stream.seek(0, 2) - start
     kind = np.dtype(TYPES[int(head[0])])
@@ -128,6 +128,11 @@ def read_matrix(path: Path) -> np.ndarray:
             f"data.path: {path} has {length} bytes of data where {tuple(sizes)} of {kind} are said"
         )
     return np.memmap(stream, dtype=kind, mode="r", offset=start, shape=tuple(int(size) for size in sizes))
+
+
+def _integers(content: bytes) -> np.ndarray:
+    """The whole little-endian int32 numbers of what was read, which may have ended early."""
+    return np.frombuffer(content[: len(content) // 4 * 4], "<i4")
 
 
 def _find(root: Path, name: str) -> Path:

@@ -88,9 +88,11 @@ def _check(listed: pd.DataFrame, samples: pd.DataFrame, lost: dict[str, str], li
         raise UserError(f"data.path: none of {len(listed)} images can be read, the first: {next(iter(lost))}")
     gone = set(listed["label"]) - set(samples["label"])
     if gone:
-        name = listing.classes[min(gone)]
+        label = min(gone)
+        first = listed.loc[listed["label"] == label, "file"].iloc[0]
         raise UserError(
-            f"data.path: no image of the class {name!r} can be read, the first: {next(iter(lost))}"
+            f"data.path: no image of the class {listing.classes[label]!r} can be read "
+            f"({first} is {lost[first]}); mend or remove them"
         )
 
 
