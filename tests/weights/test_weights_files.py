@@ -60,7 +60,7 @@ def test_sha256_is_checked_before_reading(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UserError, match="SHA-256 is"):
         reading.read_state(path, "0" * 64)
-    with pytest.raises(UserError, match="not a readable|refused"):
+    with pytest.raises(UserError, match=r"not a readable|refused"):
         reading.read_state(path)
 
 
@@ -111,5 +111,5 @@ def test_no_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(timm, "create_model", unreachable)
     source = weights.parse("timm:resnet18.tv_in1k")
-    with pytest.raises(UserError, match="timm:resnet18.tv_in1k: cannot be downloaded .* file:<path>"):
+    with pytest.raises(UserError, match=r"timm:resnet18\.tv_in1k: cannot be downloaded .* file:<path>"):
         weights.adopt(source, image_size=224)
