@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline import files, stage
 from pipeline.params import Params
 from reports.comparing import compare_twins
-from robustness import models, scores
+from robustness import models, scores, weights
 from robustness.attacks import noise_study
 from robustness.data.image_set import ImageSet
 
@@ -74,13 +74,14 @@ def _model(params: Params, name: str) -> dict[str, object]:
     """One row of the table ``models``."""
     path = files.weights(name)
     spec, notes = models.read_header(path)
+    model = weights.load(path) if weights.is_adopted(path) else models.load(path)
     return {
         "model": name,
         "architecture": spec.architecture,
         "frontend": spec.frontend,
         "training": spec.training,
         "width": spec.width,
-        "parameters": models.count_parameters(models.load(path)),
+        "parameters": models.count_parameters(model),
         "images": notes["images"],
         "epochs": notes["recipe"]["epochs"],
         "weights": hashlib.sha256(path.read_bytes()).hexdigest(),

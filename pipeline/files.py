@@ -45,6 +45,11 @@ TRACKED = Path("data/tracked.json")
 WORK = Path("data/work")
 
 
+def given(path: str | None) -> Path | None:
+    """A path of the settings: ``~`` is the home folder, a relative one counts from the checkout."""
+    return SOURCE / Path(path).expanduser() if path else None
+
+
 def weights(model: str) -> Path:
     """The checkpoint of a model."""
     return MODELS / model / "weights.safetensors"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from robustness.data.photos.catalogue import ADAPTERS
 from robustness.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from robustness.data.image_set import ImageSet
     from robustness.evaluation import ImageCondition
     from robustness.models import ModelSpec
+    from robustness.weights import Source
 
 MODEL_ID = re.compile(r"[a-z0-9_]+")
 
@@ -33,9 +35,16 @@ class Section(BaseModel):
 
 
 class DataParams(Section):
-    """The image set: ``objects`` (rendered 3-D models) or ``digits`` (real handwritten digits)."""
+    """The image set: ``objects`` (rendered 3-D models), ``digits``, or one that lies in the folder ``path``.
 
-    set: Literal["objects", "digits"]
+    ``reference`` (a folder that gives the clean images), ``mapping`` and ``policy`` belong to some sets only.
+    """
+
+    set: Literal["objects", "digits", *ADAPTERS]
+    path: str | None = None
+    reference: str | None = None
+    mapping: str | None = None
+    policy: str | None = None
     image_size: int = Field(ge=16, le=512)
     library: str | None = None
     workers: int = Field(default=2, ge=1, le=256)
@@ -62,9 +71,15 @@ class TrainingParams(Section):
 
 
 class ModelParams(Section):
-    """One model: architecture, front-end, training, and what its family needs other than the recipe."""
+    """One model: architecture, front-end, training, and what its family needs other than the recipe.
 
-    architecture: str
+    ``weights``: ``train``, or weights trained elsewhere (``robustness.weights``), which bring their
+    architecture along, ``file:`` apart; ``sha256`` is that of the file.
+    """
+
+    architecture: str | None = None
+    weights: str = "train"
+    sha256: str | None = None
     frontend: str = "learned"
     training: Literal["canonical", "diverse", "adversarial"] = "canonical"
     width: float = Field(default=1.0, gt=0, le=8)
@@ -203,6 +218,11 @@ class Params(Section):
         from robustness.models import ModelSpec
 
         model = self.model(name)
+        if model.weights != "train":
+            raise UserError(
+                f"params.yaml: models.{name}.weights: {model.weights} is taken over, not trained; put the "
+                "settings in profiles/<name>.yaml and run make repro PROFILE=<name>"
+            )
         return ModelSpec(
             architecture=model.architecture,
             frontend=model.frontend,
@@ -214,6 +234,17 @@ class Params(Section):
             options=model.options,
             frontend_options=self.frontend | model.frontend_options,
         )
+
+    def origin(self, name: str) -> Source | None:
+        """Where the weights of a model come from; None if they are trained here."""
+        from robustness.weights import TRAIN, parse
+
+        model = self.model(name)
+        return None if model.weights == TRAIN else parse(model.weights, model.sha256)
+
+    def set_settings(self) -> dict[str, str | None]:
+        """The settings of the image set that only some sets take."""
+        return self.data.model_dump(include={"reference", "mapping", "policy"})
 
     def budgets(self, norm: str) -> list[float]:
         """The ε's of a norm in image units: L∞ stands in 255ths in params.yaml."""
@@ -313,8 +344,14 @@ def _check_library_settings(params: Params) -> None:
     from robustness.devices import resolve
 
     resolve(params.device)
+    _check_data(params)
     for name, model in params.models.items():
         where = f"params.yaml: models.{name}"
+        if model.weights != "train":
+            _check_weights(params, name, model)
+            continue
+        if model.architecture is None:
+            raise UserError(f"{where}.architecture: is missing; name one, or weights that bring it along")
         if model.architecture not in architectures.names():
             known = nearest(model.architecture, architectures.names())
             raise UserError(f"{where}.architecture: unknown {model.architecture!r}; {known}")
@@ -331,6 +368,38 @@ def _check_library_settings(params: Params) -> None:
             known = nearest(name, params.models)
             raise UserError(f"params.yaml: attack.noise_models: there is no model {name!r}; {known}")
     _check_probes(params.probe)
+
+
+def _check_data(params: Params) -> None:
+    """A set on disk: the settings that it takes, and whether models may be trained on it."""
+    from robustness.data import photos
+
+    data = params.data
+    if data.set not in photos.ADAPTERS:
+        for key, value in {"path": data.path, **params.set_settings()}.items():
+            if value is not None:
+                raise UserError(f"params.yaml: data.{key}: the set {data.set} takes no such setting")
+        return
+    trains = any(model.weights == "train" for model in params.models.values())
+    with _at("data"):
+        photos.check(data.set, data.path, trains, **params.set_settings())
+
+
+def _check_weights(params: Params, name: str, model: ModelParams) -> None:
+    """Weights from elsewhere: their name, and that nothing is asked of them but to be used."""
+    from robustness.weights.networks import library_of
+
+    with _at(f"models.{name}.weights"):
+        source = params.origin(name)
+        library_of(source, model.architecture)
+    if model.frontend != "learned":
+        raise UserError(
+            f"params.yaml: models.{name}.frontend: {model.frontend} in front of trained weights would feed "
+            "them what they never saw; leave it out, or train the model (weights: train)"
+        )
+    for key, usual in (("training", "canonical"), ("width", 1.0), ("options", {}), ("recipe", {})):
+        if getattr(model, key) != usual:
+            raise UserError(f"params.yaml: models.{name}.{key}: weights from elsewhere are used as they are")
 
 
 @contextmanager

@@ -25,11 +25,13 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
     if not source.is_file():
         known = [path.stem for path in (files.SOURCE / "profiles").glob("*.yaml")]
         raise UserError(f"PROFILE={profile}: no {source.name} in profiles/; {nearest(profile, known)}")
-    load(source)
+    params = load(source)
     run = runs.resolve() / profile
     run.mkdir(parents=True, exist_ok=True)
     _write_if_changed(run / "params.yaml", source.read_text())
     pipeline = yaml.safe_load((files.SOURCE / "dvc.yaml").read_text())
+    if any(model.weights != "train" for model in params.models.values()):
+        pipeline = with_weights(pipeline)
     up = os.path.relpath(files.SOURCE, run)
     _write_if_changed(run / "dvc.yaml", yaml.safe_dump(code_from(pipeline, up), sort_keys=False, width=200))
     if not (run / ".dvc").is_dir():
@@ -42,6 +44,14 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
             dvc(run, "config", "--quiet", key, value)
         (run / ".dvcignore").write_text("__pycache__\ndata/work\nmlflow.db\nmlartifacts\n")
     return run
+
+
+def with_weights(pipeline: dict[str, Any]) -> dict[str, Any]:
+    """The same stages, in which a model's cell takes over weights trained elsewhere where it names some."""
+    train = pipeline["stages"]["train"]
+    train["cmd"] = train["cmd"].replace("pipeline.train", "pipeline.adopt")
+    train["deps"] += ["pipeline/adopt.py", "robustness/weights"]
+    return pipeline
 
 
 def code_from(pipeline: dict[str, Any], up: str) -> dict[str, Any]:

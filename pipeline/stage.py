@@ -54,8 +54,13 @@ def load_model(params: Params, name: str, images: ImageSet) -> Classifier:
     """The trained model of that id; refused if its checkpoint is from other settings than params.yaml."""
     from dataclasses import asdict
 
-    from robustness import models
+    from robustness import models, weights
+    from robustness.data.photos import class_groups
 
+    source = params.origin(name)
+    if source is not None:
+        expected = {"source": str(source), "groups": class_groups(images), "image_size": images.image_size}
+        return weights.load(files.weights(name), expected=expected)
     return models.load(files.weights(name), expected=asdict(params.spec(name, images)))
 
 

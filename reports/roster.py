@@ -80,10 +80,10 @@ class Roster(tuple[Model, ...]):
 
 
 def _model(name: str, row: dict, settings: dict) -> Model:
-    from robustness import architectures
+    from robustness.weights.facts import facts
 
-    architecture = str(row.get("architecture", settings["architecture"]))
-    entry = architectures.get(architecture)
+    architecture = str(row.get("architecture", settings.get("architecture")))
+    entry = facts(architecture)
     number = {key: float(row.get(key, math.nan)) for key in ("parameters", "epochs", "seconds")}
     return Model(
         name=name,

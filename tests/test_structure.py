@@ -15,6 +15,7 @@ LAYERS = (
     {"pipeline"},
     {"reports"},
     {"robustness.training", "robustness.evaluation", "robustness.attacks", "robustness.probes"},
+    {"robustness.weights"},
     {"robustness.models", "robustness.tracking"},
     {"robustness.frontends"},
     {"robustness.architectures", "robustness.data"},

@@ -86,6 +86,34 @@ CASES = {
     "share of erased images": (("training", "erase", 1.5), "training.erase"),
     "model whose noise is studied": (("attack", "noise_models", ["resnet"]), "there is no model 'resnet'"),
     "check": (("attack", "checks", {"sample": 3}), "unknown key 'sample'; did you mean samples"),
+    "weights": ((*MODEL, "weights", "hub:resnet50"), "names no weights"),
+    "front-end before trained weights": (
+        ("models", {"a": {"weights": "timm:resnet50", "frontend": "vone"}}),
+        "frontend: vone in front of trained weights",
+    ),
+    "recipe of trained weights": (
+        ("models", {"a": {"weights": "timm:resnet50", "recipe": {"epochs": 3}}}),
+        "used as they are",
+    ),
+    "weights of a file without architecture": (
+        ("models", {"a": {"weights": "file:net.pth"}}),
+        "say in architecture",
+    ),
+    "architecture that is not the weights'": (
+        ("models", {"a": {"weights": "timm:resnet50", "architecture": "vgg16"}}),
+        "leave architecture out",
+    ),
+    "no architecture": (("models", {"a": {}}), "architecture: is missing"),
+    "training on ObjectNet": (
+        ("data", {"set": "objectnet", "image_size": 64, "path": "x"}),
+        "its licence allows tests only",
+    ),
+    "set without its folder": (("data", {"set": "cifar10", "image_size": 32}), "data.path: is missing"),
+    "setting of another set": (
+        ("data", {"set": "cifar10", "image_size": 32, "path": "x", "policy": "official"}),
+        "data.policy: cifar10 takes no such setting",
+    ),
+    "folder for the objects": (("data", "path", "x"), "data.path: the set objects takes no such setting"),
     "resamples": (("statistics", "resamples", 1), "statistics.resamples"),
 }
 

@@ -1,0 +1,72 @@
+"""The adapters by name, and the one way from a name to an image set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from robustness.data.image_set import ImageSet
+from robustness.data.photos import cifar, image_folder, imagenet, imagenet_samples, objectnet, smallnorb
+from robustness.data.photos.listing import Listing
+from robustness.data.photos.writing import write
+from robustness.errors import UserError
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """How a set is listed, which settings it takes beside ``path``, whether models may train on it."""
+
+    listing: Callable[..., Listing]
+    settings: tuple[str, ...] = ()
+    trains: bool = False
+    needs_path: bool = True
+
+
+ADAPTERS: dict[str, Adapter] = {
+    "imagenet_samples": Adapter(imagenet_samples.listing, needs_path=False),
+    "image_folder": Adapter(image_folder.listing, trains=True),
+    "imagenet": Adapter(imagenet.imagenet),
+    "imagenet_v2": Adapter(imagenet.imagenet_v2),
+    "imagenet_a": Adapter(imagenet.imagenet_a, ("reference",)),
+    "imagenet_r": Adapter(imagenet.imagenet_r, ("reference",)),
+    "imagenet_sketch": Adapter(imagenet.imagenet_sketch),
+    "imagenet_c": Adapter(imagenet.imagenet_c, ("reference",)),
+    "imagenet9": Adapter(imagenet.imagenet9, ("mapping",)),
+    "objectnet": Adapter(objectnet.listing, ("reference", "policy")),
+    "smallnorb": Adapter(smallnorb.listing, ("policy",), trains=True),
+    "cifar10": Adapter(cifar.cifar10, trains=True),
+    "cifar10_c": Adapter(cifar.cifar10_c, ("reference",), trains=True),
+}
+
+
+def check(name: str, path: str | None, trains: bool, **settings: str | None) -> None:
+    """Refuse what a set cannot do before any work: a setting it does not take, training on test images."""
+    adapter = ADAPTERS[name]
+    if adapter.needs_path and not path:
+        raise UserError(f"data.path: is missing; name the folder that holds {name}")
+    for key, value in settings.items():
+        if value is not None and key not in adapter.settings:
+            raise UserError(f"data.{key}: {name} takes no such setting")
+    if trains and not adapter.trains:
+        why = "its licence allows tests only" if name == "objectnet" else "it holds test images only"
+        raise UserError(f"data.set: no model may be trained on {name}, {why}; give every model weights")
+
+
+def build(
+    name: str,
+    folder: Path | str,
+    *,
+    path: Path | None,
+    image_size: int,
+    workers: int = 1,
+    seed: int = 0,
+    **settings: object,
+) -> ImageSet:
+    """Read the set ``name`` from ``path`` into an image set in ``folder``.
+
+    Raises UserError, in one line, where what lies on disk is not that set.
+    """
+    given = {key: value for key, value in settings.items() if value is not None}
+    listed = ADAPTERS[name].listing(path=path, seed=seed, **given)
+    return write(listed, folder, image_size=image_size, workers=workers)

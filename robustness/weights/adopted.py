@@ -1,0 +1,185 @@
+"""A classifier whose weights were trained elsewhere: built, saved and loaded like the project's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from robustness import architectures, frontends, models
+from robustness.errors import UserError
+from robustness.models import ModelSpec, Normalise
+from robustness.weights import networks, stages
+from robustness.weights.outputs import Gather
+from robustness.weights.source import Source, parse
+
+
+class Adopted(nn.Module):
+    """Images (N, 3, S, S), float32 in [0, 1], to logits (N, classes of the image set).
+
+    Images of another size than the weights' own are brought to it first (bilinear, anti-aliased), so that
+    every model of a run gets the same pixels and attacks act on those. ``spec.image_size`` is S. ``stages``
+    maps the canonical names to module paths in this module, as for ``models.Classifier``.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        network: nn.Module,
+        paths: dict[str, str],
+        input_size: int,
+        groups: Sequence[Sequence[int]] | None,
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.input_size = input_size
+        self.normalise = Normalise(spec.mean, spec.std)
+        self.network = network
+        self.gather = nn.Identity() if groups is None else Gather(groups, networks.CLASSES)
+        self.stages = {name: f"network.{path}" for name, path in paths.items()}
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] != self.input_size:
+            size = (self.input_size, self.input_size)
+            x = functional.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)
+        return self.gather(self.network(self.normalise(x)))
+
+
+def adopt(
+    source: Source,
+    *,
+    architecture: str | None = None,
+    image_size: int,
+    num_classes: int = networks.CLASSES,
+    groups: Sequence[Sequence[int]] | None = None,
+    frontend: str = "learned",
+    frontend_options: dict[str, Any] | None = None,
+    seed: int = 0,
+) -> Adopted:
+    """The classifier of ``source`` on images of ``image_size`` pixels, in evaluation mode.
+
+    ``groups[k]`` are the network's outputs that stand for class k of the image set (None: output k).
+    ``frontend`` takes the stem's place, untrained: fine-tune before use. Raises UserError if the weights
+    cannot be had, do not fit their network, or if the network bears no front-end.
+    """
+    model = _frame(source, architecture, image_size, num_classes, groups, seed)
+    library, name = networks.library_of(source, architecture)
+    state = networks.read(source, library, name, model.network)
+    _fill(model.network, state, str(source))
+    if frontend != "learned":
+        _put_front(model, library, name, frontend, frontend_options or {}, seed)
+    return model.eval()
+
+
+def save(model: Adopted, source: Source, path: Path, notes: dict[str, Any], **how: Any) -> None:
+    """Write weights, spec and origin as one safetensors file; ``how`` are adopt's other arguments."""
+    origin = {"source": str(source), "architecture": how.get("architecture"), "groups": how.get("groups")}
+    models.save(model, path, notes | {"adopted": origin})
+
+
+def is_adopted(path: Path) -> bool:
+    """Whether a checkpoint's weights come from elsewhere."""
+    return "adopted" in models.read_header(path)[1]
+
+
+def load(path: Path, expected: dict[str, Any] | None = None) -> Adopted:
+    """Read a saved classifier without its source: nothing is downloaded, no code in the file is executed.
+
+    ``expected``: ``source`` (text) and fields of the spec that must hold. Raises UserError that names the
+    first one that differs.
+    """
+    from safetensors.torch import load_file
+
+    spec, notes = models.read_header(path)
+    origin = notes["adopted"]
+    there = asdict(spec) | {"source": origin["source"], "groups": origin["groups"]}
+    for key, value in (expected or {}).items():
+        if there[key] != value:
+            raise UserError(
+                f"{path}: the checkpoint is from another configuration ({key} is {_short(there[key])} there "
+                f"and {_short(value)} in the settings); run the train stage again"
+            )
+    source = parse(origin["source"])
+    model = _frame(
+        source, origin["architecture"], spec.image_size, spec.num_classes, origin["groups"], spec.seed
+    )
+    if spec.frontend != "learned":
+        library, name = networks.library_of(source, origin["architecture"])
+        _put_front(model, library, name, spec.frontend, spec.frontend_options, spec.seed)
+    _fill(model, load_file(str(path)), str(path))
+    return model.eval()
+
+
+def _frame(
+    source: Source,
+    architecture: str | None,
+    image_size: int,
+    num_classes: int,
+    groups: Sequence[Sequence[int]] | None,
+    seed: int,
+) -> Adopted:
+    """The classifier with its network's own first weights."""
+    library, name = networks.library_of(source, architecture)
+    traits = networks.traits(library, name)
+    # A file may belong to any set of classes; the libraries' weights are ImageNet's.
+    outputs = num_classes if source.kind == "file" and groups is None else networks.CLASSES
+    network = networks.build(library, name, traits.input_size, outputs)
+    entry = _entry(library, name)
+    paths = dict(entry.stages) if entry else stages.find(network, name, traits.input_size)
+    classes = outputs if groups is None else len(groups)
+    if num_classes != classes:
+        raise UserError(
+            f"{source}: answers with {classes} classes, the image set has {num_classes}; "
+            "these weights do not belong to it"
+        )
+    spec = ModelSpec(
+        architecture=networks.title(library, name),
+        frontend="learned",
+        training="canonical",
+        num_classes=classes,
+        image_size=image_size,
+        seed=seed,
+        mean=traits.mean,
+        std=traits.std,
+    )
+    return Adopted(spec, network, paths, traits.input_size, groups)
+
+
+def _entry(library: str, name: str) -> architectures.Architecture | None:
+    return architectures.get(name) if library == "registry" else networks.entry_of(library, name)
+
+
+def _fill(module: nn.Module, state: dict[str, Tensor], what: str) -> None:
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(f"{what}: the weights do not fit the network ({str(error)[:200]})") from error
+
+
+def _put_front(
+    model: Adopted, library: str, name: str, frontend: str, options: dict[str, Any], seed: int
+) -> None:
+    entry = _entry(library, name)
+    if entry is None:
+        raise UserError(
+            f"{library}:{name}: no front-end fits, since the registry does not know its stem; use weights "
+            "that an architecture of the registry has"
+        )
+    model.network = frontends.install(
+        model.network,
+        entry,
+        frontend,
+        image_size=model.input_size,
+        seed=seed,
+        options=models.frontend_options(options),
+    )
+    model.spec = replace(model.spec, frontend=frontend, frontend_options=options)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

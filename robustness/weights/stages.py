@@ -1,0 +1,86 @@
+"""Where to look inside a network that the registry does not know: its stages, found by running it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from robustness.architectures import STAGES
+from robustness.errors import UserError
+
+# The reductions of height and width at which the registry's networks have these stages.
+_EARLY, _MIDDLE = 4, 16
+# Networks whose stages are set by hand, to agree with their relatives in the registry.
+_KNOWN = {
+    "tf_efficientnet_lite": dict(zip(STAGES, ("bn1", "blocks.1", "blocks.4", "blocks.6", "global_pool"),
+                                     strict=True)),
+}  # fmt: skip
+
+
+@torch.no_grad()
+def find(network: nn.Module, name: str, input_size: int) -> dict[str, str]:
+    """Canonical name → dotted path of a module that is called once a forward pass and gives one tensor.
+
+    ``stem`` ends before the second convolution; ``early`` and ``middle`` end the reductions by 4 and by 16
+    (or the nearest in octaves); ``late`` is the last map, ``penultimate`` what the last layer reads. Raises
+    UserError for a network without feature maps, such as a transformer on tokens.
+    """
+    for prefix, paths in _KNOWN.items():
+        if name.startswith(prefix):
+            return dict(paths)
+    calls = _record(network, input_size)
+    once = {path for path in {path for path, *_ in calls} if sum(path == p for p, *_ in calls) == 1}
+    convolutions = [i for i, (path, *_) in enumerate(calls)
+                    if isinstance(network.get_submodule(path), nn.Conv2d)]  # fmt: skip
+    heads = [i for i, (path, *_) in enumerate(calls)
+             if isinstance(network.get_submodule(path), (nn.Linear, nn.Conv2d))]  # fmt: skip
+    maps = [(i, path, shape) for i, (path, shape) in enumerate(calls)
+            if path in once and shape is not None and len(shape) == 4 and shape[-1] > 1]  # fmt: skip
+    if len(convolutions) < 2 or sum(convolutions[1] < i < heads[-1] for i, *_ in maps) < 3:
+        raise UserError(
+            f"{name}: has no feature maps to look into; only convolutional networks can be adopted"
+        )
+    second, last = convolutions[1], heads[-1]
+    stem = [path for i, path, _ in maps if i < second][-1]
+    # Whole blocks only: a layer inside a block may already belong to the next size.
+    inner = [(i, path, shape) for i, path, shape in maps if second < i < last and path.count(".") <= 1]
+    before = [path for i, (path, shape) in enumerate(calls)
+              if i < last and path in once and shape is not None and len(shape) in (2, 4)]  # fmt: skip
+    chosen = {"stem": stem, "early": _ending(inner, _EARLY, input_size),
+              "middle": _ending(inner, _MIDDLE, input_size), "late": inner[-1][1],
+              "penultimate": before[-1]}  # fmt: skip
+    if len(set(chosen.values())) != len(STAGES):
+        raise UserError(f"{name}: its stages cannot be told apart ({chosen})")
+    return chosen
+
+
+def _ending(maps: list[tuple[int, str, tuple[int, ...]]], reduction: int, input_size: int) -> str:
+    """The last module whose map is smaller than the input by ``reduction``, or by the nearest there is."""
+
+    def distance(shape: tuple[int, ...]) -> float:
+        return round(abs(math.log2(input_size / shape[-1] / reduction)), 1)
+
+    nearest = min(distance(shape) for *_, shape in maps[:-1])
+    return [path for _, path, shape in maps[:-1] if distance(shape) == nearest][-1]
+
+
+def _record(network: nn.Module, size: int) -> list[tuple[str, tuple[int, ...] | None]]:
+    """(path, shape of the output) of every call, in the order in which calls end; no tensor is None."""
+    calls: list[tuple[str, tuple[int, ...] | None]] = []
+    handles = [
+        module.register_forward_hook(
+            lambda _m, _i, out, path=path: calls.append(
+                (path, tuple(out.shape) if isinstance(out, Tensor) else None)
+            )
+        )
+        for path, module in network.named_modules()
+        if path
+    ]
+    try:
+        network(torch.zeros(1, 3, size, size))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls
