@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from robustness.evaluation import ImageCondition
     from robustness.models import ModelSpec
 
-# A letter first: `1e3` is text to this reader of YAML and a number to that of DVC, which would merge it with 1000.
+# A letter first: `1e3` is text to this reader of YAML and a number to that of DVC, which would merge it
+# with `1000`.
 MODEL_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
