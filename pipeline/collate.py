@@ -36,7 +36,7 @@ def collate(params: Params) -> None:
     tables["noise"] = pd.concat(
         [
             pd.DataFrame(columns=list(noise_study.COLUMNS)),
-            *(pd.read_parquet(study) for study in studies if study.is_file()),
+            *(files.read_table(study) for study in studies if study.is_file()),
         ]
     )
     tables["transfer"] = files.read_table(files.TRANSFER)
@@ -72,6 +72,7 @@ def collate(params: Params) -> None:
 def _model(params: Params, name: str) -> dict[str, object]:
     """One row of the table ``models``."""
     path = files.weights(name)
+    model = stage.read_model(name)
     spec, notes = models.read_header(path)
     return {
         "model": name,
@@ -79,7 +80,7 @@ def _model(params: Params, name: str) -> dict[str, object]:
         "frontend": spec.frontend,
         "training": spec.training,
         "width": spec.width,
-        "parameters": models.count_parameters(models.load(path)),
+        "parameters": models.count_parameters(model),
         "images": notes["images"],
         "epochs": notes["recipe"]["epochs"],
         "weights": hashlib.sha256(path.read_bytes()).hexdigest(),

@@ -204,9 +204,14 @@ def _do(job: Job) -> tuple[int, str]:
 
 def _write_part(path: Path, arrays: dict[str, np.ndarray], notes: list[str]) -> None:
     """Write a part under a temporary name, then rename it: a part that is there is whole."""
-    temporary = path.with_suffix(".writing")
-    with temporary.open("wb") as file:
-        np.savez(file, notes=np.array(notes, dtype=str), **arrays)
+    # A name of its own: a worker whose main process was killed may still be at the same job.
+    temporary = path.with_suffix(f".{os.getpid()}.writing")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, notes=np.array(notes, dtype=str), **arrays)
+    except OSError as error:  # which does not name the file
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(temporary)) from error
     os.replace(temporary, path)
 
 
