@@ -140,9 +140,10 @@ class ProbeParams(Section):
         for name in value:
             parts = name.split("/")
             if len(parts) != (2 if parts[0] == "attack" else 3):
-                raise ValueError(f"{name!r} is neither shift/factor/level nor attack/ε")
-            if parts[0] == "attack" and not 0 < _number(parts[1]) <= 255:
-                raise ValueError(f"{name!r}: the ε of an attack is a number above 0 and up to 255")
+                raise ValueError(
+                    f"{_short(name)} is no model id: use lower-case letters, digits and _, a letter first, "
+                    "64 at most"
+                )
         return value
 
 

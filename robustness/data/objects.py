@@ -83,7 +83,11 @@ def render_objects(
             shutil.rmtree(other, ignore_errors=True)
     waiting = [job for job in jobs if not (parts / f"{job.name}.npz").is_file()]
     _render_parts(waiting, jobs, Path(library_folder), settings, parts, workers, progress)
-    images = _gather(jobs, parts, classes, library, settings, out_folder)
+    try:
+        images = _gather(jobs, parts, classes, library, settings, out_folder)
+    except UserError:  # a model could not be read: mended, it must be read again
+        shutil.rmtree(parts.parent, ignore_errors=True)
+        raise
     shutil.rmtree(parts.parent, ignore_errors=True)
     return images
 
