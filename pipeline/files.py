@@ -57,13 +57,14 @@ def weights(model: str) -> Path:
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary name to write a file or a folder to; it takes its real name only when all went well."""
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary, old = (path.with_name(f".{path.name}.{word}") for word in ("partial", "old"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove(temporary)
+        _remove(old)
         yield temporary
         if temporary.is_dir() and path.exists():
-            _remove(path)
+            os.replace(path, old)
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:  # safetensors has an exception of its own for a full disk
         raise UserError(
@@ -72,6 +73,9 @@ def whole(path: Path) -> Iterator[Path]:
     finally:
         # What refuses to be written may refuse to be removed; the line about it must not be lost.
         with suppress(OSError):
+            if old.exists() and not path.exists():
+                os.replace(old, path)
+            _remove(old)
             _remove(temporary)
 
 

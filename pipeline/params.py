@@ -140,10 +140,9 @@ class ProbeParams(Section):
         for name in value:
             parts = name.split("/")
             if len(parts) != (2 if parts[0] == "attack" else 3):
-                raise ValueError(
-                    f"{_short(name)} is no model id: use lower-case letters, digits and _, a letter first, "
-                    "64 at most"
-                )
+                raise ValueError(f"{name!r} is neither shift/factor/level nor attack/ε")
+            if parts[0] == "attack" and not 0 < _number(parts[1]) <= 255:
+                raise ValueError(f"{name!r}: the ε of an attack is a number above 0 and up to 255")
         return value
 
 
@@ -182,7 +181,8 @@ class Params(Section):
         for name in value:
             if not MODEL_ID.fullmatch(name):
                 raise ValueError(
-                    f"{name[:80]!r} is no model id: use up to 64 lower-case letters, digits and _"
+                    f"{_short(name)} is no model id: use lower-case letters, digits and _, a letter first, "
+                    "64 at most"
                 )
         return value
 

@@ -70,7 +70,12 @@ def run(whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """All files but those of work in hand: under names that nothing reads, or finished parts of a stage."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not {"work", ".images-parts"} & set(path.parts)
+    }
 
 
 def refused(do: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> str:
@@ -615,7 +620,8 @@ def test_a_process_whose_disk_is_full(run: Path) -> None:
     limited = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000));"
-        "sys.argv = ['train', '--model', 'plain']; import runpy; runpy.run_module('pipeline.train', run_name='__main__')"
+        "sys.argv = ['train', '--model', 'plain'];"
+        "import runpy; runpy.run_module('pipeline.train', run_name='__main__')"
     )
     done = process("-c", limited)
     assert done.returncode == 2
