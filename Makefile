@@ -8,7 +8,7 @@ RUN := $(if $(PROFILE),runs/$(PROFILE),.)
 export PATH := $(BIN):$(PATH)
 export MPLBACKEND := Agg
 
-.PHONY: setup repro smoke test lint ui bench clean
+.PHONY: setup repro smoke test fuzz lint ui bench clean
 .DEFAULT_GOAL := repro
 
 setup: $(VENV)/ready
@@ -31,6 +31,9 @@ smoke: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+fuzz: setup
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest tests/test_fuzz.py --timeout 0
 
 lint: setup
 	$(BIN)/ruff check .

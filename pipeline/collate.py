@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline import files, stage
 from pipeline.params import Params
 from reports.comparing import compare_twins
-from robustness import models, scores, weights
+from robustness import models, scores
 from robustness.attacks import noise_study
 from robustness.data.image_set import ImageSet
 
@@ -37,7 +37,7 @@ def collate(params: Params) -> None:
         tables[table] = pd.concat(
             [
                 pd.DataFrame(columns=list(noise_study.COLUMNS)),
-                *(pd.read_parquet(study) for study in studies if study.is_file()),
+                *(files.read_table(study) for study in studies if study.is_file()),
             ]
         )
     tables["transfer"] = files.read_table(files.TRANSFER)
@@ -73,8 +73,8 @@ def collate(params: Params) -> None:
 def _model(params: Params, name: str) -> dict[str, object]:
     """One row of the table ``models``."""
     path = files.weights(name)
+    model = stage.read_model(name)
     spec, notes = models.read_header(path)
-    model = weights.load(path) if weights.is_adopted(path) else models.load(path)
     return {
         "model": name,
         "architecture": spec.architecture,

@@ -7,12 +7,16 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
+import numpy as np
 import pandas as pd
+from safetensors import SafetensorError
 
 from robustness.errors import UserError
 
@@ -58,20 +62,26 @@ def weights(model: str) -> Path:
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary name to write a file or a folder to; it takes its real name only when all went well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    _remove(temporary)
+    temporary, old = (path.with_name(f".{path.name}.{word}") for word in ("partial", "old"))
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(temporary)
+        _remove(old)
         yield temporary
         if temporary.is_dir() and path.exists():
-            _remove(path)
+            os.replace(path, old)
         os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors has an exception of its own for a full disk
         raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}); free space or rights"
+            f"{path}: cannot be written ({getattr(error, 'strerror', None) or error}); free space or rights"
         ) from error
     finally:
-        _remove(temporary)
+        # What refuses to be written may refuse to be removed; the line about it must not be lost.
+        with suppress(OSError):
+            if old.exists() and not path.exists():
+                os.replace(old, path)
+            _remove(old)
+            _remove(temporary)
 
 
 def _remove(path: Path) -> None:
@@ -97,6 +107,17 @@ def read_table(path: Path) -> pd.DataFrame:
         raise UserError(
             f"{path}: not a readable Parquet table ({error}); remove it and run dvc repro"
         ) from error
+
+
+def read_arrays(path: Path, names: Iterable[str]) -> list[np.ndarray]:
+    """Arrays of an npz file of an earlier stage; one line if it is missing, damaged or lacks one."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; run the stage that writes it (dvc repro)")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return [arrays[name] for name in names]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read ({error}); remove it and run dvc repro") from error
 
 
 def write_text(text: str, path: Path) -> None:

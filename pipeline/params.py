@@ -1,20 +1,20 @@
 """params.yaml as a frozen, typed object, read once at the edge; a wrong setting is refused in one line.
 
 Settings that a library function validates itself (front-end, attacks, probes, rendering) are handed on as
-they are and checked by building the library's own settings object before any work starts.
+they are and checked by ``library_settings`` before any work starts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from pipeline import library_settings
+from pipeline.yaml_file import read_yaml
 from robustness.data.photos.catalogue import ADAPTERS
 from robustness.errors import UserError, nearest
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from robustness.models import ModelSpec
     from robustness.weights import Source
 
-MODEL_ID = re.compile(r"[a-z0-9_]+")
+# A letter first: `1e3` is text to this reader of YAML and a number to that of DVC, which would merge it
+# with `1000`.
+MODEL_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class Section(BaseModel):
@@ -111,7 +113,7 @@ class AttackParams(Section):
     noise_images: int = Field(default=50, ge=1)
     noise_models: list[str] | None = None
     draws_sweep: list[int] = Field(default=[1, 2, 4, 8, 16], min_length=1)
-    norms: dict[Literal["linf", "l2", "l1"], NormParams]
+    norms: dict[Literal["linf", "l2", "l1"], NormParams] = Field(min_length=1)
 
 
 class NormParams(Section):
@@ -123,9 +125,7 @@ class NormParams(Section):
     @field_validator("epsilons", mode="before")
     @classmethod
     def _numbers(cls, value: Any) -> Any:
-        return (
-            tuple(float(v) if isinstance(v, int) else v for v in value) if isinstance(value, list) else value
-        )
+        return tuple(float(v) if type(v) is int else v for v in value) if isinstance(value, list) else value
 
     @field_validator("epsilons")
     @classmethod
@@ -151,11 +151,13 @@ class ProbeParams(Section):
     images: int = Field(ge=8)
     placed: list[str] = []
     placed_images: int = Field(default=60, ge=1)
-    probes: dict[str, dict[str, Any]]
+    probes: dict[str, dict[str, Any]] = Field(min_length=1)
 
     @field_validator("placed")
     @classmethod
     def _conditions(cls, value: list[str]) -> list[str]:
+        if len(set(value)) != len(value):
+            raise ValueError("a condition stands there twice; leave one out")
         for name in value:
             parts = name.split("/")
             if len(parts) != (2 if parts[0] == "attack" else 3):
@@ -199,7 +201,10 @@ class Params(Section):
     def _ids(cls, value: dict[str, ModelParams]) -> dict[str, ModelParams]:
         for name in value:
             if not MODEL_ID.fullmatch(name):
-                raise ValueError(f"{name!r} is no model id: use lower-case letters, digits and _ only")
+                raise ValueError(
+                    f"{_short(name)} is no model id: use lower-case letters, digits and _, a letter first, "
+                    "64 at most"
+                )
         return value
 
     def model(self, name: str) -> ModelParams:
@@ -290,18 +295,9 @@ class Params(Section):
 
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml. Raises UserError that names the key, the value and what is allowed."""
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run in the folder that holds it") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML ({error})") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: must hold a mapping with the keys {', '.join(Params.model_fields)}")
+    values = read_yaml(path)
     params = _validated(Params, values, "")
-    _check_library_settings(params)
+    library_settings.check(params)
     return params
 
 
@@ -316,13 +312,19 @@ def _validated(kind: type[Section], values: dict[str, Any], prefix: str) -> Any:
             reason = f"unknown key; {nearest(str(first['loc'][-1]), known)}"
         elif first["type"] == "missing":
             reason = "is missing; add it (params.yaml of the repository shows every key)"
+        elif first["loc"] and first["loc"][-1] == "[key]":
+            place = ".".join(str(part) for part in first["loc"][:-2])
+            reason = (
+                f"the id {first['input']!r} is read as {type(first['input']).__name__}, not as text; quote it"
+            )
         else:
             reason = f"{first['msg'].removeprefix('Value error, ')} (found {_short(first['input'])})"
         raise UserError(f"params.yaml: {place}: {reason}") from None
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    """The beginning of a value; never the whole of one that aliases have made huge."""
+    text = reprlib.repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -336,134 +338,6 @@ def _fields_at(kind: type[Section], place: tuple[Any, ...]) -> list[str]:
             if isinstance(candidate, type) and issubclass(candidate, Section):
                 kind = candidate
     return list(kind.model_fields)
-
-
-def _check_library_settings(params: Params) -> None:
-    """Names and settings that the library knows: refused here, before any work."""
-    from robustness import architectures, frontends, models
-    from robustness.devices import resolve
-
-    resolve(params.device)
-    _check_data(params)
-    for name, model in params.models.items():
-        where = f"params.yaml: models.{name}"
-        if model.weights != "train":
-            _check_weights(params, name, model)
-            continue
-        if model.architecture is None:
-            raise UserError(f"{where}.architecture: is missing; name one, or weights that bring it along")
-        if model.architecture not in architectures.names():
-            known = nearest(model.architecture, architectures.names())
-            raise UserError(f"{where}.architecture: unknown {model.architecture!r}; {known}")
-        if model.frontend not in frontends.names():
-            known = nearest(model.frontend, frontends.names())
-            raise UserError(f"{where}.frontend: unknown {model.frontend!r}; {known}")
-        params.recipe(name)
-        with _at(f"frontend and models.{name}.frontend_options"):
-            models.frontend_options(params.frontend | model.frontend_options)
-    _check_conditions(params.evaluation)
-    _check_attacks(params.attack)
-    for name in params.attack.noise_models or ():
-        if name not in params.models:
-            known = nearest(name, params.models)
-            raise UserError(f"params.yaml: attack.noise_models: there is no model {name!r}; {known}")
-    _check_probes(params.probe)
-
-
-def _check_data(params: Params) -> None:
-    """A set on disk: the settings that it takes, and whether models may be trained on it."""
-    from robustness.data import photos
-
-    data = params.data
-    if data.set not in photos.ADAPTERS:
-        for key, value in {"path": data.path, **params.set_settings()}.items():
-            if value is not None:
-                raise UserError(f"params.yaml: data.{key}: the set {data.set} takes no such setting")
-        return
-    trains = any(model.weights == "train" for model in params.models.values())
-    with _at("data"):
-        photos.check(data.set, data.path, trains, **params.set_settings())
-
-
-def _check_weights(params: Params, name: str, model: ModelParams) -> None:
-    """Weights from elsewhere: their name, and that nothing is asked of them but to be used."""
-    from robustness.weights.networks import library_of
-
-    with _at(f"models.{name}.weights"):
-        source = params.origin(name)
-        library_of(source, model.architecture)
-    if model.frontend != "learned":
-        raise UserError(
-            f"params.yaml: models.{name}.frontend: {model.frontend} in front of trained weights would feed "
-            "them what they never saw; leave it out, or train the model (weights: train)"
-        )
-    for key, usual in (("training", "canonical"), ("width", 1.0), ("options", {}), ("recipe", {})):
-        if getattr(model, key) != usual:
-            raise UserError(f"params.yaml: models.{name}.{key}: weights from elsewhere are used as they are")
-
-
-@contextmanager
-def _at(place: str) -> Iterator[None]:
-    """Put the key that a library's message is about in front of it."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"params.yaml: {place}: {error}") from None
-
-
-def _check_conditions(evaluation: EvaluationParams) -> None:
-    from robustness import shifts
-
-    for shift, factors in evaluation.conditions.items():
-        for name, levels in factors.items():
-            with _at(f"evaluation.conditions.{shift}.{name}"):
-                factor = shifts.get(f"{shift}/{name}")
-                if factor.applies == "rendered":
-                    raise UserError("is rendered; it belongs under data.render.factors")
-                for level in levels:
-                    factor.parse(level)
-
-
-def _check_attacks(attack: AttackParams) -> None:
-    from robustness import attacks
-    from robustness.attacks.checks import Scale
-
-    for norm, suite in attack.norms.items():
-        for name in suite.attacks:
-            if name not in attacks.names():
-                known = nearest(name, attacks.names())
-                raise UserError(f"params.yaml: attack.norms.{norm}.attacks: unknown {name!r}; {known}")
-        with _at(f"attack.norms.{norm}.attacks"):
-            attacks.plan(suite.attacks, norm)
-    for key in attack.checks:
-        if key not in Scale.__dataclass_fields__:
-            known = nearest(key, Scale.__dataclass_fields__)
-            raise UserError(f"params.yaml: attack.checks: unknown key {key!r}; {known}")
-
-
-def _check_probes(probe: ProbeParams) -> None:
-    from robustness import probes
-
-    for name, settings in probe.probes.items():
-        if name not in probes.names():
-            raise UserError(f"params.yaml: probe.probes: unknown {name!r}; {nearest(name, probes.names())}")
-        with _at("probe"):
-            probes.check(name, settings)
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error: PyYAML alone keeps the last and says nothing."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice in one mapping", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 AttackParams.model_rebuild()

@@ -107,8 +107,11 @@ def main() -> None:
             run = prepare(arguments.profile, arguments.runs)
         else:
             run = files.SOURCE
-            if not (run / ".dvc").is_dir():
-                raise UserError(".dvc: missing; clone the repository with git instead of copying files")
+            for needed in (".dvc", ".git"):
+                if not (run / needed).exists():
+                    raise UserError(
+                        f"{needed}: missing; clone the repository with git instead of copying files"
+                    )
         jobs = arguments.jobs or _jobs(load(run / files.PARAMS))
         status = 0 if arguments.arguments or jobs == 1 else run_side_by_side(run, jobs)
         raise SystemExit(status or dvc(run, "repro", *arguments.arguments))

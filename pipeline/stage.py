@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -17,6 +19,10 @@ from robustness.errors import UserError
 if TYPE_CHECKING:
     from robustness.data.image_set import ImageSet
     from robustness.models import Classifier
+
+# What the disk refuses: the user's to mend, not a mistake in the code.
+REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+           errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}  # fmt: skip
 
 
 def run(work: Callable[[Params], None]) -> None:
@@ -51,17 +57,36 @@ def _settings() -> Params:
 
 
 def load_model(params: Params, name: str, images: ImageSet) -> Classifier:
-    """The trained model of that id; refused if its checkpoint is from other settings than params.yaml."""
+    """The trained model of that id; refused if its checkpoint is from other settings than params.yaml.
+
+    Raises UserError also for an image set without clean test images, which every later stage looks at.
+    """
     from dataclasses import asdict
 
-    from robustness import models, weights
     from robustness.data.photos import class_groups
 
+    if not len(images.rows(split="test", shift="clean")):
+        raise UserError(f"image set {images.folder}: has no clean test images; make the set again")
     source = params.origin(name)
     if source is not None:
         expected = {"source": str(source), "groups": class_groups(images), "image_size": images.image_size}
-        return weights.load(files.weights(name), expected=expected)
-    return models.load(files.weights(name), expected=asdict(params.spec(name, images)))
+    else:
+        expected = asdict(params.spec(name, images))
+    return read_model(name, expected=expected)
+
+
+def read_model(name: str, expected: dict[str, Any] | None = None) -> Classifier:
+    """The model in the checkpoint of that id; one line if the file is no whole checkpoint."""
+    from robustness import models, weights
+
+    path = files.weights(name)
+    try:
+        load = weights.load if weights.is_adopted(path) else models.load
+        return load(path, expected=expected)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{path}: its header does not describe a model ({error!r}); train the model again"
+        ) from error
 
 
 def progress(total: int, what: str, unit: str) -> tqdm:
@@ -102,11 +127,21 @@ def _parser(work: Callable[..., None]) -> argparse.ArgumentParser:
 
 
 def guard(do: Callable[[], None]) -> None:
-    """Do it; a user's mistake becomes one line on stderr and exit status 2, an interruption status 130."""
+    """Do it; a user's mistake, or what the disk refuses, becomes one line on stderr and exit status 2.
+
+    An interruption gives status 130. Anything else is a mistake in the code and keeps its traceback.
+    """
     try:
         do()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        place = error.filename or Path.cwd()
+        print(f"error: {place}: {error.strerror or error}; free space or rights, then run again",
+              file=sys.stderr)  # fmt: skip
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("interrupted; finished work is kept, run again to go on", file=sys.stderr)

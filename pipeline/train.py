@@ -13,6 +13,7 @@ from pipeline.params import ModelParams, Params, TrainingParams
 from robustness import models, training
 from robustness.data.image_set import ImageSet
 from robustness.devices import resolve
+from robustness.errors import UserError
 
 # A diverged training is tried once more at this share of its learning rate.
 SECOND_TRY = 0.3
@@ -49,6 +50,8 @@ def _train(
     """The trained model, its history and the number of its training images."""
     role = "diverse" if params.model(name).training == "diverse" else "canonical"
     rows = images.rows(split="train", role=role)
+    if not len(rows):
+        raise UserError(f"image set {images.folder}: has no {role} training images; make the set with them")
     # Every training is judged by the same images.
     held_out = images.rows(split="validation", role="canonical")
     model = models.build(params.spec(name, images))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -26,9 +25,9 @@ def transfer(params: Params) -> None:
     setup = replace(params.attack_setup(norm), score_draws=min(SCORE_DRAWS, params.attack.score_draws))
     sources = {}
     for name in params.models:
-        with np.load(files.RESULTS / name / "attack" / "images.npz") as kept:
-            rows = kept["rows"]
-            sources[name] = torch.from_numpy(kept[f"{norm}/{epsilon:.6g}"])
+        wanted = ("rows", f"{norm}/{epsilon:.6g}")
+        rows, found = files.read_arrays(files.RESULTS / name / "attack" / "images.npz", wanted)
+        sources[name] = torch.from_numpy(found)
     x, y = images.batch(rows), images.labels(rows)
     parts = []
     with stage.progress(len(params.models), "transfer", "model") as bar:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from reports.drafting import Draft
 from reports.mosaic import mosaic, save_png, to_bytes
 from reports.roster import Model
+from robustness.errors import UserError
 
 SHOWN = 6
 
@@ -32,13 +35,16 @@ def draw(draft: Draft, model: Model, norm: str = "linf") -> Examples | None:
     source = folder / "attack" / "images.npz" if folder else None
     if source is None or not source.is_file():
         return None
-    with np.load(source) as arrays:
-        budgets = [float(key.partition("/")[2]) for key in arrays.files if key.startswith(f"{norm}/")]
-        if not budgets:
-            return None
-        epsilon = min(budgets, key=lambda value: abs(value - 4 / 255))
-        clean, rows = arrays["clean"], arrays["rows"]
-        attacked = arrays[f"{norm}/{epsilon:.6g}"]
+    try:
+        with np.load(source, allow_pickle=False) as arrays:
+            budgets = [float(key.partition("/")[2]) for key in arrays.files if key.startswith(f"{norm}/")]
+            if not budgets:
+                return None
+            epsilon = min(budgets, key=lambda value: abs(value - 4 / 255))
+            clean, rows = arrays["clean"], arrays["rows"]
+            attacked = arrays[f"{norm}/{epsilon:.6g}"]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        raise UserError(f"{source}: cannot be read ({error}); remove it and run dvc repro") from error
     count = min(len(clean), len(attacked), len(rows))
     table = draft.inputs.attacks
     near = np.isclose(table["epsilon"], epsilon, rtol=1e-3)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import pandas as pd
@@ -201,16 +202,27 @@ def _save_state(
     partial = path.with_suffix(".partial")
     state = {"identity": identity, "model": model.state_dict(), "optimiser": optimiser.state_dict(),
              "schedule": schedule.state_dict(), "history": history}  # fmt: skip
-    torch.save(state, partial)
+    try:
+        with partial.open("wb") as file:  # given a path, torch hides what the disk says
+            torch.save(state, file)
+    except OSError as error:  # which does not name the file
+        partial.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(partial)) from error
     partial.replace(path)
 
 
 def _load_state(path: Path, identity: int, model: nn.Module, optimiser, schedule) -> list[dict]:
-    """Restore the state after the last finished epoch if it is this very training's, else start anew."""
+    """Restore the state after the last finished epoch if it is this very training's, else start anew.
+
+    A damaged file counts as missing; no code in it is run.
+    """
     if not path.is_file():
         return []
-    state = torch.load(path, weights_only=True)
-    if state["identity"] != identity:
+    try:
+        state = torch.load(path, weights_only=True)
+    except (RuntimeError, UnpicklingError, EOFError, ValueError):
+        return []
+    if not isinstance(state, dict) or state.get("identity") != identity:
         return []
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])

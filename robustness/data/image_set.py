@@ -144,14 +144,12 @@ class ImageSetWriter:
         self._temporary = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
         self._temporary.mkdir(parents=True)
         shape = (n, image_size, image_size)
-        self.images = np.lib.format.open_memmap(
-            self._temporary / "images.npy", mode="w+", dtype=np.uint8, shape=(*shape, 3)
-        )
-        self.masks = (
-            np.lib.format.open_memmap(self._temporary / "masks.npy", mode="w+", dtype=np.uint8, shape=shape)
-            if masks
-            else None
-        )
+        try:
+            self.images = _mapped(self._temporary / "images.npy", (*shape, 3))
+            self.masks = _mapped(self._temporary / "masks.npy", shape) if masks else None
+        except BaseException:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            raise
 
     def __enter__(self) -> ImageSetWriter:
         return self
@@ -186,6 +184,18 @@ class ImageSetWriter:
         return ImageSet.open(self.folder)
 
 
+def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """A new npy file of uint8, mapped for writing, its place on the disk taken at once.
+
+    A mapped file is sparse: on a full disk, writing to it would end the process by a signal. Raises OSError.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
 def replace_folder(new: Path, place: Path) -> None:
     """Rename the finished folder ``new`` to ``place``; an older folder there is removed afterwards."""
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -208,6 +218,10 @@ def _check_samples(samples: pd.DataFrame, shape: tuple[int, ...], classes: list[
             raise UserError(
                 f"image set {place}: {column} {sorted(strange)[0]!r} is none of {', '.join(allowed)}"
             )
+    if not len(samples):
+        raise UserError(f"image set {place}: holds no images; make the set again")
     labels = samples["label"]
+    if not pd.api.types.is_integer_dtype(labels):
+        raise UserError(f"image set {place}: label must be whole numbers, not {labels.dtype}")
     if labels.min() < 0 or labels.max() >= len(classes):
         raise UserError(f"image set {place}: a label lies outside 0 to {len(classes) - 1}")

@@ -83,7 +83,11 @@ def render_objects(
             shutil.rmtree(other, ignore_errors=True)
     waiting = [job for job in jobs if not (parts / f"{job.name}.npz").is_file()]
     _render_parts(waiting, jobs, Path(library_folder), settings, parts, workers, progress)
-    images = _gather(jobs, parts, classes, library, settings, out_folder)
+    try:
+        images = _gather(jobs, parts, classes, library, settings, out_folder)
+    except UserError:  # a model could not be read: mended, it must be read again
+        shutil.rmtree(parts.parent, ignore_errors=True)
+        raise
     shutil.rmtree(parts.parent, ignore_errors=True)
     return images
 
@@ -204,9 +208,14 @@ def _do(job: Job) -> tuple[int, str]:
 
 def _write_part(path: Path, arrays: dict[str, np.ndarray], notes: list[str]) -> None:
     """Write a part under a temporary name, then rename it: a part that is there is whole."""
-    temporary = path.with_suffix(".writing")
-    with temporary.open("wb") as file:
-        np.savez(file, notes=np.array(notes, dtype=str), **arrays)
+    # A name of its own: a worker whose main process was killed may still be at the same job.
+    temporary = path.with_suffix(f".{os.getpid()}.writing")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, notes=np.array(notes, dtype=str), **arrays)
+    except OSError as error:  # which does not name the file
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(temporary)) from error
     os.replace(temporary, path)
 
 

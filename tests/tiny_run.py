@@ -1,0 +1,137 @@
+"""A run of every stage small enough for tests: a made-up library of boxes, two small models, few images."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.attack import attack
+from pipeline.collate import collate
+from pipeline.evaluate import evaluate
+from pipeline.params import load
+from pipeline.probe import probe
+from pipeline.render import render
+from pipeline.train import train
+from pipeline.transfer import transfer
+from robustness.data.class_list import CLASSES, COLUMNS
+from robustness.data.model_library import CATALOGUE
+
+CATALOGUE_FILE = "Small.sh3f"
+BOX = "".join(f"v {x} {y} {z}\n" for x in (0, 1) for y in (0, 1) for z in (0, 1)) + (
+    "mtllib box.mtl\nusemtl paint\nf 1 2 4 3\nf 5 7 8 6\nf 1 5 6 2\nf 3 4 8 7\nf 1 3 7 5\nf 2 6 8 4\n"
+)
+OBJECTS = [(name, split) for name in CLASSES for split in ("train", "validation", "test")]
+LISTED = [*OBJECTS, ("distractor", "train"), ("distractor", "test")]
+
+PARAMS: dict[str, Any] = {
+    "seed": 3,
+    "device": "cpu",
+    "threads": 1,
+    "data": {
+        "set": "objects",
+        "image_size": 32,
+        "library": None,
+        "workers": 1,
+        "render": {
+            "training": ["canonical"],
+            "train_per_class": 4,
+            "validation_per_class": 1,
+            "test_scenes": 1,
+            "distractor_pool": 1,
+            "factors": {"viewpoint/azimuth": [90], "clutter/distractors": [2]},
+            "sphere": None,
+        },
+    },
+    "training": {
+        "batch_size": 10,
+        "epochs": 2,
+        "learning_rate": 0.002,
+        "weight_decay": 0.05,
+        "label_smoothing": 0.1,
+        "shift_pixels": 2,
+    },
+    "frontend": {"simple_channels": 4, "complex_channels": 4, "minimum_stride": 4},
+    "evaluation": {"batch_size": 16, "conditions": {"corruption": {"contrast": [3]}}},
+    "attack": {
+        "images": 10,
+        "batch_size": 10,
+        "draws": 1,
+        "score_draws": 2,
+        "keep": 4,
+        "noise_images": 2,
+        "checks": {"samples": 2, "steps": 1, "queries": 2, "near_points": 2, "decision_samples": 0},
+        "norms": {"linf": {"epsilons": [1, 4], "attacks": {"pgd": {"steps": 2}, "square": {"steps": 2}}}},
+    },
+    "probe": {"images": 10, "probes": {"filters": {}}},
+    "statistics": {"resamples": 100},
+    "models": {
+        "plain": {"architecture": "lenet5"},
+        "noisy": {"architecture": "lenet5", "frontend": "vone"},
+    },
+}
+
+ALONE: dict[str, Callable[..., None]] = {"render": render, "transfer": transfer, "collate": collate}
+EACH: dict[str, Callable[..., None]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "attack": attack,
+    "probe": probe,
+}
+ORDER = ("render", "train", "evaluate", "attack", "probe", "transfer", "collate")
+
+
+def write_params(folder: Path, params: dict[str, Any] = PARAMS) -> Path:
+    """params.yaml of a run; its path."""
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    return path
+
+
+def write_library(folder: Path, **replaced: str | bytes | None) -> Path:
+    """A library of one catalogue: a box for every object of LISTED, in proportions of its own.
+
+    ``replaced``: other contents by model (``chair_train``) or, for ``catalogue``, of the list of models.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = ["name=Small\n"]
+    with zipfile.ZipFile(folder / CATALOGUE_FILE, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, (name, split) in enumerate(LISTED, start=1):
+            key = f"{name}_{split}"
+            place = f"{key}/{key}.obj"
+            size = {"width": 20 + 7 * number % 50, "height": 20 + 11 * number % 70, "depth": 30}
+            entry = {"id": f"Maker#{key}", "name": key, "model": f"/{place}", "creator": "Maker"} | size
+            lines += [f"{word}#{number}={value}\n" for word, value in entry.items()]
+            content = replaced.get(key, BOX)
+            if content is not None:
+                archive.writestr(place, content)
+            colour = f"{number % 3 / 2} {number % 5 / 4} {number % 7 / 6}"
+            archive.writestr(f"{key}/box.mtl", f"newmtl paint\nKd {colour}\n")
+        catalogue = replaced.get("catalogue", "".join(lines))
+        archive.writestr(CATALOGUE, catalogue)
+    return folder
+
+
+def write_class_list(path: Path) -> Path:
+    """The class list of that library."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for name, split in LISTED:
+            key = f"{name}_{split}"
+            writer.writerow([f"Small/{key}", key, name, split, "", "Maker", "CC0 1.0"])
+    return path
+
+
+def run_stage(stage: str, model: str | None = None) -> None:
+    """One stage in the current folder, for one model or, where it works model by model, for all."""
+    params = load()
+    if stage in ALONE:
+        ALONE[stage](params)
+        return
+    for name in params.models if model is None else [model]:
+        EACH[stage](params, name, params.model(name))
