@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor
@@ -57,7 +57,7 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 def _torch(path: Path) -> object:
     try:
         return torch.load(path, weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         raise UserError(
             f"weights file:{path}: refused, since it holds more than tensors and plain containers or is "
             "damaged; save state_dict() alone, or as safetensors"
