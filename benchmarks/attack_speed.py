@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -23,12 +21,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.timing import write_record
 from robustness.attacks import Setup, attack
 from robustness.attacks.engine import search
 from robustness.attacks.registry import Suite, plan
 from robustness.attacks.victim import Victim
 
-RESULTS = Path(__file__).parent / "results" / "attack_speed.json"
 STEPS = 50
 EPSILONS = tuple(level / 255 for level in (0.5, 1, 1.5, 2, 3, 4, 6, 8))
 
@@ -235,16 +233,7 @@ def main() -> None:
         }
         print(name, json.dumps(results[name], indent=1), flush=True)
     if not arguments.only:
-        where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-        record = {
-            "device": where,
-            "torch": torch.__version__,
-            "repeats": arguments.repeats,
-            "results": results,
-        }
-        target = RESULTS if device.type == "cpu" else RESULTS.with_name("attack_speed_cuda.json")
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+        write_record("attack_speed", device, results, repeats=arguments.repeats)
 
 
 if __name__ == "__main__":

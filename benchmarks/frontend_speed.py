@@ -9,22 +9,17 @@ is checked first. Contestants take turns in one process; figures are medians of 
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import time
 from collections.abc import Callable
-from pathlib import Path
-from statistics import median
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.timing import ratio, write_record
 from robustness import architectures, frontends
 from robustness.frontends import FrontendOptions
 from robustness.frontends.block import SQRT_CONSTANT, V1Block
 
-RESULTS = Path(__file__).parent / "results" / "frontend_speed.json"
 CASES = {  # architecture whose stem has the stride, image size, simple + complex cells, batch
     "64 px, stride 2, 256 + 256": ("googlenet", 64, 256, 16),
     "64 px, stride 4, 256 + 256": ("resnet18", 64, 256, 32),
@@ -51,29 +46,6 @@ class PlainBlock(nn.Module):
         simple, first, second = found.split([self.simple, complex_cells, complex_cells], dim=1)
         energy = (first**2 + second**2) / 2 + SQRT_CONSTANT
         return self.gain * torch.cat([simple.relu(), energy.sqrt()], dim=1)
-
-
-def clock(work: Callable[[], object], device: torch.device) -> float:
-    """Seconds of one call."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
-
-
-def ratio(
-    slow: Callable[[], object], fast: Callable[[], object], device: torch.device, repeats: int
-) -> float:
-    """Median of (time of slow / time of fast), in turns, after two calls that do not count."""
-    found = []
-    for repeat in range(repeats + 2):
-        pair = clock(slow, device), clock(fast, device)
-        if repeat > 1:
-            found.append(pair[0] / pair[1])
-    return median(found)
 
 
 def forward(block: nn.Module, images: Tensor) -> Callable[[], object]:
@@ -116,9 +88,9 @@ def measure(
     noise, block.noise = block.noise, None
     found = {
         "largest_gap": gap,
-        "forward": ratio(forward(plain, images), forward(block, images), device, repeats),
+        "forward": ratio(forward(plain, images), forward(block, images), device, repeats, warm_up=2),
         "forward_backward": ratio(
-            both(plain, images, gradient), both(block, images, gradient), device, repeats
+            both(plain, images, gradient), both(block, images, gradient), device, repeats, warm_up=2
         ),
     }
     block.noise = noise
@@ -128,7 +100,7 @@ def measure(
         with frontends.draws(network, 10):
             one()
 
-    found["ten_draws_over_one"] = ratio(ten, one, device, repeats)
+    found["ten_draws_over_one"] = ratio(ten, one, device, repeats, warm_up=2)
     return found
 
 
@@ -142,16 +114,7 @@ def main() -> None:
     for name, case in CASES.items():
         results[name] = measure(*case, device, arguments.repeats)
         print(name, {key: float(f"{value:.3g}") for key, value in results[name].items()}, flush=True)
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    record = {
-        "device": where,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "results": results,
-    }
-    target = RESULTS if device.type == "cpu" else RESULTS.with_name("frontend_speed_cuda.json")
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    write_record("frontend_speed", device, results, threads=torch.get_num_threads())
 
 
 if __name__ == "__main__":

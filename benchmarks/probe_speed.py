@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import time
-from collections.abc import Callable
-from pathlib import Path
-from statistics import median
 
 import torch
 from torch import nn
 
+from benchmarks.timing import ratio, write_record
 from robustness import models
 from robustness.probes.ascent_engine import Job, ascend
 from robustness.probes.fourier import NaturalStatistics
@@ -26,7 +22,6 @@ from robustness.probes.layers import probing, stage_paths
 from robustness.probes.regularisers import REGULARISERS
 from robustness.probes.targets import before_rectification, find_canvas
 
-RESULTS = Path(__file__).parent / "results" / "probe_speed.json"
 CASES = {  # architecture, front-end, width, stage
     "resnet18 ¼, middle": ("resnet18", "learned", 0.25, "middle"),
     "resnet18 ¼, early": ("resnet18", "learned", 0.25, "early"),
@@ -35,25 +30,6 @@ CASES = {  # architecture, front-end, width, stage
     "efficientnet_b0 ¼, late": ("efficientnet_b0", "learned", 0.25, "late"),
 }
 ITERATIONS = 8
-
-
-def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """Wall time of one call."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
-
-
-def ratio(
-    loop: Callable[[], object], batched: Callable[[], object], device: torch.device, repeats: int
-) -> float:
-    """Median of (time of the loop / time of the batch), in turns, after one round that does not count."""
-    found = [seconds(loop, device) / seconds(batched, device) for _ in range(repeats + 1)]
-    return median(found[1:])
 
 
 def measure_ascent(
@@ -120,16 +96,7 @@ def main() -> None:
             "inversion": measure_inversion(model, stage, images, device, arguments.repeats),
         }
         print(name, json.dumps(results[name]), flush=True)
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    record = {
-        "device": where,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "results": results,
-    }
-    target = RESULTS if device.type == "cpu" else RESULTS.with_name("probe_speed_cuda.json")
-    target.parent.mkdir(exist_ok=True)
-    target.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    write_record("probe_speed", device, results, threads=torch.get_num_threads())
 
 
 if __name__ == "__main__":

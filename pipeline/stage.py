@@ -63,12 +63,12 @@ def load_model(params: Params, name: str, images: ImageSet) -> Classifier:
     """
     from dataclasses import asdict
 
-    from robustness.data.photos import class_groups
-
     if not len(images.rows(split="test", shift="clean")):
         raise UserError(f"image set {images.folder}: has no clean test images; make the set again")
     source = params.origin(name)
     if source is not None:
+        from robustness.data.photos import class_groups
+
         expected = {"source": str(source), "groups": class_groups(images), "image_size": images.image_size}
     else:
         expected = asdict(params.spec(name, images))

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file, save_file
+from settings_change import changed
 from tiny_run import (
     BOX,
     CATALOGUE_FILE,
@@ -178,17 +178,9 @@ SETTINGS: dict[str, tuple[tuple, tuple[str, ...]]] = {
 def test_settings(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (*path, last, value), words = SETTINGS[case]
-    params = yaml.safe_load(yaml.safe_dump(PARAMS))
-    place = params
-    for key in path:
-        place = place[key]
-    if value is ...:
-        del place[last]
-    else:
-        place[last] = value
+    change, words = SETTINGS[case]
     monkeypatch.chdir(tmp_path)
-    write_params(tmp_path, params)
+    write_params(tmp_path, changed(PARAMS, *change))
     line = refused(load, capsys)
     assert all(word in line for word in ("params.yaml", *words)), line
 

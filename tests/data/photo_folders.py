@@ -26,7 +26,11 @@ def objectnet(root: Path) -> Path:
     mappings = root / "mappings"
     mappings.mkdir()
     content = {
-        "folder_to_objectnet_label": {"air_freshener": "Zebra spray", "band_aid": "Band Aid", "t_shirt": "T-shirt"},
+        "folder_to_objectnet_label": {
+            "air_freshener": "Zebra spray",
+            "band_aid": "Band Aid",
+            "t_shirt": "T-shirt",
+        },
         "objectnet_to_imagenet_1k": {"Band Aid": "Band Aid", "T-shirt": "jersey, T-shirt; polo"},
         # By the sorted display labels: 0 Band Aid, 1 T-shirt, 2 Zebra spray.
         "imagenet_pytorch_id_to_objectnet_id": {"419": 0, "610": 1, "611": 1},

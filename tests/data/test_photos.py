@@ -229,7 +229,9 @@ def test_unusual_files_are_read_counted_and_told(tmp_path: Path) -> None:
     assert {Path(path).name for path in reading["left_out"]} == {"cut.jpg", "text.jpg"}
     assert "9 images listed, 7 kept" in photos.summary(images)
     assert "cut.jpg" in photos.summary(images)
-    values = {Path(name).stem: images.images[row].mean((0, 1)) for row, name in enumerate(images.samples["object"])}
+    values = {
+        Path(name).stem: images.images[row].mean((0, 1)) for row, name in enumerate(images.samples["object"])
+    }
     assert values["grey"] == pytest.approx([77, 77, 77], abs=1)
     assert values["deep"] == pytest.approx([77, 77, 77], abs=1)
     assert values["alpha"] == pytest.approx([255, 255, 255])
@@ -240,7 +242,9 @@ def test_unusual_files_are_read_counted_and_told(tmp_path: Path) -> None:
 def test_a_class_that_would_be_lost_is_one_line(tmp_path: Path) -> None:
     root = unusual(tmp_path / "folder")
     (root / "test" / "bee" / "rgb.jpg").write_text("broken")
-    with pytest.raises(UserError, match="no image of the class 'bee' can be read .*bee/rgb.jpg is unreadable"):
+    with pytest.raises(
+        UserError, match=r"no image of the class 'bee' can be read .*bee/rgb\.jpg is unreadable"
+    ):
         build("image_folder", tmp_path, root)
     assert not (tmp_path / "set").exists()
 

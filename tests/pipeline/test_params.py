@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import pytest
 import yaml
+from settings_change import changed
 
 from pipeline.params import load
 from robustness.errors import UserError
@@ -17,20 +17,6 @@ DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 def first_model() -> str:
     return next(iter(DEFAULT["models"]))
-
-
-def changed(*path_and_value: object) -> dict:
-    """The default settings with the value at a path replaced, or the key removed if the value is ``...``."""
-    *path, last, value = path_and_value
-    settings = copy.deepcopy(DEFAULT)
-    place = settings
-    for key in path:
-        place = place[key]
-    if value is ...:
-        del place[last]
-    else:
-        place[last] = value
-    return settings
 
 
 def write(folder: Path, settings: object) -> Path:
@@ -122,7 +108,7 @@ CASES = {
 def test_wrong_settings_are_refused_in_one_line(case: str, tmp_path: Path) -> None:
     change, message = CASES[case]
     with pytest.raises(UserError) as error:
-        load(write(tmp_path, changed(*change)))
+        load(write(tmp_path, changed(DEFAULT, *change)))
     assert message in str(error.value)
     assert "params.yaml" in str(error.value) or case == "device"
     assert "\n" not in str(error.value)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from robustness.data.photos.imagenet import CORRUPTIONS
+from robustness.data.photos.joined import Joined
 from robustness.data.photos.listing import Listing, need_folder
 from robustness.errors import UserError
 from robustness.seeds import numpy_generator
@@ -22,21 +23,9 @@ HELD_OUT = 0.1
 _LICENCE = "CIFAR-10: Krizhevsky 2009, for research; no licence is stated."
 
 
-class _Images:
-    """Images of several record files and arrays, (N, 32, 32, 3) uint8, read row by row."""
-
-    ndim = 4
-
-    def __init__(self, parts: list[np.ndarray]) -> None:
-        self.parts = parts
-
-    def __getitem__(self, row: int) -> np.ndarray:
-        for part in self.parts:
-            if row < len(part):
-                found = part[row]
-                return found[1:].reshape(3, 32, 32).transpose(1, 2, 0) if found.ndim == 1 else found
-            row -= len(part)
-        raise IndexError(row)
+def _image(record: np.ndarray) -> np.ndarray:
+    """(32, 32, 3) uint8 of a binary record (label, then the three colour planes) or of an image as it is."""
+    return record[1:].reshape(3, 32, 32).transpose(1, 2, 0) if record.ndim == 1 else record
 
 
 def cifar10(path: Path, seed: int = 0, **options: object) -> Listing:
@@ -52,7 +41,7 @@ def cifar10(path: Path, seed: int = 0, **options: object) -> Listing:
     )
     samples = _table(labels, np.arange(len(labels)), splits, "clean", "none", "0", "image")
     return Listing(list(CLASSES), samples, "Answers among the ten classes.", _LICENCE, fit="squash",
-                   array=_Images(parts))  # fmt: skip
+                   array=Joined(parts, 4, _image))  # fmt: skip
 
 
 def cifar10_c(path: Path, reference: Path | None = None, **options: object) -> Listing:
@@ -79,7 +68,7 @@ def cifar10_c(path: Path, reference: Path | None = None, **options: object) -> L
         names = [f"test{row - first}" if row >= first else name
                  for row, name in zip(base.samples["row"], base.samples["object"], strict=True)]  # fmt: skip
         tables.append(base.samples.assign(object=names))
-        parts += base.array.parts
+        parts += base.array.arrays
         offset = len(base.samples)
     present = [name for name in CORRUPTIONS if (root / f"{name}.npy").is_file()]
     for name in present:
@@ -101,7 +90,7 @@ def cifar10_c(path: Path, reference: Path | None = None, **options: object) -> L
     if not reference:
         notes.append("no clean images: set data.reference to the folder of CIFAR-10")
     return Listing(list(CLASSES), pd.concat(tables, ignore_index=True), "Answers among the ten classes.",
-                   "CIFAR-10-C: CC BY 4.0. " + _LICENCE, fit="squash", array=_Images(parts),
+                   "CIFAR-10-C: CC BY 4.0. " + _LICENCE, fit="squash", array=Joined(parts, 4, _image),
                    notes=notes)  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from robustness.data.photos.joined import Joined
 from robustness.data.photos.listing import Listing, need_folder
 from robustness.errors import UserError
 from robustness.seeds import numpy_generator
@@ -52,24 +53,8 @@ def listing(path: Path, policy: str = "azimuth", seed: int = 0, **options: objec
         policy=f"Held-out {policy}: familiar views of unseen toys are clean, the others the shift.",
         licence="smallNORB: for research; cite LeCun, Huang, Bottou, CVPR 2004.",
         fit="squash",
-        array=_Joined(arrays),
+        array=Joined(arrays, 3, lambda pair: pair[0]),  # the left image
     )
-
-
-class _Joined:
-    """Left images of several files as one array (N, 96, 96), read row by row."""
-
-    ndim = 3
-
-    def __init__(self, arrays: list[np.ndarray]) -> None:
-        self.arrays = arrays
-
-    def __getitem__(self, row: int) -> np.ndarray:
-        for array in self.arrays:
-            if row < len(array):
-                return array[row, 0]
-            row -= len(array)
-        raise IndexError(row)
 
 
 def _rows(split: str, kinds: np.ndarray, info: np.ndarray, policy: str, seed: int) -> pd.DataFrame:
