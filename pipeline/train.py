@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +22,6 @@ def train(params: Params, name: str, model_params: ModelParams) -> None:
     """Train one model on its training set; write its weights and the history of its epochs."""
     images = ImageSet.open(files.IMAGES)
     recipe = params.recipe(name)
-    started = time.perf_counter()
     try:
         model, history, rows = _train(params, name, images, recipe)
     except training.DivergedError as error:
@@ -35,8 +33,6 @@ def train(params: Params, name: str, model_params: ModelParams) -> None:
         folder.mkdir()
         models.save(model, folder / "weights.safetensors", notes)
         history.to_parquet(folder / "history.parquet", index=False)
-    seconds = time.perf_counter() - started
-    files.write_json({"seconds": round(seconds, 1)}, files.WORK / name / "training_time.json")
     _state(name).unlink(missing_ok=True)
 
 

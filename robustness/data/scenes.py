@@ -19,6 +19,18 @@ from robustness.shifts.factors import BACKGROUNDS
 FITTING_DISTANCE = 1 / np.sin(np.radians(15))
 """At this distance the unit sphere around the object just fits a field of view of 30 degrees."""
 
+SHARES: dict[str, float] = {
+    "view": 0.75,
+    "light": 0.5,
+    "roll": 0.15,
+    "distance": 0.25,
+    "position": 0.25,
+    "background": 0.4,
+    "distractors": 0.25,
+    "occlusion": 0.1,
+}
+"""In what share of the diverse training images each factor is varied."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -81,24 +93,33 @@ def canonical(seed: int, key: str) -> View:
 
 
 def diverse(seed: int, key: str) -> View:
-    """Any view: all rendered factors vary at once, over the ranges that the test conditions span."""
+    """A varied view: each rendered factor is varied in its ``SHARES`` of the images, the view in most of them.
+
+    Factors are drawn independently, over the ranges that the test conditions span, so that images with one
+    or two changes are as common as in the test, and few change everything at once.
+    """
     base = canonical(seed, key)
     draw = numpy_generator(seed, "diverse view", key)
-    front = (float(draw.uniform(0.5, 1.2)), float(draw.uniform(-1, 1)))
-    return replace(
-        base,
-        azimuth=draw.uniform(-180, 180),
-        elevation=draw.uniform(-30, 78),
-        light_azimuth=draw.uniform(-180, 180),
-        light_elevation=draw.uniform(25, 75),
-        light_strength=draw.uniform(0.7, 1.15),
-        roll=draw.uniform(-180, 180) if draw.random() < 0.3 else 0.0,
-        octaves=max(0.0, draw.uniform(-1, 1.5)),
-        offset=draw.uniform(0, 0.25),
-        background=str(draw.choice(BACKGROUNDS)),
-        distractors=int(draw.choice([0, 0, 0, 1, 2, 4])),
-        front=front if draw.random() < 0.2 else None,
-    )
+    # Every draw is made, used or not: a share may change without changing what the others give.
+    varied = {factor: draw.random() < share for factor, share in SHARES.items()}
+    changes = {
+        "view": {"azimuth": draw.uniform(-180, 180), "elevation": draw.uniform(-30, 78)},
+        "light": {
+            "light_azimuth": draw.uniform(-180, 180),
+            "light_elevation": draw.uniform(25, 75),
+            "light_strength": draw.uniform(0.7, 1.15),
+        },
+        "roll": {"roll": draw.uniform(-180, 180)},
+        "distance": {"octaves": draw.uniform(0, 1.5)},
+        "position": {"offset": draw.uniform(0, 0.25)},
+        "background": {"background": str(draw.choice(BACKGROUNDS[1:]))},
+        "distractors": {"distractors": int(draw.choice([1, 2, 4]))},
+        "occlusion": {"front": (float(draw.uniform(0.5, 1.2)), float(draw.uniform(-1, 1)))},
+    }
+    for factor, change in changes.items():
+        if varied[factor]:
+            base = replace(base, **change)
+    return base
 
 
 def at_level(view: View, factor: str, level: Level) -> View:
