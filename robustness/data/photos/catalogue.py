@@ -50,7 +50,9 @@ def check(name: str, path: str | None, trains: bool, **settings: str | None) -> 
             raise UserError(f"data.{key}: {name} takes no such setting")
     if trains and not adapter.trains:
         why = "its licence allows tests only" if name == "objectnet" else "it holds test images only"
-        raise UserError(f"data.set: no model may be trained on {name}, {why}; give every model weights")
+        raise UserError(
+            f"data.set: no model may be trained on {name}, {why}; give every model weights and no fine_tune"
+        )
 
 
 def build(
