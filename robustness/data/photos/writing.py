@@ -63,6 +63,25 @@ def class_groups(images: ImageSet) -> list[list[int]] | None:
     return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
+def facts(images: ImageSet) -> list[tuple[str, str]]:
+    """(what, value) for a data card: how the set was mapped, scored, licensed and read; none if it was not
+    read from disk."""
+    path = images.folder / READING
+    if not path.is_file():
+        return []
+    reading = json.loads(path.read_text("utf-8"))
+    groups = class_groups(images)
+    mapping = "Classes of the set's own."
+    if groups is not None:
+        mapping = (
+            f"{len(groups)} classes, each for its outputs of the 1000 of ImageNet "
+            f"({sum(map(len, groups))} outputs in all)."
+        )
+    found = [("class mapping", mapping), ("evaluation policy", reading["policy"]),
+             ("licence", reading["licence"]), ("read from disk", f"{summary(images)}.")]  # fmt: skip
+    return found + [("note", note) for note in reading["notes"]]
+
+
 def summary(images: ImageSet) -> str:
     """One line on how the set was read: files, unusual ones, those left out."""
     path = images.folder / READING
