@@ -307,9 +307,19 @@ class Params(Section):
     def corruption_normaliser(self) -> str | None:
         """The model whose errors corruption errors are divided by: our own AlexNet, plainly trained."""
         for name, model in self.models.items():
-            if (model.architecture, model.frontend, model.training) == ("alexnet", "learned", "canonical"):
+            plain = model.frontend == "learned" and model.training == "canonical" and not model.fine_tune
+            if plain and self._architecture(name) == "alexnet":
                 return name
         return None
+
+    def _architecture(self, name: str) -> str | None:
+        """The registry's name of a model's architecture, also where its weights bring it along."""
+        from robustness.weights import networks
+
+        model, source = self.model(name), self.origin(name)
+        if source is None:
+            return model.architecture
+        return networks.title(*networks.library_of(source, model.architecture))
 
     def image_conditions(self) -> list[ImageCondition]:
         """The conditions that are made from clean test images when a model is evaluated."""

@@ -20,9 +20,9 @@ from pipeline.render import render
 from robustness import architectures, models, training
 from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
-from robustness.weights import fine_tuning
+from robustness.weights import fine_tuning, networks
 
-EPOCHS = 3
+EPOCHS, SIZE = 3, 64
 FINE_TUNE = {"stages": ["stem", "head"], "epochs": EPOCHS, "learning_rate": 0.003, "new_head": True}
 
 
@@ -44,11 +44,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run over a folder of images, with weights for 1000 classes in a file; the current folder."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = architectures.build("resnet18", num_classes=1000, image_size=224)
+        network = architectures.build("resnet18", num_classes=1000, image_size=SIZE)
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     save_file(state, str(tmp_path / "net.safetensors"))
     folder_of_two_colours(tmp_path / "folder")
     monkeypatch.chdir(tmp_path)
+    # Weights of a file are used at the published size; a smaller one is enough here and quick.
+    small = networks.Traits(SIZE, networks.IMAGENET_MEAN, networks.IMAGENET_STD)
+    monkeypatch.setattr(networks, "traits", lambda *_: small)
     return tmp_path
 
 
