@@ -69,7 +69,14 @@ def load_model(params: Params, name: str, images: ImageSet) -> Classifier:
     if source is not None:
         from robustness.data.photos import class_groups
 
-        expected = {"source": str(source), "groups": class_groups(images), "image_size": images.image_size}
+        expected = {
+            "source": str(source),
+            "groups": class_groups(images),
+            "image_size": images.image_size,
+            "frontend": params.model(name).frontend,
+            "frontend_options": params.frontend_options(name),
+            "fine_tune": params.fine_tuning(name),
+        }
     else:
         expected = asdict(params.spec(name, images))
     return read_model(name, expected=expected)
