@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pipeline import files
+from pipeline import files, lifeline, one_at_a_time
 
 # Stages whose cells are independent of each other; those of one line wait for the line before.
 WAVES = (("train",), ("evaluate", "attack", "probe"))
@@ -57,8 +57,9 @@ def dvc(run: Path, *arguments: str) -> int:
 
 
 def environment() -> dict[str, str]:
-    """The environment in which ``python`` is this interpreter."""
-    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    """The environment in which ``python`` is this interpreter, and which names this process as the run."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, lifeline.RUN: str(os.getpid())}
 
 
 def _stale(run: Path, wave: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -89,6 +90,7 @@ def _run_wave(run: Path, cells: list[tuple[str, str]], jobs: int) -> int:
                         bar.write(f"{cell} failed (status {status}):\n{_tail(run, cell)}", file=sys.stderr)
                     else:
                         repo.commit(cell, force=True, relink=False)
+                        one_at_a_time.keep(run)
                     bar.set_postfix_str(f"{cell} {seconds:.0f} s", refresh=False)
                     bar.update()
         except BaseException:

@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipeline import files, stage
+from pipeline import files, one_at_a_time, stage
 from pipeline.cells import available_cores, dvc, run_side_by_side
 from pipeline.params import Params, load
 from robustness.errors import UserError, nearest
+
+# What makes a folder a DVC repository, as `dvc init --no-scm` and `dvc config` would write it.
+DVC_FILES = {
+    ".dvc/config": """[core]
+    no_scm = True
+    analytics = false
+    check_update = false
+[cache]
+    dir = {cache}
+""",
+    ".dvcignore": "__pycache__\ndata/work\nmlflow.db\nmlartifacts\n",
+}
 
 
 def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
@@ -34,15 +47,11 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
         pipeline = with_weights(pipeline)
     up = os.path.relpath(files.SOURCE, run)
     _write_if_changed(run / "dvc.yaml", yaml.safe_dump(code_from(pipeline, up), sort_keys=False, width=200))
-    if not (run / ".dvc").is_dir():
-        dvc(run, "init", "--quiet", "--no-scm")
-        for key, value in {
-            "core.analytics": "false",
-            "core.check_update": "false",
-            "cache.dir": os.path.relpath(files.SOURCE / ".dvc" / "cache", run / ".dvc"),
-        }.items():
-            dvc(run, "config", "--quiet", key, value)
-        (run / ".dvcignore").write_text("__pycache__\ndata/work\nmlflow.db\nmlartifacts\n")
+    for name, text in DVC_FILES.items():
+        (run / name).parent.mkdir(exist_ok=True)
+        _write_if_changed(
+            run / name, text.format(cache=os.path.relpath(files.SOURCE / ".dvc" / "cache", run / ".dvc"))
+        )
     return run
 
 
@@ -75,7 +84,17 @@ def _path(out: str | dict[str, Any]) -> str:
 
 def _write_if_changed(path: Path, text: str) -> None:
     if not path.is_file() or path.read_text() != text:
-        path.write_text(text)
+        files.write_text(text, path)
+
+
+def bring_up_to_date(run: Path, jobs: int, arguments: Sequence[str] = ()) -> int:
+    """Do in the folder ``run`` what is not done yet, ``jobs`` models at once; an exit status.
+
+    ``arguments`` are handed to ``dvc repro``. Raises UserError if another run is at work in the folder.
+    """
+    with one_at_a_time.alone(run):
+        status = 0 if arguments or jobs == 1 else run_side_by_side(run, jobs)
+        return status or dvc(run, "repro", *arguments)
 
 
 def _jobs(params: Params) -> int:
@@ -113,8 +132,7 @@ def main() -> None:
                         f"{needed}: missing; clone the repository with git instead of copying files"
                     )
         jobs = arguments.jobs or _jobs(load(run / files.PARAMS))
-        status = 0 if arguments.arguments or jobs == 1 else run_side_by_side(run, jobs)
-        raise SystemExit(status or dvc(run, "repro", *arguments.arguments))
+        raise SystemExit(bring_up_to_date(run, jobs, arguments.arguments))
 
     stage.guard(do)
 
