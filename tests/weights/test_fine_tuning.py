@@ -137,7 +137,7 @@ def test_it_resumes_and_ends_with_the_same_weights(run: Path, monkeypatch: pytes
     assert len(torch.load(state, weights_only=True)["history"]) == 1
     validated = []
     judge = training.validate
-    monkeypatch.setattr(training, "validate", lambda *a: validated.append(1) or judge(*a))
+    monkeypatch.setattr(training, "validate", lambda *a, **k: validated.append(1) or judge(*a, **k))
     again = fine_tuned(run)
     assert len(validated) == EPOCHS - 1  # one epoch was not done twice
     for name, value in whole.state_dict().items():
