@@ -33,8 +33,8 @@ class Found:
     images: (N, C, H, W) float32, the point that broke the sample, else the one of the largest loss.
     broken: (N,) bool, the search's own verdict. steps: (N,) int, updates made, restarts included.
     losses: (N, steps + 1) float32, the loss at each step of the first restart (NaN after a sample left);
-    wrong: likewise the share of draws with a wrong answer; wrongest: like images, the first point of the first
-    restart with the largest such share. These three only with ``trace``.
+    wrong: likewise the share of draws with a wrong answer; wrongest: like images, the first point of the
+    first restart with the largest such share. These three only with ``trace``.
     """
 
     images: Tensor
