@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from pipeline import files, stage
-from pipeline.cells import available_cores, dvc, run_side_by_side
+from pipeline.cells import available_cores, dvc, processes, run_cells
 from pipeline.params import Params, load
 from robustness.errors import UserError, nearest
 
@@ -87,6 +87,25 @@ def _jobs(params: Params) -> int:
     return max(1, available_cores() // params.threads)
 
 
+def _run_cells(run: Path, params: Params, arguments: argparse.Namespace) -> int:
+    """The models' cells with the engine asked for; the exit status."""
+    if arguments.engine == "ray":
+        from pipeline.ray_cells import cluster
+
+        with cluster(
+            threads=params.threads,
+            device=params.device,
+            jobs=arguments.jobs,
+            gpus_per_cell=arguments.gpus_per_cell,
+        ) as engine:
+            return run_cells(run, engine)
+    jobs = arguments.jobs or _jobs(params)
+    if jobs == 1:
+        return 0  # dvc repro does as much
+    with processes(jobs) as engine:
+        return run_cells(run, engine)
+
+
 def main() -> None:
     """Check the settings, then hand over to ``dvc repro``; its exit status is ours."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -97,12 +116,27 @@ def main() -> None:
     parser.add_argument(
         "--jobs", type=int, default=0, help="models that are worked on at once; 0: by cores and device"
     )
+    parser.add_argument(
+        "--engine",
+        choices=("processes", "ray"),
+        default="processes",
+        help="who runs the models' cells: this process, or Ray, here or on the cluster of RAY_ADDRESS",
+    )
+    parser.add_argument(
+        "--gpus-per-cell",
+        type=float,
+        help="with --engine ray: GPUs that a cell asks for, as 0.25; by default 1",
+    )
     parser.add_argument("arguments", nargs="*", help="handed to dvc repro, after --; one stage at a time")
     arguments = parser.parse_args()
 
     def do() -> None:
         if arguments.jobs < 0:
             raise UserError(f"--jobs {arguments.jobs}: use 1 or more, or 0 for as many as the cores bear")
+        if arguments.gpus_per_cell is not None and arguments.engine != "ray":
+            raise UserError(f"--gpus-per-cell {arguments.gpus_per_cell:g}: goes with --engine ray; add it")
+        if arguments.engine == "ray" and arguments.arguments:
+            raise UserError("--engine ray: runs all cells; leave the arguments of dvc repro out")
         if arguments.profile:
             run = prepare(arguments.profile, arguments.runs)
         else:
@@ -112,8 +146,8 @@ def main() -> None:
                     raise UserError(
                         f"{needed}: missing; clone the repository with git instead of copying files"
                     )
-        jobs = arguments.jobs or _jobs(load(run / files.PARAMS))
-        status = 0 if arguments.arguments or jobs == 1 else run_side_by_side(run, jobs)
+        params = load(run / files.PARAMS)
+        status = 0 if arguments.arguments else _run_cells(run, params, arguments)
         raise SystemExit(status or dvc(run, "repro", *arguments.arguments))
 
     stage.guard(do)
