@@ -26,6 +26,8 @@ LOCAL = "local"
 # Cells hand nothing over through Ray's store: they have files. The least that Ray takes.
 STORE_BYTES = 80 * 2**20
 ATTEMPTS = 2
+# Of Ray itself, on this machine.
+STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ def cluster(
         threads: cores that a cell asks for; None: all of a machine, or those that go with its share of GPUs.
         device: as in params.yaml.
         jobs: cells at once on this machine; 0: as many as cores and GPUs bear. No choice on a cluster.
-        gpus_per_cell: GPUs that a cell asks for, a fraction or a whole number; None: one where there are any, or
-            the share that lets ``jobs`` run at once.
+        gpus_per_cell: GPUs that a cell asks for, a fraction or a whole number; None: one where there are any,
+            or the share that lets ``jobs`` run at once.
 
     Raises UserError if Ray is missing or out of reach, or if no machine can ever run a cell.
     """
@@ -159,19 +161,41 @@ def _local_cores(threads: int | None, jobs: int) -> int:
 def _connect(ray: Any, address: str, cores: int) -> None:
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
-        ray.init(
-            address=LOCAL,
-            num_cpus=cores,
-            include_dashboard=False,
-            object_store_memory=STORE_BYTES,
-            **quiet,
-        )
+        _start_here(ray, cores, quiet)
         return
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        first = next(iter(str(error).splitlines()), "")
-        raise UserError(f"RAY_ADDRESS={address}: no Ray cluster answers there ({first})") from None
+        raise UserError(f"RAY_ADDRESS={address}: no Ray cluster answers there ({_line(error)})") from None
+
+
+def _start_here(ray: Any, cores: int, quiet: dict[str, Any]) -> None:
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(
+                address=LOCAL,
+                num_cpus=cores,
+                include_dashboard=False,
+                object_store_memory=STORE_BYTES,
+                _node_ip_address="127.0.0.1",
+                **quiet,
+            )
+            return
+        # Ray gives its own helpers 15 seconds (ray-project/ray#65983), too few for a busy machine, and raises
+        # a bare Exception; the next start finds their files in memory.
+        except Exception as error:
+            ray.shutdown()
+            if "timed out during startup" not in str(error):
+                raise
+            if not left:
+                raise UserError(
+                    f"Ray: did not start in {STARTS} attempts ({_line(error)}); wait until less runs here, "
+                    "or leave --engine out"
+                ) from None
+
+
+def _line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _machines(ray: Any, device: str, gpus_per_cell: float | None) -> Machines:

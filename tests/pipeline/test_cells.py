@@ -68,7 +68,7 @@ def test_a_model_goes_on_while_another_is_trained(run: Path) -> None:
     script.write_text(
         script.read_text()
         + "if (stage, model) == ('train', 'c'):\n"
-        + "    end = time.monotonic() + 60\n"
+        + "    end = time.monotonic() + 240\n"
         + "    while not pathlib.Path('attack_a').exists():\n"
         + "        assert time.monotonic() < end, 'attack@a did not start'\n"
         + "        time.sleep(0.1)\n"
