@@ -100,13 +100,13 @@ def cluster(
         request = what_to_ask(
             machines, threads=threads, device=device, jobs=jobs, gpus_per_cell=gpus_per_cell
         )
-        task = ray.remote(_run_cell).options(
+        task = ray.remote(
             num_cpus=request.cores,
             num_gpus=request.gpus,
             max_retries=ATTEMPTS - 1,
             # An exception is a mistake in the code: it comes again.
             retry_exceptions=False,
-        )
+        )(_run_cell)
         yield Cluster(task, (ray.exceptions.RayError,))
     finally:
         ray.shutdown()
