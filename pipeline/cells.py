@@ -12,6 +12,7 @@ when it is free to start, and the engine queues what it has.
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import subprocess
@@ -101,6 +102,8 @@ def run_cells(run: Path, engine: Engine) -> int:
         return status
     from dvc.repo import Repo
 
+    # It would tell of every record that it wrote dvc.lock and what might be pushed.
+    logging.getLogger("dvc").setLevel(logging.WARNING)
     # DVC finds a stage's files from the folder that it is called in.
     with chdir(run), Repo() as repo:
         return _Running(run, repo, engine).to_the_end()
