@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pipeline import files, one_at_a_time, stage
-from pipeline.cells import available_cores, dvc, run_side_by_side
+from pipeline.cells import Engine, available_cores, dvc, processes, run_cells
 from pipeline.params import Params, load
 from robustness.errors import UserError, nearest
 
@@ -87,13 +88,22 @@ def _write_if_changed(path: Path, text: str) -> None:
         files.write_text(text, path)
 
 
-def bring_up_to_date(run: Path, jobs: int, arguments: Sequence[str] = ()) -> int:
-    """Do in the folder ``run`` what is not done yet, ``jobs`` models at once; an exit status.
+def bring_up_to_date(
+    run: Path,
+    jobs: int,
+    arguments: Sequence[str] = (),
+    engine: AbstractContextManager[Engine] | None = None,
+) -> int:
+    """Do in the folder ``run`` what is not done yet; an exit status.
 
-    ``arguments`` are handed to ``dvc repro``. Raises UserError if another run is at work in the folder.
+    ``engine`` runs the models' cells; by default ``jobs`` processes do, and one leaves it all to ``dvc
+    repro``. ``arguments`` are handed to that. Raises UserError if another run is at work in the folder.
     """
     with one_at_a_time.alone(run):
-        status = 0 if arguments or jobs == 1 else run_side_by_side(run, jobs)
+        status = 0
+        if not arguments and (engine is not None or jobs > 1):
+            with engine or processes(jobs) as at_hand:
+                status = run_cells(run, at_hand)
         return status or dvc(run, "repro", *arguments)
 
 
@@ -106,6 +116,17 @@ def _jobs(params: Params) -> int:
     return max(1, available_cores() // params.threads)
 
 
+def _cluster(params: Params, arguments: argparse.Namespace) -> AbstractContextManager[Engine]:
+    from pipeline.ray_cells import cluster
+
+    return cluster(
+        threads=params.threads,
+        device=params.device,
+        jobs=arguments.jobs,
+        gpus_per_cell=arguments.gpus_per_cell,
+    )
+
+
 def main() -> None:
     """Check the settings, then hand over to ``dvc repro``; its exit status is ours."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -116,12 +137,27 @@ def main() -> None:
     parser.add_argument(
         "--jobs", type=int, default=0, help="models that are worked on at once; 0: by cores and device"
     )
+    parser.add_argument(
+        "--engine",
+        choices=("processes", "ray"),
+        default="processes",
+        help="who runs the models' cells: this process, or Ray, here or on the cluster of RAY_ADDRESS",
+    )
+    parser.add_argument(
+        "--gpus-per-cell",
+        type=float,
+        help="with --engine ray: GPUs that a cell asks for, as 0.25; by default 1",
+    )
     parser.add_argument("arguments", nargs="*", help="handed to dvc repro, after --; one stage at a time")
     arguments = parser.parse_args()
 
     def do() -> None:
         if arguments.jobs < 0:
             raise UserError(f"--jobs {arguments.jobs}: use 1 or more, or 0 for as many as the cores bear")
+        if arguments.gpus_per_cell is not None and arguments.engine != "ray":
+            raise UserError(f"--gpus-per-cell {arguments.gpus_per_cell:g}: goes with --engine ray; add it")
+        if arguments.engine == "ray" and arguments.arguments:
+            raise UserError("--engine ray: runs all cells; leave the arguments of dvc repro out")
         if arguments.profile:
             run = prepare(arguments.profile, arguments.runs)
         else:
@@ -131,8 +167,10 @@ def main() -> None:
                     raise UserError(
                         f"{needed}: missing; clone the repository with git instead of copying files"
                     )
-        jobs = arguments.jobs or _jobs(load(run / files.PARAMS))
-        raise SystemExit(bring_up_to_date(run, jobs, arguments.arguments))
+        params = load(run / files.PARAMS)
+        engine = _cluster(params, arguments) if arguments.engine == "ray" else None
+        jobs = arguments.jobs or _jobs(params)
+        raise SystemExit(bring_up_to_date(run, jobs, arguments.arguments, engine))
 
     stage.guard(do)
 
