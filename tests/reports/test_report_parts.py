@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from reports import markdown, palette, published, wording
 from reports.comparing import twins
+from reports.contact_sheets import contact_sheets
 from reports.document import Cell
 from reports.drafting import Draft
 from reports.inputs import ReportInputs, Score
@@ -20,6 +22,7 @@ from reports.mosaic import GAP, mosaic
 from reports.roster import Roster
 from reports.shading import DIVERGING, SEQUENTIAL, colour_at, ink_on, shaded
 from robustness import architectures, frontends
+from robustness.data.image_set import ImageSet
 
 
 @pytest.mark.parametrize(
@@ -168,6 +171,25 @@ def test_published_on_the_relatives_of_imagenet(whole_inputs: ReportInputs, tmp_
     missing = published.sets(Draft(inputs, others, tmp_path))
     assert missing.style == "missing"
     assert "resnet18" in missing.paragraphs[0]
+
+
+def test_a_contact_sheet_of_a_thousand_classes_fits_a_page(tmp_path: Path) -> None:
+    names = [f"n{number:08}" for number in range(1000)]
+    labels = list(range(0, 1000, 25)) * 2
+    samples = pd.DataFrame(
+        {"split": "test", "role": "test", "object": [f"photo{n}" for n in range(80)], "label": labels,
+         "shift": "clean", "factor": "none", "level": "0"}
+    )  # fmt: skip
+    with ImageSet.create(tmp_path / "set", 80, 16, names, masks=False) as writer:
+        writer.images[:] = np.arange(80, dtype=np.uint8)[:, None, None, None]
+        images = writer.finish(samples)
+    (sheet,) = contact_sheets(images, {}, tmp_path / "sheets", seed=0)
+    with Image.open(sheet.path) as picture:
+        assert picture.size == (14 * (16 + GAP) - GAP, 2 * (16 + GAP) - GAP)
+        middles = np.asarray(picture)[8 :: 16 + GAP, 8 :: 16 + GAP, 0].flatten().tolist()
+    assert len({labels[number] for number in middles}) == 28  # each of another class
+    assert "28 of 1000 classes, of which 40 have images" in sheet.caption
+    assert len(sheet.caption) < 200
 
 
 def test_mosaic_keeps_every_pixel() -> None:
