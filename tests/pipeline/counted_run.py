@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 from pipeline.cells import dvc
 
@@ -44,6 +47,12 @@ if kill.exists() and kill.read_text():
     time.sleep(600)
 pathlib.Path("images" if stage == "render" else f"{stage}_{model}").write_text(stage + model)
 """
+
+
+def needs_ray() -> None:
+    """Skip a test where Ray is not installed, without importing it: what it listens on is set before."""
+    if find_spec("ray") is None:
+        pytest.skip("needs the extra [ray]")
 
 
 def make(folder: Path) -> Path:

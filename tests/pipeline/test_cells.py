@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from counted_run import is_up_to_date, make, times
+from counted_run import is_up_to_date, make, needs_ray, times
 
 from pipeline.cells import Engine, available_cores, processes, run_cells
 from pipeline.ray_cells import cluster
@@ -23,7 +23,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
         with processes(2) as started:
             yield started
         return
-    pytest.importorskip("ray", reason="needs the extra [ray]")
+    needs_ray()
     with cluster(threads=1, device="cpu", jobs=2) as started:
         yield started
 

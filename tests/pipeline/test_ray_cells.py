@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from counted_run import is_up_to_date, make, times
+from counted_run import is_up_to_date, make, needs_ray, times
 from tiny_run import PARAMS, run_stage, write_class_list, write_library, write_params
 
 from pipeline import files, reproduce
@@ -27,7 +27,7 @@ NO_GPU = Machines(cores=2, gpus=0, most_cores=4)
 
 @pytest.fixture(scope="module")
 def two_workers() -> Iterator[Engine]:
-    pytest.importorskip("ray", reason="needs the extra [ray]")
+    needs_ray()
     with cluster(threads=1, device="cpu", jobs=2) as engine:
         yield engine
 
@@ -116,7 +116,7 @@ def cells_of_the_pipeline(run: Path) -> dict:
     stages = yaml.safe_load((files.SOURCE / "dvc.yaml").read_text())["stages"]
     kept = {name: stages[name] for name in ("train", "evaluate", "attack", "probe")}
     up = os.path.relpath(files.SOURCE, run)
-    kept["render"] = {"cmd": "cp -r rendered data/images", "outs": [str(files.IMAGES)]}
+    kept["render"] = {"cmd": "mkdir -p data && cp -r rendered data/images", "outs": [str(files.IMAGES)]}
     return reproduce.code_from({"stages": kept}, up)
 
 
@@ -173,7 +173,7 @@ def test_without_ray_one_line_says_how_to_get_it(
 
 
 def test_a_cluster_decides_itself_how_much_runs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("ray", reason="needs the extra [ray]")
+    needs_ray()
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(UserError, match="--jobs 2"), cluster(threads=1, device="cpu", jobs=2):
         pass
