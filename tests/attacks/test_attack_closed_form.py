@@ -1,4 +1,4 @@
-"""On a linear model of two classes every minimal perturbation is known: |margin| / dual norm of the weights."""
+"""On a linear model of two classes every minimal perturbation is known: |margin| / dual norm of weights."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Walk(IterativeAttack):
         return losses.margin(logits, y)
 
     def update(self, state: State, x0: Tensor, answer: Answer, step: Tensor, epsilon: float) -> None:
-        state["x"] = x0 + self.shifts[step + 1].view(-1, 1, 1, 1)
+        state["x"] = x0 + self.shifts[(step + 1).clamp_max(len(self.shifts) - 1)].view(-1, 1, 1, 1)
 
 
 def _brightness(x: Tensor) -> Tensor:
