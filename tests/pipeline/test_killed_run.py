@@ -16,12 +16,11 @@ import psutil
 import pytest
 
 from pipeline import one_at_a_time
-from pipeline.cells import dvc
-from pipeline.reproduce import bring_up_to_date
+from pipeline.reproduce import DVC_FILES, bring_up_to_date
 from robustness.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-MODELS = "abc"
+MODELS = "ab"
 DVC_YAML = """
 stages:
   render:
@@ -57,7 +56,7 @@ with open(f"count_{name}", "a") as count:
     count.write("x")
 with open(name, "w") as out:
     out.write(stage); out.flush()
-    time.sleep(0.3)
+    time.sleep(0.2)
     out.write(model)
 mark.unlink()
 """
@@ -80,8 +79,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     (tmp_path / "cell.py").write_text(CELL)
-    (tmp_path / ".dvcignore").write_text("data/work\n")
-    assert dvc(tmp_path, "init", "--quiet", "--no-scm", "--force") == 0
+    for name, text in DVC_FILES.items():  # quicker than `dvc init`
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text.format(cache="cache"))
     return tmp_path
 
 
@@ -129,7 +129,8 @@ def test_killed_at_random_moments_it_ends_whole_and_does_nothing_twice(jobs: int
     moments = random.Random(jobs)
     killed = 0
     finished: dict[str, int] = {}
-    for share in (0.1, 0.4, 0.7):  # of the cells, which have begun at least when it is killed
+    shares = (0.2, 0.6)
+    for share in shares:  # of the cells, which have begun at least when it is killed
         process = start(run, jobs)
         end = time.monotonic() + 120
         while len(counts(run)) < share * len(OUTPUTS) and process.poll() is None and time.monotonic() < end:
@@ -144,12 +145,12 @@ def test_killed_at_random_moments_it_ends_whole_and_does_nothing_twice(jobs: int
         now = counts(run)
         assert all(now[name] == count for name, count in finished.items()), "a finished cell was done again"
         finished = {name: now[name] for name in recorded(run)}
-    assert killed == 3, "a kill did not meet it at work"
+    assert killed == len(shares), "a kill did not meet it at work"
     assert bring_up_to_date(run, jobs) == 0
     assert {name: (run / name).read_text() for name in OUTPUTS} == OUTPUTS
     assert all(counts(run)[name] == count for name, count in finished.items())
     done = counts(run)
-    assert bring_up_to_date(run, jobs) == 0
+    assert bring_up_to_date(run, 1) == 0
     assert counts(run) == done, "a whole run has nothing to do"
     assert not (run / one_at_a_time.KEPT).exists()
 
