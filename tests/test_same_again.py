@@ -5,8 +5,8 @@ docs/reproducibility.md says which outputs are equal byte for byte, and within w
 
 from __future__ import annotations
 
+import shlex
 import shutil
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -82,8 +82,7 @@ def side_by_side(run: Path, commands: dict[str, str]) -> None:
     with ThreadPoolExecutor(len(commands)) as pool, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("PYTHONHASHSEED", "77")
-        stop = threading.Event()
-        ended = pool.map(lambda cell: cells._run_cell(run, cell, commands[cell], stop), commands)
+        ended = pool.map(lambda cell: cells.run_command(run, cell, shlex.split(commands[cell])), commands)
         assert [status for status, _ in ended] == [0] * len(commands)
 
 
