@@ -58,9 +58,12 @@ def collate(params: Params) -> None:
     tables["scores"] = pd.concat(found, ignore_index=True).sort_values(
         "model", key=lambda column: column.map(list(params.models).index), kind="stable"
     )
-    tables["comparisons"] = compare_twins(
-        tables["predictions"], tables["attacks"], tables["models"], classes=len(images.classes), **common
-    )
+    shares = files.read_table(files.LEARNING_CURVE)
+    common |= {"classes": len(images.classes)}
+    tables["learning_curve"] = scores.from_learning_curve(shares, **common)
+    measured = (tables["predictions"], tables["attacks"], tables["models"])
+    compared = [compare_twins(*measured, **common), scores.compare_largest(shares, **common)]
+    tables["comparisons"] = pd.concat([part for part in compared if len(part)] or compared[:1])
     with files.whole(files.TABLES) as folder:
         folder.mkdir()
         for name, table in tables.items():

@@ -13,6 +13,7 @@ import yaml
 from pipeline.attack import attack
 from pipeline.collate import collate
 from pipeline.evaluate import evaluate
+from pipeline.learning_curve import learning_curve
 from pipeline.params import load
 from pipeline.probe import probe
 from pipeline.render import render
@@ -69,20 +70,26 @@ PARAMS: dict[str, Any] = {
     },
     "probe": {"images": 10, "probes": {"filters": {}}},
     "statistics": {"resamples": 100},
+    "learning_curve": {"model": {"architecture": "lenet5"}, "objects": [1.0], "views": [0.5]},
     "models": {
         "plain": {"architecture": "lenet5"},
         "noisy": {"architecture": "lenet5", "frontend": "vone"},
     },
 }
 
-ALONE: dict[str, Callable[..., None]] = {"render": render, "transfer": transfer, "collate": collate}
+ALONE: dict[str, Callable[..., None]] = {
+    "render": render,
+    "learning_curve": learning_curve,
+    "transfer": transfer,
+    "collate": collate,
+}
 EACH: dict[str, Callable[..., None]] = {
     "train": train,
     "evaluate": evaluate,
     "attack": attack,
     "probe": probe,
 }
-ORDER = ("render", "train", "evaluate", "attack", "probe", "transfer", "collate")
+ORDER = ("render", "train", "evaluate", "attack", "probe", "transfer", "learning_curve", "collate")
 
 
 def write_params(folder: Path, params: dict[str, Any] = PARAMS) -> Path:
