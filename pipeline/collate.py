@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline import files, stage
 from pipeline.params import Params
-from reports.comparing import compare_twins
+from reports.comparing import compare_best, compare_twins
 from robustness import models, scores
 from robustness.attacks import noise_study
 from robustness.data.image_set import ImageSet
@@ -62,7 +62,11 @@ def collate(params: Params) -> None:
     common |= {"classes": len(images.classes)}
     tables["learning_curve"] = scores.from_learning_curve(shares, **common)
     measured = (tables["predictions"], tables["attacks"], tables["models"])
-    compared = [compare_twins(*measured, **common), scores.compare_largest(shares, **common)]
+    compared = [
+        compare_twins(*measured, **common),
+        compare_best(*measured, tables["scores"], **common),
+        scores.compare_largest(shares, **common),
+    ]
     tables["comparisons"] = pd.concat([part for part in compared if len(part)] or compared[:1])
     with files.whole(files.TABLES) as folder:
         folder.mkdir()
@@ -87,6 +91,7 @@ def _model(params: Params, name: str) -> dict[str, object]:
         "parameters": models.count_parameters(model),
         "images": notes["images"],
         "epochs": notes["recipe"]["epochs"],
+        "attack_steps": notes["recipe"]["adversarial_steps"] if spec.training == "adversarial" else 0,
         "weights": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
 

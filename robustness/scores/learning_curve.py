@@ -41,7 +41,7 @@ def from_learning_curve(
 
 
 def trainings(table: pd.DataFrame) -> pd.DataFrame:
-    """``FACTS`` of the trainings, an axis after the other, shares ascending; the whole data ends each axis."""
+    """``FACTS`` of the trainings by axis, shares ascending; the training on the whole data ends each axis."""
     facts = table[list(FACTS)].drop_duplicates("model")
     axes = [axis for axis in facts["axis"].unique() if axis != ALL]
     whole = facts[facts["axis"] == ALL]
