@@ -204,7 +204,9 @@ def test_measures_stand_on_one_axis_with_what_the_plain_net_loses() -> None:
         ("vv", "v", metric, 0.1, 0.05, 0.2),
         ("v", "a", metric, 0.12, 0.01, 0.2),
     ]
-    made = draft(models, {("a", "viewpoint/drop"): (0.3, 0.25, 0.35)}, comparisons)
+    scores = {(name, "clean/accuracy"): (0.5, 0.4, 0.6) for name in models}
+    scores |= {("a", "viewpoint/drop"): (0.3, 0.25, 0.35)}
+    made = draft(models, scores, comparisons)
     # Without a diverse or adversarial sibling a net has no row: its front-end is in question 4.
     assert {each.plain.name for each in measures.taken(made)} == {"a"}
     assert [answer.text for answer in measures.answers(made)] == [
@@ -249,7 +251,8 @@ def test_more_data_is_told_with_its_interval_and_undecided_where_it_holds_zero()
         ),
         Answer(
             "More views for resnet18 (vone), 50 % to 100 % of them (2000 to 4000 images of the same 188 "
-            "objects) in about as many steps: clean accuracy changes by +1.0 points [−3.0, +5.0] (undecided).",
+            "objects) in about as many steps: clean accuracy changes by +1.0 points [−3.0, +5.0] "
+            "(undecided).",
             "undecided",
         ),
     ]
