@@ -1,5 +1,6 @@
 # Every target does its own set-up. `make repro PROFILE=smoke` runs profiles/smoke.yaml in runs/smoke/;
-# `JOBS=n` works on n models at once (default: by cores and device).
+# `JOBS=n` works on n models at once (default: by cores and device);
+# `ENGINE=ray` runs the models' cells with Ray (README).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(abspath $(VENV))/bin
@@ -23,7 +24,8 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	@touch $@
 
 repro: setup
-	$(BIN)/python -m pipeline.reproduce $(if $(PROFILE),--profile $(PROFILE)) $(if $(JOBS),--jobs $(JOBS))
+	$(BIN)/python -m pipeline.reproduce $(if $(PROFILE),--profile $(PROFILE)) $(if $(JOBS),--jobs $(JOBS)) \
+	  $(if $(ENGINE),--engine $(ENGINE)) $(if $(GPUS_PER_CELL),--gpus-per-cell $(GPUS_PER_CELL))
 
 smoke: PROFILE := smoke
 smoke: setup

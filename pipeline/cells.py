@@ -1,34 +1,89 @@
-"""Run the stages that changed side by side, a process each, and record them with DVC.
+"""Run the models' cells that changed, several at once, and record them with DVC.
 
 ``dvc repro`` runs one stage after the other. A model's cells do not depend on another model's, so they may
-run at once, each on few threads: the same commands, recorded in the same dvc.lock, so that ``dvc repro``
-afterwards has nothing to do.
+run at once: the same commands, recorded in the same dvc.lock, so that ``dvc repro`` afterwards has nothing to
+do. Where the commands run is the engine's matter: processes on this machine (here), or Ray (``ray_cells``).
+
+A cell starts when those that it depends on are recorded, not when all of an earlier stage are: a model is
+attacked while others are trained. DVC decides only then whether it has to run, because the same weights may
+have come out again. The plan therefore cannot be handed over as a whole; each cell is handed to the engine
+when it is free to start, and the engine queues what it has.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-import re
 import shlex
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import chdir
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import chdir, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from tqdm import tqdm
 
-from pipeline import files
+from pipeline import files, lifeline, one_at_a_time
 
-# Stages whose cells are independent of each other; those of one line wait for the line before.
-WAVES = (("train",), ("evaluate", "attack", "probe"))
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+# Stages with a cell a model.
+STAGES = ("train", "evaluate", "attack", "probe")
 LOGS = files.WORK / "logs"
 LOG_LINES = 15
+# The status of a cell whose worker died.
+LOST = 1
 
-_STALE = re.compile(r"^Running stage '(?P<cell>[^']+)':\n> (?P<command>.+)$", re.MULTILINE)
+
+class Engine(Protocol):
+    """Where commands run. ``lost``: what a future raises when the machinery under a command died."""
+
+    lost: tuple[type[Exception], ...]
+
+    def submit(self, run: Path, cell: str, command: str) -> Future[tuple[int, float]]:
+        """Run the command of a cell when there is room, as ``run_command``; its exit status and seconds."""
+
+
+@dataclass
+class Processes:
+    """A process a cell on this machine, so many at once as the pool has threads."""
+
+    pool: ThreadPoolExecutor
+    stop: threading.Event = field(default_factory=threading.Event)
+    lost: tuple[type[Exception], ...] = ()
+
+    def submit(self, run: Path, cell: str, command: str) -> Future[tuple[int, float]]:
+        return self.pool.submit(self._run, run, cell, command)
+
+    def _run(self, run: Path, cell: str, command: str) -> tuple[int, float]:
+        return (130, 0.0) if self.stop.is_set() else run_command(run, cell, shlex.split(command))
+
+
+@contextmanager
+def processes(jobs: int) -> Iterator[Processes]:
+    """The engine that runs ``jobs`` cells at once on this machine."""
+    with ThreadPoolExecutor(jobs) as pool:
+        engine = Processes(pool)
+        try:
+            yield engine
+        except BaseException:
+            engine.stop.set()  # what runs gets the interruption itself; what waits must not start
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+@dataclass
+class Cell:
+    """One cell: its command, and the cells that it depends on."""
+
+    command: str
+    needs: set[str]
 
 
 def available_cores() -> int:
@@ -36,18 +91,22 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_side_by_side(run: Path, jobs: int) -> int:
-    """Bring the models' cells of the run in folder ``run`` up to date, ``jobs`` at a time.
+def run_cells(run: Path, engine: Engine) -> int:
+    """Bring the models' cells of the run in folder ``run`` up to date with the engine.
 
     Returns an exit status: that of ``dvc repro`` for what comes before the cells, of the first cell that
-    failed, or 0. A failed cell's log is shown; its siblings finish first; later waves are left out.
+    failed, or 0. A failed cell's log is shown; what depends on it is left out; all others finish.
     """
     status = dvc(run, "repro", "render")
-    for wave in WAVES:
-        if status:
-            return status
-        status = _run_wave(run, list(_stale(run, wave)), jobs)
-    return status
+    if status:
+        return status
+    from dvc.repo import Repo
+
+    # It would tell of every record that it wrote dvc.lock and what might be pushed.
+    logging.getLogger("dvc").setLevel(logging.WARNING)
+    # DVC finds a stage's files from the folder that it is called in.
+    with chdir(run), Repo() as repo:
+        return _Running(run, repo, engine).to_the_end()
 
 
 def dvc(run: Path, *arguments: str) -> int:
@@ -57,62 +116,23 @@ def dvc(run: Path, *arguments: str) -> int:
 
 
 def environment() -> dict[str, str]:
-    """The environment in which ``python`` is this interpreter."""
-    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    """The environment in which ``python`` is this interpreter, and which names this process as the run."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, lifeline.RUN: str(os.getpid())}
 
 
-def _stale(run: Path, wave: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """(cell, command) of the wave's cells that DVC would run."""
-    command = [sys.executable, "-m", "dvc", "repro", "--dry", *wave]
-    told = subprocess.run(command, cwd=run, env=environment(), check=False, text=True, stdout=subprocess.PIPE)
-    for found in _STALE.finditer(told.stdout):
-        if found["cell"].split("@")[0] in wave:
-            yield found["cell"], found["command"]
-
-
-def _run_wave(run: Path, cells: list[tuple[str, str]], jobs: int) -> int:
-    if not cells:
-        return 0
-    from dvc.repo import Repo
-
-    failed: dict[str, int] = {}
-    stop = threading.Event()
-    # DVC finds a stage's files from the folder that it is called in.
-    with chdir(run), Repo() as repo, ThreadPoolExecutor(jobs) as pool:
-        waiting = {pool.submit(_run_cell, run, cell, command, stop): cell for cell, command in cells}
-        try:
-            with tqdm(total=len(cells), unit="cell", mininterval=1.0, dynamic_ncols=True) as bar:
-                for done in as_completed(waiting):
-                    cell, (status, seconds) = waiting[done], done.result()
-                    if status:
-                        failed[cell] = status
-                        bar.write(f"{cell} failed (status {status}):\n{_tail(run, cell)}", file=sys.stderr)
-                    else:
-                        repo.commit(cell, force=True, relink=False)
-                    bar.set_postfix_str(f"{cell} {seconds:.0f} s", refresh=False)
-                    bar.update()
-        except BaseException:
-            stop.set()  # what runs gets the interruption itself; what waits must not start
-            for future in waiting:
-                future.cancel()
-            raise
-    if failed:
-        print(f"failed: {', '.join(failed)}; the others are done and kept", file=sys.stderr)
-    return next(iter(failed.values()), 0)
-
-
-def _run_cell(run: Path, cell: str, command: str, stop: threading.Event) -> tuple[int, float]:
+def run_command(
+    run: Path, cell: str, command: list[str], env: dict[str, str] | None = None
+) -> tuple[int, float]:
     """Exit status and seconds of one cell; what it prints goes to its log."""
-    if stop.is_set():
-        return 130, 0.0
     log = run / LOGS / f"{cell}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     with log.open("w") as out:
         done = subprocess.run(
-            shlex.split(command),
+            command,
             cwd=run,
-            env=environment(),
+            env=environment() if env is None else env,
             check=False,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -120,8 +140,86 @@ def _run_cell(run: Path, cell: str, command: str, stop: threading.Event) -> tupl
     return done.returncode, time.perf_counter() - start
 
 
+class _Running:
+    """The cells of one run: which wait, which run, which failed."""
+
+    def __init__(self, run: Path, repo: Repo, engine: Engine) -> None:
+        self.run, self.repo, self.engine = run, repo, engine
+        self.waiting = _plan(repo)
+        self.running: dict[Future[tuple[int, float]], str] = {}
+        self.failed: dict[str, int] = {}
+
+    def to_the_end(self) -> int:
+        """Run until nothing is left that can; the exit status."""
+        with tqdm(total=0, unit="cell", mininterval=1.0, dynamic_ncols=True) as bar:
+            self._start_what_can(bar)
+            while self.running:
+                for future in wait(self.running, return_when=FIRST_COMPLETED).done:
+                    self._finish(future, bar)
+                self._start_what_can(bar)
+        if self.failed:
+            left_out = f"; left out: {', '.join(self.waiting)}" if self.waiting else ""
+            print(
+                f"failed: {', '.join(self.failed)}{left_out}; the others are done and kept", file=sys.stderr
+            )
+        return next(iter(self.failed.values()), 0)
+
+    def _start_what_can(self, bar: tqdm) -> None:
+        while free := self._free():
+            stale = _stale(self.repo, free)
+            for name in free:
+                cell = self.waiting.pop(name)
+                if name in stale:
+                    self.running[self.engine.submit(self.run, name, cell.command)] = name
+            bar.total += len(stale)
+            bar.refresh()
+
+    def _free(self) -> list[str]:
+        unfinished = {*self.waiting, *self.running.values(), *self.failed}
+        return [name for name, cell in self.waiting.items() if not cell.needs & unfinished]
+
+    def _finish(self, future: Future[tuple[int, float]], bar: tqdm) -> None:
+        cell = self.running.pop(future)
+        try:
+            status, seconds = future.result()
+            why = f"status {status}"
+        except self.engine.lost as error:
+            status, seconds, why = LOST, 0.0, f"its worker died: {_first_line(error)}"
+        if status:
+            self.failed[cell] = status
+            bar.write(f"{cell} failed ({why}):\n{_tail(self.run, cell)}", file=sys.stderr)
+        else:
+            self.repo.commit(cell, force=True, relink=False)
+            one_at_a_time.keep(self.run)
+        bar.set_postfix_str(f"{cell} {seconds:.0f} s", refresh=False)
+        bar.update()
+
+
+def _plan(repo: Repo) -> dict[str, Cell]:
+    """All cells, those of an earlier stage first, as DVC's graph has them."""
+    graph = repo.index.graph
+    stages = [stage for stage in graph if stage.addressing.split("@")[0] in STAGES]
+    stages.sort(key=lambda stage: STAGES.index(stage.addressing.split("@")[0]))
+    names = {stage.addressing for stage in stages}
+    return {
+        stage.addressing: Cell(stage.cmd, {need.addressing for need in graph.successors(stage)} & names)
+        for stage in stages
+    }
+
+
+def _stale(repo: Repo, cells: list[str]) -> set[str]:
+    """Those of the cells that DVC would run now."""
+    return set(repo.status(targets=cells))
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def _tail(run: Path, cell: str) -> str:
     """The last lines of a cell's log, without the progress bars that were overwritten."""
-    text = (run / LOGS / f"{cell}.log").read_text(errors="replace")
-    lines = [line.rsplit("\r", 1)[-1] for line in text.splitlines()]
+    log = run / LOGS / f"{cell}.log"
+    if not log.exists():  # its worker died before it started
+        return "(it printed nothing)"
+    lines = [line.rsplit("\r", 1)[-1] for line in log.read_text(errors="replace").splitlines()]
     return "\n".join(lines[-LOG_LINES:])

@@ -70,36 +70,74 @@ def _check_data(params: Params) -> None:
             if value is not None:
                 raise UserError(f"params.yaml: data.{key}: the set {data.set} takes no such setting")
         return
-    trains = any(model.weights == "train" for model in params.models.values())
+    trains = any(model.weights == "train" or model.fine_tune for model in params.models.values())
     trains = trains or params.learning_curve is not None
     with _at("data"):
         photos.check(data.set, data.path, trains, **params.set_settings())
 
 
 def _check_weights(params: Params, name: str, model: ModelParams) -> None:
-    """Weights from elsewhere: their name, and that nothing is asked of them but to be used."""
+    """Weights from elsewhere: their name, and that nothing is asked of them but to be used or fine-tuned."""
     from robustness.weights.networks import library_of
 
     with _at(f"models.{name}.weights"):
         source = params.origin(name)
-        library_of(source, model.architecture)
-    if model.frontend != "learned":
-        raise UserError(
-            f"params.yaml: models.{name}.frontend: {model.frontend} in front of trained weights would feed "
-            "them what they never saw; leave it out, or train the model (weights: train)"
-        )
-    for key, usual in (("training", "canonical"), ("width", 1.0), ("options", {}), ("recipe", {})):
-        if getattr(model, key) != usual:
+        network = library_of(source, model.architecture)
+    usual = {"training": "canonical", "width": 1.0, "options": {}}
+    if model.fine_tune is None:
+        if model.frontend != "learned":
+            raise UserError(
+                f"params.yaml: models.{name}.frontend: {model.frontend} in front of trained weights would "
+                "feed them what they never saw; leave it out, fine-tune the first stages (fine_tune), or "
+                "train the model (weights: train)"
+            )
+        usual["recipe"] = {}
+    for key, value in usual.items():
+        if getattr(model, key) != value:
             raise UserError(f"params.yaml: models.{name}.{key}: weights from elsewhere are used as they are")
+    if model.fine_tune is not None:
+        _check_fine_tuning(params, name, model, network)
+
+
+def _check_fine_tuning(params: Params, name: str, model: ModelParams, network: tuple[str, str]) -> None:
+    """That what stands new in a network with trained weights is trained, and that a front-end fits it."""
+    from robustness import frontends
+    from robustness.weights.adopted import stem_entry
+
+    place, stages = f"models.{name}", model.fine_tune.stages
+    if len(set(stages)) != len(stages):
+        raise UserError(f"params.yaml: {place}.fine_tune.stages: a stage stands there twice; leave one out")
+    if model.fine_tune.new_head and "head" not in stages:
+        raise UserError(
+            f"params.yaml: {place}.fine_tune.stages: lacks head, which new_head draws anew; add it"
+        )
+    if model.frontend not in frontends.names():
+        known = nearest(model.frontend, frontends.names())
+        raise UserError(f"params.yaml: {place}.frontend: unknown {model.frontend!r}; {known}")
+    if model.frontend != "learned":
+        if "stem" not in stages:
+            raise UserError(
+                f"params.yaml: {place}.fine_tune.stages: lacks stem, where the front-end stands untrained; "
+                "add it"
+            )
+        with _at(f"{place}.frontend"):
+            stem_entry(*network)
+    params.recipe(name)
+    _check_frontend_options(place, params.frontend_options(name))
 
 
 def _check_model(params: Params, name: str, model: ModelParams) -> None:
-    from robustness import architectures, frontends, models
+    from robustness import architectures, frontends
 
     place = f"models.{name}"
     if model.weights != "train":
         _check_weights(params, name, model)
         return
+    if model.fine_tune is not None:
+        raise UserError(
+            f"params.yaml: {place}.fine_tune: belongs to weights from elsewhere; what is trained here has "
+            "its recipe"
+        )
     if model.architecture is None:
         raise UserError(
             f"params.yaml: {place}.architecture: is missing; name one, or weights that bring it along"
@@ -117,8 +155,13 @@ def _check_model(params: Params, name: str, model: ModelParams) -> None:
         entry.check(num_classes=2, in_channels=1, image_size=params.data.image_size, width=model.width)
     with _at(f"{place}.options", strip=f"{model.architecture}: "):
         entry.complete(model.options)
+    _check_frontend_options(place, params.frontend_options(name))
+
+
+def _check_frontend_options(place: str, options: dict[str, Any]) -> None:
+    from robustness import frontends, models
+
     with _at(f"frontend and {place}.frontend_options"):
-        options = params.frontend | model.frontend_options
         _check_types(options, frontends.FrontendOptions)
         models.frontend_options(options)
 

@@ -73,16 +73,31 @@ class TrainingParams(Section):
     adversarial_steps: int = Field(default=1, ge=1, le=100)
 
 
+class FineTuneParams(Section):
+    """A short training of some stages of weights from elsewhere; the other stages stay as they came.
+
+    ``stages`` are canonical names, ``head`` being what follows the penultimate one. ``new_head`` draws the
+    last layer anew for the classes of the image set.
+    """
+
+    stages: list[Literal["stem", "early", "middle", "late", "penultimate", "head"]] = Field(min_length=1)
+    epochs: int = Field(ge=1, le=10000)
+    learning_rate: float = Field(gt=0, le=10)
+    new_head: bool = False
+
+
 class ModelParams(Section):
     """One model: architecture, front-end, training, and what its family needs other than the recipe.
 
     ``weights``: ``train``, or weights trained elsewhere (``robustness.weights``), which bring their
-    architecture along, ``file:`` apart; ``sha256`` is that of the file.
+    architecture along, ``file:`` apart; ``sha256`` is that of the file. ``fine_tune`` trains stages of
+    these; without it they are used as they are.
     """
 
     architecture: str | None = None
     weights: str = "train"
     sha256: str | None = None
+    fine_tune: FineTuneParams | None = None
     frontend: str = "learned"
     training: Literal["canonical", "diverse", "adversarial"] = "canonical"
     width: float = Field(default=1.0, gt=0, le=8)
@@ -244,8 +259,11 @@ class Params(Section):
         return self.models[name]
 
     def recipe(self, name: str) -> TrainingParams:
-        """The training recipe with the model's own overrides."""
+        """The training recipe with the model's own overrides, those of its fine-tuning last."""
         values = self.training.model_dump() | self.models[name].recipe
+        fine_tune = self.models[name].fine_tune
+        if fine_tune is not None:
+            values |= fine_tune.model_dump(include={"epochs", "learning_rate"})
         return _validated(TrainingParams, values, f"models.{name}.recipe")
 
     def spec(self, name: str, images: ImageSet) -> ModelSpec:
@@ -267,7 +285,7 @@ class Params(Section):
             seed=self.seed,
             width=model.width,
             options=model.options,
-            frontend_options=self.frontend | model.frontend_options,
+            frontend_options=self.frontend_options(name),
         )
 
     def of_learning_curve(self) -> Params:
@@ -280,6 +298,19 @@ class Params(Section):
 
         model = self.model(name)
         return None if model.weights == TRAIN else parse(model.weights, model.sha256)
+
+    def frontend_options(self, name: str) -> dict[str, Any]:
+        """The options of a model's front-end; none for the architecture's own stem before trained weights."""
+        model = self.model(name)
+        own_stem = model.weights != "train" and model.frontend == "learned"
+        return {} if own_stem else self.frontend | model.frontend_options
+
+    def fine_tuning(self, name: str) -> dict[str, Any] | None:
+        """All that decides the fine-tuning of a model, for its checkpoint; None if there is none."""
+        fine_tune = self.model(name).fine_tune
+        if fine_tune is None:
+            return None
+        return fine_tune.model_dump() | {"recipe": self.recipe(name).model_dump()}
 
     def set_settings(self) -> dict[str, str | None]:
         """The settings of the image set that only some sets take."""
@@ -310,9 +341,19 @@ class Params(Section):
     def corruption_normaliser(self) -> str | None:
         """The model whose errors corruption errors are divided by: our own AlexNet, plainly trained."""
         for name, model in self.models.items():
-            if (model.architecture, model.frontend, model.training) == ("alexnet", "learned", "canonical"):
+            plain = model.frontend == "learned" and model.training == "canonical" and not model.fine_tune
+            if plain and self._architecture(name) == "alexnet":
                 return name
         return None
+
+    def _architecture(self, name: str) -> str | None:
+        """The registry's name of a model's architecture, also where its weights bring it along."""
+        from robustness.weights import networks
+
+        model, source = self.model(name), self.origin(name)
+        if source is None:
+            return model.architecture
+        return networks.title(*networks.library_of(source, model.architecture))
 
     def image_conditions(self) -> list[ImageCondition]:
         """The conditions that are made from clean test images when a model is evaluated."""

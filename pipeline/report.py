@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from pipeline import files, stage
 from pipeline.params import Params
+from robustness.data import photos
 from robustness.data.image_set import ImageSet
 
 PACKAGES = (
@@ -56,9 +57,19 @@ def _data_card(params: Params):
         classes=images.classes,
         image_size=images.image_size,
         counts=counts,
-        description=(files.SOURCE / "data" / "README.md").read_text(encoding="utf-8"),
+        facts=photos.facts(images),
+        description=_description(params.data.set),
         images=images,
     )
+
+
+def _description(name: str) -> str:
+    """How the set was made; a set from disk says what is known of it among the facts."""
+    if name == "digits":
+        from robustness.data import digits
+
+        return digits.__doc__ or ""
+    return (files.SOURCE / "data" / "README.md").read_text(encoding="utf-8") if name == "objects" else ""
 
 
 def _environment() -> dict[str, str]:

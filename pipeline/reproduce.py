@@ -8,15 +8,29 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipeline import files, stage
-from pipeline.cells import available_cores, dvc, run_side_by_side
+from pipeline import files, one_at_a_time, stage
+from pipeline.cells import Engine, available_cores, dvc, processes, run_cells
 from pipeline.params import Params, load
 from robustness.errors import UserError, nearest
+
+# What makes a folder a DVC repository, as `dvc init --no-scm` and `dvc config` would write it.
+DVC_FILES = {
+    ".dvc/config": """[core]
+    no_scm = True
+    analytics = false
+    check_update = false
+[cache]
+    dir = {cache}
+""",
+    ".dvcignore": "__pycache__\ndata/work\nmlflow.db\nmlartifacts\n",
+}
 
 
 def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
@@ -34,15 +48,11 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
         pipeline = with_weights(pipeline)
     up = os.path.relpath(files.SOURCE, run)
     _write_if_changed(run / "dvc.yaml", yaml.safe_dump(code_from(pipeline, up), sort_keys=False, width=200))
-    if not (run / ".dvc").is_dir():
-        dvc(run, "init", "--quiet", "--no-scm")
-        for key, value in {
-            "core.analytics": "false",
-            "core.check_update": "false",
-            "cache.dir": os.path.relpath(files.SOURCE / ".dvc" / "cache", run / ".dvc"),
-        }.items():
-            dvc(run, "config", "--quiet", key, value)
-        (run / ".dvcignore").write_text("__pycache__\ndata/work\nmlflow.db\nmlartifacts\n")
+    for name, text in DVC_FILES.items():
+        (run / name).parent.mkdir(exist_ok=True)
+        _write_if_changed(
+            run / name, text.format(cache=os.path.relpath(files.SOURCE / ".dvc" / "cache", run / ".dvc"))
+        )
     return run
 
 
@@ -75,7 +85,26 @@ def _path(out: str | dict[str, Any]) -> str:
 
 def _write_if_changed(path: Path, text: str) -> None:
     if not path.is_file() or path.read_text() != text:
-        path.write_text(text)
+        files.write_text(text, path)
+
+
+def bring_up_to_date(
+    run: Path,
+    jobs: int,
+    arguments: Sequence[str] = (),
+    engine: AbstractContextManager[Engine] | None = None,
+) -> int:
+    """Do in the folder ``run`` what is not done yet; an exit status.
+
+    ``engine`` runs the models' cells; by default ``jobs`` processes do, and one leaves it all to ``dvc
+    repro``. ``arguments`` are handed to that. Raises UserError if another run is at work in the folder.
+    """
+    with one_at_a_time.alone(run):
+        status = 0
+        if not arguments and (engine is not None or jobs > 1):
+            with engine or processes(jobs) as at_hand:
+                status = run_cells(run, at_hand)
+        return status or dvc(run, "repro", *arguments)
 
 
 def _jobs(params: Params) -> int:
@@ -85,6 +114,17 @@ def _jobs(params: Params) -> int:
     if params.threads is None or resolve(params.device).type != "cpu":
         return 1
     return max(1, available_cores() // params.threads)
+
+
+def _cluster(params: Params, arguments: argparse.Namespace) -> AbstractContextManager[Engine]:
+    from pipeline.ray_cells import cluster
+
+    return cluster(
+        threads=params.threads,
+        device=params.device,
+        jobs=arguments.jobs,
+        gpus_per_cell=arguments.gpus_per_cell,
+    )
 
 
 def main() -> None:
@@ -97,12 +137,27 @@ def main() -> None:
     parser.add_argument(
         "--jobs", type=int, default=0, help="models that are worked on at once; 0: by cores and device"
     )
+    parser.add_argument(
+        "--engine",
+        choices=("processes", "ray"),
+        default="processes",
+        help="who runs the models' cells: this process, or Ray, here or on the cluster of RAY_ADDRESS",
+    )
+    parser.add_argument(
+        "--gpus-per-cell",
+        type=float,
+        help="with --engine ray: GPUs that a cell asks for, as 0.25; by default 1",
+    )
     parser.add_argument("arguments", nargs="*", help="handed to dvc repro, after --; one stage at a time")
     arguments = parser.parse_args()
 
     def do() -> None:
         if arguments.jobs < 0:
             raise UserError(f"--jobs {arguments.jobs}: use 1 or more, or 0 for as many as the cores bear")
+        if arguments.gpus_per_cell is not None and arguments.engine != "ray":
+            raise UserError(f"--gpus-per-cell {arguments.gpus_per_cell:g}: goes with --engine ray; add it")
+        if arguments.engine == "ray" and arguments.arguments:
+            raise UserError("--engine ray: runs all cells; leave the arguments of dvc repro out")
         if arguments.profile:
             run = prepare(arguments.profile, arguments.runs)
         else:
@@ -112,9 +167,10 @@ def main() -> None:
                     raise UserError(
                         f"{needed}: missing; clone the repository with git instead of copying files"
                     )
-        jobs = arguments.jobs or _jobs(load(run / files.PARAMS))
-        status = 0 if arguments.arguments or jobs == 1 else run_side_by_side(run, jobs)
-        raise SystemExit(status or dvc(run, "repro", *arguments.arguments))
+        params = load(run / files.PARAMS)
+        engine = _cluster(params, arguments) if arguments.engine == "ray" else None
+        jobs = arguments.jobs or _jobs(params)
+        raise SystemExit(bring_up_to_date(run, jobs, arguments.arguments, engine))
 
     stage.guard(do)
 

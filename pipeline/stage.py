@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from pipeline import files
+from pipeline import files, lifeline
 from pipeline.params import ModelParams, Params, load
 from robustness.errors import UserError
 
@@ -46,6 +46,7 @@ def run_model(work: Callable[[Params, str, ModelParams], None]) -> None:
 
 def _settings() -> Params:
     """params.yaml, with its number of threads set: results then do not depend on how stages are run."""
+    lifeline.end_with_run()
     params = load()
     if params.threads is not None:
         import torch
@@ -69,7 +70,14 @@ def load_model(params: Params, name: str, images: ImageSet) -> Classifier:
     if source is not None:
         from robustness.data.photos import class_groups
 
-        expected = {"source": str(source), "groups": class_groups(images), "image_size": images.image_size}
+        expected = {
+            "source": str(source),
+            "groups": class_groups(images),
+            "image_size": images.image_size,
+            "frontend": params.model(name).frontend,
+            "frontend_options": params.frontend_options(name),
+            "fine_tune": params.fine_tuning(name),
+        }
     else:
         expected = asdict(params.spec(name, images))
     return read_model(name, expected=expected)

@@ -26,6 +26,7 @@ from reports.sections import (
     training,
 )
 from reports.wording import listed
+from robustness.data.folders import replace_folder, temporary_beside
 
 QUESTIONS = (clean, shifting, attacking, frontend, layers, association, training)
 TITLE = "What holds up: viewpoint, clutter, attack"
@@ -93,14 +94,15 @@ def _notices(draft: Draft) -> list[str]:
 
 
 def _replace_folder(source: Path, place: Path) -> None:
-    fresh = place.with_name(f".{place.name}.partial")
-    shutil.rmtree(fresh, ignore_errors=True)
-    if source.is_dir():
-        shutil.copytree(source, fresh)
-    else:
-        fresh.mkdir()
-    shutil.rmtree(place, ignore_errors=True)
-    fresh.rename(place)
+    fresh = temporary_beside(place)
+    try:
+        if source.is_dir():
+            shutil.copytree(source, fresh)
+        else:
+            fresh.mkdir()
+        replace_folder(fresh, place)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _replace_file(content: bytes, place: Path) -> None:

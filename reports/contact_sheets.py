@@ -14,9 +14,13 @@ from robustness.scores.conditions import view
 from robustness.seeds import numpy_generator
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from robustness.data.image_set import ImageSet
 
 PER_CLASS = 14
+CLASS_ROWS = 24
+"""Up to so many classes have a row each; of more, some are shown by an image each."""
 LEVELS_SHOWN = 10
 OBJECTS_A_FACTOR = 2
 
@@ -34,6 +38,8 @@ def _classes(images: ImageSet, folder: Path, seed: int) -> Sheet:
     """A row a class: clean test images, each of another object."""
     rows = images.rows(split="test", shift="clean")
     table = images.samples.iloc[rows].drop_duplicates("object")
+    if len(images.classes) > CLASS_ROWS:
+        return _many_classes(images, table, folder, seed)
     tiles = []
     for label, name in enumerate(images.classes):
         own = table[table["label"] == label].index.to_numpy()
@@ -44,6 +50,20 @@ def _classes(images: ImageSet, folder: Path, seed: int) -> Sheet:
     names = ", ".join(images.classes)
     text = f"Clean test images, a row a class: {names}. Each tile is another of {objects} objects."
     return Sheet(path, text, max(map(len, tiles)) / PER_CLASS)
+
+
+def _many_classes(images: ImageSet, table: pd.DataFrame, folder: Path, seed: int) -> Sheet:
+    """Two rows of clean test images, each of another class."""
+    first = table.drop_duplicates("label")
+    chosen = _some(first.index.to_numpy(), 2 * PER_CLASS, seed, "classes")
+    tiles = [images.images[row] for row in chosen]
+    halves = [tiles[:PER_CLASS], tiles[PER_CLASS:]] if len(tiles) > PER_CLASS else [tiles]
+    text = (
+        f"Clean test images, each of another class: {len(tiles)} of {len(images.classes)} classes, of which "
+        f"{len(first)} have images. There are {len(table)} objects."
+    )
+    path = save_png(mosaic(halves), folder / "sheet_classes.png")
+    return Sheet(path, text, min(1.0, len(tiles) / PER_CLASS))
 
 
 def _training(images: ImageSet, role: str, folder: Path, seed: int) -> Sheet | None:

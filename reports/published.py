@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from reports.conditions import learned_the_task
-from reports.document import NOTHING, Cell, Column, Table
+from reports.document import NOTHING, Block, Cell, Column, Table, Text
 from reports.drafting import Draft
 from reports.inputs import Score
-from reports.wording import interval, percent
+from reports.wording import interval, percent, score_cell
 
 CAPTION = (
     "Published values beside ours. They were measured on other images and with other networks, so they "
@@ -41,6 +41,34 @@ def table(draft: Draft, question: int) -> Table | None:
     ]
     columns = [Column(title, False) for title in ("published", "value", "source", "ours")]
     return Table(f"table-published-{question}", CAPTION, columns, rows, small=True)
+
+
+def sets(draft: Draft) -> Block | None:
+    """Published accuracies on the relatives of ImageNet, with ours on the set of this run beside them.
+
+    None where the run's images are none of these sets; a line that says so where no figure is known.
+    """
+    known, name = _data()["sets"], draft.inputs.data.name
+    if name not in known["images"]:
+        return None
+    models = [model for model in draft.roster if model.architecture in known["models"]]
+    if not models:
+        names = ", ".join(dict.fromkeys(model.architecture for model in draft.roster))
+        text = f"No published accuracies on ImageNet's relatives are at hand for {names}."
+        return Text([text], "Published on the relatives of ImageNet", "missing")
+    metrics = known["images"][name]
+    titles = [*known["columns"], f"ours, {name}"]
+    rows = []
+    for model in models:
+        values = known["models"][model.architecture]
+        scores = (draft.score_of(model, metric) for metric in metrics)
+        ours = next((score for score in scores if score is not None), None)
+        shown = [Cell(NOTHING, None, "muted") if v is None else Cell(f"{v:.1f}", v) for v in values]
+        rows.append([Cell(model.name, mono=True), *shown, score_cell(ours)])
+    columns = [Column("model", False), *map(Column, titles)]
+    absent = [model.name for model in draft.roster if model not in models]
+    caption = known["caption"] + (f" None is at hand for {', '.join(absent)}." if absent else "")
+    return Table("table-published-sets", caption, columns, rows, small=True, upright=True)
 
 
 def short(key: str) -> str:

@@ -147,13 +147,29 @@ def lenders(images: ImageSet, conditions: Iterable[ImageCondition]) -> Donors | 
     rows = images.rows(split="test", shift="clutter", factor="background", level="room")
     if not len(rows):
         rows = images.rows(split="test", shift="clean")
+    if images.masks is None:
+        masks_of(images, rows)  # which says what is missing
     return Donors(
-        images=images.batch(rows),
-        masks=masks_of(images, rows),
+        images=_Read(rows, images.batch),
+        masks=_Read(rows, lambda chosen: masks_of(images, chosen)),
         labels=images.labels(rows),
         ids=object_codes(images)[rows],
         classes=len(images.classes),
     )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Rows of an image set that are read when they are asked for: memory does not grow with their number."""
+
+    rows: np.ndarray
+    read: Callable[[np.ndarray], Tensor]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, places: Tensor) -> Tensor:
+        return self.read(self.rows[places.cpu().numpy()])
 
 
 def masks_of(images: ImageSet, rows: np.ndarray) -> Tensor:

@@ -62,25 +62,29 @@ def track(
 
     Returns what happened, model → ``new``, ``replaced``, ``unchanged`` or ``deleted``.
     """
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{store.resolve()}")
+    client = _client(store)
     experiment_id = _experiment(client, experiment, description, artifacts)
-    old = {run.data.tags.get(KEY): run for run in _runs(client, experiment_id)}
+    # A model has several runs where its replacement was cut short.
+    old: dict[str | None, list[Run]] = {}
+    for run in _runs(client, experiment_id):
+        old.setdefault(run.data.tags.get(KEY), []).append(run)
     outcome = {}
     for model in models:
         digest = model.digest()
-        before: Run | None = old.pop(model.name, None)
-        if before is not None and before.data.tags.get(DIGEST) == digest:
+        before = old.pop(model.name, [])
+        equal = [run for run in before if run.data.tags.get(DIGEST) == digest]
+        if equal:
+            before.remove(equal[0])
             outcome[model.name] = "unchanged"
-            continue
-        _log(client, experiment_id, model, digest)
-        if before is not None:
-            client.delete_run(before.info.run_id)
-        outcome[model.name] = "new" if before is None else "replaced"
-        say(f"{model.name}: {outcome[model.name]}")
-    for name, run in old.items():
-        client.delete_run(run.info.run_id)
+        else:
+            _log(client, experiment_id, model, digest)
+            outcome[model.name] = "replaced" if before else "new"
+            say(f"{model.name}: {outcome[model.name]}")
+        for run in before:
+            client.delete_run(run.info.run_id)
+    for name, runs in old.items():
+        for run in runs:
+            client.delete_run(run.info.run_id)
         outcome[str(name)] = "deleted"
         say(f"{name}: deleted")
     return outcome
@@ -89,6 +93,23 @@ def track(
 def metric_name(metric: str) -> str:
     """A metric's name with only what MLflow allows in it: letters, digits, ``_ - . : / space``."""
     return re.sub(r"[^\w\-.:/ ]", "_", metric)
+
+
+def _client(store: Path) -> MlflowClient:
+    """A client of the SQLite file ``store``, which is made if it is not there.
+
+    It is made under another name: a store whose making was cut short has some of its tables and cannot be
+    opened again.
+    """
+    from mlflow import MlflowClient
+
+    if not store.exists():
+        partial = store.with_name(f".{store.name}.partial")
+        for left in store.parent.glob(f"{partial.name}*"):  # its journal, too
+            left.unlink()
+        MlflowClient(f"sqlite:///{partial.resolve()}").search_experiments(max_results=1)
+        partial.replace(store)
+    return MlflowClient(f"sqlite:///{store.resolve()}")
 
 
 def _experiment(client: MlflowClient, name: str, description: str, artifacts: Path) -> str:
@@ -113,7 +134,7 @@ def _runs(client: MlflowClient, experiment_id: str) -> list[Run]:
 
 
 def _log(client: MlflowClient, experiment_id: str, model: TrackedModel, digest: str) -> None:
-    """Write one run. The tag that finds it again is set last: a run cut short is never taken for whole."""
+    """Write one run. Its digest is set last: a run cut short is never taken for whole."""
     from mlflow.entities import Param, RunTag
 
     run = client.create_run(experiment_id, run_name=model.name, tags={KEY: model.name})
@@ -127,8 +148,8 @@ def _log(client: MlflowClient, experiment_id: str, model: TrackedModel, digest: 
     for place, path in sorted(model.files.items()):
         client.log_artifact(run_id, str(path), place)
     tags = [RunTag(key, str(value)) for key, value in sorted(model.tags.items())]
-    client.log_batch(run_id, tags=[*tags, RunTag(DIGEST, digest)])
     client.set_terminated(run_id)
+    client.log_batch(run_id, tags=[*tags, RunTag(DIGEST, digest)])
 
 
 def _metrics(model: TrackedModel) -> Iterable[Metric]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from robustness import frontends
 from robustness.augmentation import Augmentation
 from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
@@ -119,7 +120,7 @@ def train(
             total += loss.item()
         if not math.isfinite(total):
             raise DivergedError(f"training diverged in epoch {epoch + 1} (loss {total}); lower learning_rate")
-        accuracy = validate(model, images, validation_rows, recipe.batch_size, device)
+        accuracy = validate(model, images, validation_rows, recipe.batch_size, device, seed=seed)
         rate = optimiser.param_groups[0]["lr"]
         history.append({"epoch": epoch + 1, "loss": total / steps, "validation_accuracy": accuracy,
                         "learning_rate": rate})  # fmt: skip
@@ -163,13 +164,16 @@ def perturb(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
 
 
 @torch.inference_mode()
-def validate(model: nn.Module, images: ImageSet, rows: np.ndarray, batch: int, device: torch.device) -> float:
-    """Accuracy (fraction) on unshifted images, in float32 and eval mode."""
+def validate(
+    model: nn.Module, images: ImageSet, rows: np.ndarray, batch: int, device: torch.device, *, seed: int
+) -> float:
+    """Accuracy (fraction) on unshifted images, in float32 and eval mode; noise belongs to (seed, image)."""
     model.eval()
     right = 0
     for start in range(0, len(rows), batch):
         part = rows[start : start + batch]
-        logits = model(images.batch(part).to(device, memory_format=torch.channels_last))
+        with frontends.sample_noise(model, [derive(seed, "validation noise", int(row)) for row in part]):
+            logits = model(images.batch(part).to(device, memory_format=torch.channels_last))
         right += int((logits.argmax(1).cpu() == images.labels(part)).sum())
     return right / max(1, len(rows))
 

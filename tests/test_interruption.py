@@ -1,27 +1,23 @@
-"""Killed at any moment, a stage run again ends with the tables of an uninterrupted run."""
+"""Killed at any moment, a stage run again ends with the outputs of an uninterrupted run."""
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
-import time
+import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from tiny_run import PARAMS, run_stage, write_class_list, write_library, write_params
+from stage_launcher import Launcher
+from tiny_run import ALL, PARAMS, run_stage, write_class_list, write_library, write_params
 
 from pipeline import files
 from robustness.data.image_set import ImageSet
+from robustness.tracking import DIGEST
 
-ROOT = Path(__file__).resolve().parents[1]
-KILLS = 4
+KILLS = 3
 MODEL = "plain"
 LONGER = PARAMS | {
     "training": PARAMS["training"] | {"epochs": 4},
@@ -33,140 +29,178 @@ LONGER = PARAMS | {
     },
     "models": {MODEL: PARAMS["models"][MODEL]},
 }
-# Imports take longer than the stages: a process that has everything imported forks one for every line
-# "stage<tab>folder", tells its number, and then how it ended.
-LAUNCHER = """
-import os, sys
-sys.path.insert(0, {tests!r})
-from pathlib import Path
-import torch, tiny_run
-from pipeline import files, stage
-files.CLASS_LIST = Path("classes.csv")
-torch.set_num_threads(1)
-for line in sys.stdin:
-    name, folder = line.rstrip().split("\\t")
-    number = os.fork()
-    if number == 0:
-        os.chdir(folder)
-        status = 1
-        try:
-            stage.guard(lambda: tiny_run.run_stage(name))
-            status = 0
-        finally:
-            os._exit(status)
-    print(number, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]), flush=True)
-"""
+OUTPUTS: dict[str, tuple[Path, ...]] = {
+    "fetch_objects": (files.LIBRARY,),
+    "render": (files.IMAGES,),
+    "train": (files.MODELS / MODEL,),
+    "evaluate": (files.RESULTS / MODEL / "predictions.parquet",),
+    "attack": (files.RESULTS / MODEL / "attack",),
+    "probe": (files.RESULTS / MODEL / "probe",),
+    "transfer": (files.TRANSFER,),
+    "learning_curve": (files.LEARNING_CURVE,),
+    "collate": (
+        files.TABLES,
+        *(files.REPORTS / name for name in ("scores.csv", "summary.csv", "metrics.json")),
+    ),
+    "track": (files.MLFLOW_STORE, files.MLFLOW_ARTIFACTS, files.TRACKED),
+    "report": tuple(
+        files.REPORTS / name
+        for name in ("robustness.pdf", "robustness.html", "overview.svg", "cards", "figures")
+    ),
+}
+# Those that compute for long are killed by the clock as well: in the midst of work that touches no file.
+LONG = ("render", "train", "attack")
 
 
 @pytest.fixture(scope="module")
-def launcher() -> Iterator[subprocess.Popen[str]]:
-    """The process that starts stages."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", LAUNCHER.format(tests=str(ROOT / "tests"))],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    yield process
-    process.kill()
-    process.wait()
-
-
-def kill_at_work(launcher: subprocess.Popen[str], name: str, folder: Path, after: float) -> bool:
-    """Start the stage and kill it (-9) ``after`` seconds; whether it was still at work."""
-    assert launcher.stdin is not None
-    assert launcher.stdout is not None
-    launcher.stdin.write(f"{name}\t{folder}\n")
-    launcher.stdin.flush()
-    number = int(launcher.stdout.readline())
-    time.sleep(after)
-    with suppress(ProcessLookupError):
-        os.kill(number, signal.SIGKILL)
-    status = int(launcher.stdout.readline())
-    assert status in (0, -signal.SIGKILL)
-    return status != 0
+def launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    with Launcher(tmp_path_factory.mktemp("temporary")) as launcher:
+        yield launcher
 
 
 @pytest.fixture(scope="module")
-def whole_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, float]]:
-    """A run that nothing interrupted, and the seconds that each stage took."""
+def whole_run(
+    launcher: Launcher, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, int], dict[str, float]]:
+    """A run that nothing interrupted; the steps and the seconds that each stage took."""
     folder = tmp_path_factory.mktemp("whole")
     write_params(folder, LONGER)
-    write_library(folder / "data" / "library")
-    seconds = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(files, "CLASS_LIST", write_class_list(folder / "classes.csv"))
-        for name in ("render", "train", "attack"):
-            start = time.perf_counter()
-            run_stage(name)
-            seconds[name] = time.perf_counter() - start
-    return folder, seconds
+    write_library(folder / "installed")
+    write_class_list(folder / "classes.csv")
+    steps, seconds = {}, {}
+    for name in ALL:
+        ended = launcher.run(name, folder)
+        assert ended.status == 0, name
+        steps[name], seconds[name] = ended.steps, ended.seconds
+    return folder, steps, seconds
 
 
-OUTPUT = {
-    "render": files.IMAGES,
-    "train": files.MODELS / MODEL,
-    "attack": files.RESULTS / MODEL / "attack",
-}
+def test_the_table_has_every_stage() -> None:
+    assert tuple(OUTPUTS) == ALL
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OUTPUT)
-def test_killed_at_random_moments_it_ends_as_if_it_had_not_been(
-    name: str,
-    launcher: subprocess.Popen[str],
-    whole_run: tuple[Path, dict[str, float]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_killed_at_any_step_it_ends_as_if_it_had_not_been(
+    name: str, launcher: Launcher, whole_run: tuple[Path, dict[str, int], dict[str, float]], tmp_path: Path
 ) -> None:
-    whole, seconds = whole_run
-    folder = tmp_path / "run"
-    shutil.copytree(whole, folder)
-    shutil.rmtree(folder / OUTPUT[name])
+    whole, steps, _ = whole_run
+    folder = without_outputs(name, whole, tmp_path)
+    # Finished parts are not done again, so that a later attempt has fewer steps.
+    moments = sorted(random.Random(name).sample(range(1, steps[name] + 1), KILLS), reverse=True)
+    killed = 0
+    for moment in moments:
+        ended = launcher.run(name, folder, kill_at_step=moment)
+        assert ended.status in (0, -signal.SIGKILL)
+        killed += ended.status != 0
+        nothing_half_written(folder, whole)
+    assert killed, "no kill met it at work"
+    ends_as_whole(name, launcher, folder, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG)
+def test_killed_at_any_time_it_ends_as_if_it_had_not_been(
+    name: str, launcher: Launcher, whole_run: tuple[Path, dict[str, int], dict[str, float]], tmp_path: Path
+) -> None:
+    whole, _, seconds = whole_run
+    folder = without_outputs(name, whole, tmp_path)
     moments = random.Random(name)
     killed = 0
     for _ in range(KILLS):
-        after = moments.uniform(0.05, 0.8) * seconds[name]
-        killed += kill_at_work(launcher, name, folder, after)
-        place = folder / OUTPUT[name]
-        if place.exists():  # whole or not at all
-            assert tables(place).keys() == tables(whole / OUTPUT[name]).keys()
+        ended = launcher.run(name, folder, kill_after=moments.uniform(0.05, 0.8) * seconds[name])
+        assert ended.status in (0, -signal.SIGKILL)
+        killed += ended.status != 0
+        nothing_half_written(folder, whole)
     assert killed, "no kill met it at work"
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(files, "CLASS_LIST", folder / "classes.csv")
-    run_stage(name)
-    expected, found = tables(whole / OUTPUT[name]), tables(folder / OUTPUT[name])
-    assert expected.keys() == found.keys()
-    for table, frame in expected.items():
-        pd.testing.assert_frame_equal(frame, found[table])
-    for path in (whole / OUTPUT[name]).iterdir():
-        assert path.read_bytes() == (folder / OUTPUT[name] / path.name).read_bytes(), path.name
-    # Nothing is left of the work, but what is known of a finished one.
-    left = [path.name for path in (folder / OUTPUT[name]).parent.iterdir() if path.name.startswith(".")]
-    assert not [part for part in left if part.endswith("-parts")]
+    ends_as_whole(name, launcher, folder, whole)
+
+
+def without_outputs(name: str, whole: Path, tmp_path: Path) -> Path:
+    """A copy of the whole run from which the stage's outputs are removed."""
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    for output in OUTPUTS[name]:
+        shutil.rmtree(folder / output) if (folder / output).is_dir() else (folder / output).unlink()
+    return folder
+
+
+def ends_as_whole(name: str, launcher: Launcher, folder: Path, whole: Path) -> None:
+    """The next run of the stage gives the whole run's files, and leaves nothing else."""
+    assert launcher.run(name, folder).status == 0
+    assert named(folder).keys() == named(whole).keys()
+    nothing_half_written(folder, whole)
+    assert tracked(folder) == tracked(whole)
+    hidden = {str(path.relative_to(folder)) for path in folder.rglob(".*")}
+    assert hidden == {str(path.relative_to(whole)) for path in whole.rglob(".*")}
     assert not (folder / files.WORK / MODEL / "state.pt").exists()
     if name == "render":
-        ImageSet.open(place)
+        ImageSet.open(folder / files.IMAGES)
 
 
-def tables(folder: Path) -> dict[str, pd.DataFrame]:
-    return {path.name: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
+def nothing_half_written(folder: Path, whole: Path) -> None:
+    """Whatever stands under its real name is as in the whole run, byte for byte."""
+    expected = named(whole)
+    for name, path in named(folder).items():
+        assert path.read_bytes() == expected[name].read_bytes(), name
+    for output in (output for outputs in OUTPUTS.values() for output in outputs):
+        if (folder / output).is_dir() and output != files.MLFLOW_ARTIFACTS:  # a folder has all its files
+            there, all_of_it = (
+                {path.relative_to(place) for path in (place / output).rglob("*")} for place in (folder, whole)
+            )
+            assert there == all_of_it, output
+    runs = tracked(whole)
+    for name, run in tracked(folder).items():
+        assert run == runs[name]
+
+
+def named(folder: Path) -> dict[str, Path]:
+    """The files under their real names; MLflow's store holds numbers drawn at random, see ``tracked``."""
+    found = {}
+    for path in folder.rglob("*"):
+        place = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in place.parts)
+        apart = place.is_relative_to(files.WORK) or place.is_relative_to(files.MLFLOW_ARTIFACTS)
+        if path.is_file() and not hidden and not apart and not place.name.startswith(files.MLFLOW_STORE.name):
+            found[str(place)] = path
+    return found
+
+
+def tracked(folder: Path) -> dict[str, tuple]:
+    """What MLflow shows of each model: a run counts from when its digest is set, which is done last."""
+    store = folder / files.MLFLOW_STORE
+    if not store.exists():
+        return {}
+    found = {}
+    with sqlite3.connect(store) as base:
+
+        def rows(columns: str, table: str, run: str) -> list[tuple]:
+            return sorted(base.execute(f"select {columns} from {table} where run_uuid = ?", (run,)))
+
+        for run, name, status in base.execute(
+            "select run_uuid, name, status from runs where lifecycle_stage = 'active'"
+        ).fetchall():
+            tags = [(key, value) for key, value in rows("key, value", "tags", run) if "mlflow." not in key]
+            if DIGEST not in dict(tags):
+                continue
+            place = folder / files.MLFLOW_ARTIFACTS / run / "artifacts"
+            artifacts = {
+                str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()
+            }
+            assert name not in found, "a model has two whole runs"
+            metrics = rows("key, value, step", "metrics", run)
+            found[name] = (status, tags, rows("key, value", "params", run), metrics, artifacts)
+    base.close()
+    return found
 
 
 def test_finished_work_is_not_done_twice(
-    whole_run: tuple[Path, dict[str, float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole_run: tuple[Path, dict[str, int], dict[str, float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted after half of the (attack, ε), the next run computes the other half only."""
     from robustness.attacks.stores import FolderStore
 
-    folder = tmp_path / "run"
-    shutil.copytree(whole_run[0], folder)
-    shutil.rmtree(folder / OUTPUT["attack"])
-    monkeypatch.chdir(folder)
+    monkeypatch.chdir(without_outputs("attack", whole_run[0], tmp_path))
     done: list[str] = []
     keep = FolderStore.__setitem__
 

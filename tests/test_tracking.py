@@ -87,3 +87,31 @@ def test_changed_picture_changes_the_digest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "allowed"), [("attack/eps_0.5", "attack/eps_0.5"), ("a(b)%", "a_b__")])
 def test_metric_names_hold_only_what_mlflow_allows(name: str, allowed: str) -> None:
     assert metric_name(name) == allowed
+
+
+def test_what_killed_runs_left_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between writing a model's new run and deleting its old one, or in the midst of writing."""
+    from mlflow import MlflowClient
+
+    picture = tmp_path / "filters.png"
+    picture.write_bytes(b"picture")
+    place = {"artifacts": tmp_path / "artifacts", "experiment": "robustness", "description": "questions"}
+    store = tmp_path / "mlflow.db"
+    (tmp_path / ".mlflow.db.partial").write_bytes(b"half a store")
+    track([model("a", 0.8, picture)], store=store, **place)
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for step, accuracy in (("delete_run", 0.7), ("log_artifact", 0.6), ("set_terminated", 0.5)):
+        with monkeypatch.context() as patch:
+            patch.setattr(MlflowClient, step, killed)
+            with pytest.raises(KeyboardInterrupt):
+                track([model("a", accuracy, picture)], store=store, **place)
+    assert track([model("a", 0.5, picture)], store=store, **place) == {"a": "replaced"}
+    client = MlflowClient(f"sqlite:///{store}")
+    experiment = client.get_experiment_by_name("robustness")
+    (left,) = client.search_runs([experiment.experiment_id])
+    assert left.data.metrics["clean/accuracy"] == 0.5
+    assert left.info.status == "FINISHED"
+    assert not list(tmp_path.glob(".mlflow*"))

@@ -115,6 +115,15 @@ def test_bfloat16_and_noisy_front_end_train(coloured_squares: ImageSet, tmp_path
     assert all(p.dtype == torch.float32 for p in model.parameters())
 
 
+def test_noisy_front_end_gives_the_same_history_again(coloured_squares: ImageSet, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, epochs=2)
+    histories = []
+    for name in "ab":
+        torch.manual_seed(len(histories))  # nothing may come from the global generator
+        histories.append(run(coloured_squares, tmp_path / name, recipe, fresh("vone"))[1])
+    pd.testing.assert_frame_equal(*histories)
+
+
 def test_one_cycle_rises_for_a_quarter_and_ends_at_zero() -> None:
     factor = one_cycle(100)
     values = [factor(step) for step in range(101)]

@@ -13,10 +13,13 @@ import yaml
 from pipeline.attack import attack
 from pipeline.collate import collate
 from pipeline.evaluate import evaluate
+from pipeline.fetch_objects import fetch_objects
 from pipeline.learning_curve import learning_curve
 from pipeline.params import load
 from pipeline.probe import probe
 from pipeline.render import render
+from pipeline.report import report
+from pipeline.track import track
 from pipeline.train import train
 from pipeline.transfer import transfer
 from robustness.data.class_list import CLASSES, COLUMNS
@@ -78,10 +81,13 @@ PARAMS: dict[str, Any] = {
 }
 
 ALONE: dict[str, Callable[..., None]] = {
+    "fetch_objects": fetch_objects,
     "render": render,
     "learning_curve": learning_curve,
     "transfer": transfer,
     "collate": collate,
+    "track": track,
+    "report": report,
 }
 EACH: dict[str, Callable[..., None]] = {
     "train": train,
@@ -89,7 +95,9 @@ EACH: dict[str, Callable[..., None]] = {
     "attack": attack,
     "probe": probe,
 }
+# From the library, which stands there, to the collated tables; then all stages.
 ORDER = ("render", "train", "evaluate", "attack", "probe", "transfer", "learning_curve", "collate")
+ALL = ("fetch_objects", *ORDER, "track", "report")
 
 
 def write_params(folder: Path, params: dict[str, Any] = PARAMS) -> Path:
@@ -102,7 +110,8 @@ def write_params(folder: Path, params: dict[str, Any] = PARAMS) -> Path:
 def write_library(folder: Path, **replaced: str | bytes | None) -> Path:
     """A library of one catalogue: a box for every object of LISTED, in proportions of its own.
 
-    ``replaced``: other contents by model (``chair_train``) or, for ``catalogue``, of the list of models.
+    ``replaced``: other contents by model (``chair_train``) or, for ``catalogue``, of the list of models; more
+    lines of a model's material (``chair_train_mtl``).
     """
     folder.mkdir(parents=True, exist_ok=True)
     lines = ["name=Small\n"]
@@ -117,9 +126,11 @@ def write_library(folder: Path, **replaced: str | bytes | None) -> Path:
             if content is not None:
                 archive.writestr(place, content)
             colour = f"{number % 3 / 2} {number % 5 / 4} {number % 7 / 6}"
-            archive.writestr(f"{key}/box.mtl", f"newmtl paint\nKd {colour}\n")
+            more = replaced.get(f"{key}_mtl", "")
+            archive.writestr(f"{key}/box.mtl", f"newmtl paint\nKd {colour}\n{more}")
         catalogue = replaced.get("catalogue", "".join(lines))
         archive.writestr(CATALOGUE, catalogue)
+        archive.writestr("LICENSE.TXT", "CC0 1.0")
     return folder
 
 

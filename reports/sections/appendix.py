@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reports import markdown
@@ -13,6 +13,8 @@ from reports.inputs import DataCard
 from reports.published import sources
 from reports.wording import count_cell
 
+NAMED_CLASSES = 40
+
 
 def write(draft: Draft) -> list[Section]:
     """Data card, environment, references."""
@@ -21,7 +23,7 @@ def write(draft: Draft) -> list[Section]:
 
 def _data(draft: Draft) -> Section:
     card = draft.inputs.data
-    facts = [("image set", card.name), ("classes", ", ".join(card.classes))]
+    facts = [("image set", card.name), ("classes", _classes(card.classes))]
     facts += [("image size", f"{card.image_size} × {card.image_size} pixels, RGB"), *card.facts]
     blocks: list[Block] = [
         Table(
@@ -43,6 +45,13 @@ def _data(draft: Draft) -> Section:
     written = markdown.blocks(card.description, "table-card")
     everything = present([*blocks, *_sheets(draft), *written, _credits(card)])
     return Section("data", "Data card", 0, [], everything)
+
+
+def _classes(names: Sequence[str]) -> str:
+    """The classes by name; of many their number and the first few."""
+    if len(names) <= NAMED_CLASSES:
+        return ", ".join(names)
+    return f"{len(names)}: {', '.join(names[:8])} … {names[-1]}"
 
 
 def _credits(card: DataCard) -> Text | None:

@@ -32,6 +32,7 @@ def write(draft: Draft) -> Section:
         _table(draft),
         _histories(draft),
         published.table(draft, 1),
+        published.sets(draft),
     ]
     title = "How well does each architecture do on clean images?"
     return Section("clean", title, 1, _answers(draft), present(blocks))

@@ -32,8 +32,9 @@ class Found:
 
     images: (N, C, H, W) float32, the point that broke the sample, else the one of the largest loss.
     broken: (N,) bool, the search's own verdict. steps: (N,) int, updates made, restarts included.
-    losses: (N, steps + 1) float32, the loss at each step of the first restart (NaN after a sample left), and
-    wrong: likewise the share of draws with a wrong answer; both only with ``trace``.
+    losses: (N, steps + 1) float32, the loss at each step of the first restart (NaN after a sample left);
+    wrong: likewise the share of draws with a wrong answer; wrongest: like images, the first point of the
+    first restart with the largest such share. These three only with ``trace``.
     """
 
     images: Tensor
@@ -41,6 +42,7 @@ class Found:
     steps: np.ndarray
     losses: np.ndarray | None = None
     wrong: np.ndarray | None = None
+    wrongest: Tensor | None = None
 
 
 def search(
@@ -95,17 +97,21 @@ class _Search:
         shape = (count, attack.steps + 1)
         self.losses = np.full(shape, np.nan, dtype=np.float32) if trace else None
         self.wrong = np.full(shape, np.nan, dtype=np.float32) if trace else None
+        self.wrongest = self.best.clone() if trace else None
         self.waiting = deque((row, 0) for row in range(count))
         self.width = max(1, min(batch_size // victim.draws, count))  # slots; a slot costs one row a draw
         self.rounds: int | None = None
 
     def run(self) -> Found:
         if not self.waiting:
-            return Found(self.best, self.broken, self.steps, self.losses, self.wrong)
+            return self._found()
         self.slots, self.state = self._fresh(self.width)
         while len(self.slots["row"]):
             self._step()
-        return Found(self.best, self.broken, self.steps, self.losses, self.wrong)
+        return self._found()
+
+    def _found(self) -> Found:
+        return Found(self.best, self.broken, self.steps, self.losses, self.wrong, self.wrongest)
 
     def _fresh(self, count: int) -> tuple[dict[str, Tensor], State]:
         """Slots for the next ``count`` waiting samples: what every attack has, and the attack's own state."""
@@ -138,7 +144,7 @@ class _Search:
             advance(slots["keys"], step + 1) if victim.stochastic else slots["keys"],
             gradient=attack.uses_gradient and not bool(last.all()),
         )
-        self._record(answer.value, answer.right)
+        self._record(x, answer.value, answer.right)
         better = answer.value > slots["value"]
         slots["value"] = torch.where(better, answer.value, slots["value"])
         keep_rows(slots["best"], x, better)
@@ -167,13 +173,19 @@ class _Search:
             broken = broken.masked_scatter(broken, sure.to(broken.device))
         return broken
 
-    def _record(self, value: Tensor, right: Tensor) -> None:
+    def _record(self, x: Tensor, value: Tensor, right: Tensor) -> None:
         if self.losses is None:
             return
         first = ((self.slots["restart"] == 0) & self.slots["busy"]).cpu().numpy()
         row, step = self.slots["row"].cpu().numpy()[first], self.slots["step"].cpu().numpy()[first]
         self.losses[row, step] = value.cpu().numpy()[first]
-        self.wrong[row, step] = 1 - right.cpu().numpy()[first]
+        wrong = 1 - right.cpu().numpy()[first]
+        so_far = np.nan_to_num(self.wrong[row], nan=-1.0).max(1)
+        self.wrong[row, step] = wrong
+        more = wrong > so_far
+        self.wrongest[torch.from_numpy(row[more])] = x.detach().cpu()[torch.from_numpy(first)][
+            torch.from_numpy(more)
+        ]
 
     def _leave(self, done: Tensor, broken: Tensor, x: Tensor, step: Tensor) -> None:
         """Write down the finished samples; those that stand and have restarts left wait again."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from robustness.data.folders import replace_folder, temporary_beside
 from robustness.errors import UserError
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class ImageSetWriter:
             raise UserError(f"image set {folder}: no images to write")
         self.folder = folder
         self.classes = classes
-        self._temporary = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
+        self._temporary = temporary_beside(folder)
         self._temporary.mkdir(parents=True)
         shape = (n, image_size, image_size)
         try:
@@ -194,16 +194,6 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
-
-
-def replace_folder(new: Path, place: Path) -> None:
-    """Rename the finished folder ``new`` to ``place``; an older folder there is removed afterwards."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    old = place.with_name(f".{place.name}-old-{uuid.uuid4().hex[:8]}")
-    if place.exists():
-        os.replace(place, old)
-    os.replace(new, place)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _check_samples(samples: pd.DataFrame, shape: tuple[int, ...], classes: list[str], place: str) -> None:

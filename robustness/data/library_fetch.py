@@ -11,14 +11,13 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from robustness.data.image_set import replace_folder
+from robustness.data.folders import replace_folder, temporary_beside
 from robustness.errors import UserError
 
 PACKAGE = "sweethome3d-furniture"
@@ -200,7 +199,7 @@ def _run_apt(arguments: list[str], folder: Path) -> str | None:
 def _install(source: Path, folder: Path) -> None:
     """Copy the five files (checked before) and their licence texts; the folder appears whole."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}-{time.time_ns()}")
+    temporary = temporary_beside(folder)
     try:
         (temporary / "licences").mkdir(parents=True)
         for name in FILES:

@@ -93,7 +93,7 @@ def canonical(seed: int, key: str) -> View:
 
 
 def diverse(seed: int, key: str) -> View:
-    """A varied view: each rendered factor is varied in its ``SHARES`` of the images, the view in most of them.
+    """A varied view: each rendered factor is varied in its share of the images, the view in most of them.
 
     Factors are drawn independently, over the ranges that the test conditions span, so that images with one
     or two changes are as common as in the test, and few change everything at once.

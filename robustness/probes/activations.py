@@ -19,6 +19,7 @@ from robustness.probes.layers import (
     Tap,
     as_maps,
     device_of,
+    fitting,
     get_module,
     probing,
     relative_depths,
@@ -159,7 +160,7 @@ def run(
             rows.add(stage, "class_selectivity_sd", np.nanstd(selectivity[live]) if live.any() else np.nan)
             rows.add(stage, "top_purity", _purity(to_numpy(kept.images), labels.cpu().numpy(), live))
             chosen = pick_units(stage, len(live), units, live)
-            gradients, back = _look_back(model, path, kept, chosen, images, deconvolution)
+            gradients, back = _look_back(model, path, kept, chosen, images, deconvolution, batch)
             boxes = np.stack([_box(g) for g in gradients.flatten(0, 1)]).reshape(len(chosen), -1, 4)
             area = _area(boxes) / (images.shape[-1] * images.shape[-2])
             rows.add(stage, "field_share", finite_mean(area[area > 0]))
@@ -194,24 +195,42 @@ def _purity(top_images: np.ndarray, labels: np.ndarray, live: np.ndarray) -> flo
 
 
 def _look_back(
-    model: nn.Module, path: str, kept: Strongest, units: list[int], images: Tensor, deconvolution: bool
+    model: nn.Module,
+    path: str,
+    kept: Strongest,
+    units: list[int],
+    images: Tensor,
+    deconvolution: bool,
+    batch: int,
 ) -> tuple[Tensor, Tensor | None]:
     """The gradient of each unit's maximum in its strongest images, and the deconvnet's projection, each
-    (U, T, 3, H, W) on the CPU; all units and images in one batch."""
+    (U, T, 3, H, W) on the CPU; units and images together in batches of ``batch`` images of 64 pixels."""
     device = device_of(model)
     numbers, places = kept.images[units], kept.places[units]
-    source = images.to(device)[numbers.flatten()]
     channel = torch.tensor(units, device=device).repeat_interleave(numbers.shape[1])
-    row, column = places.flatten() // kept.width, places.flatten() % kept.width
-    sample = torch.arange(len(source), device=device)
+    places = torch.stack([channel, places.flatten() // kept.width, places.flatten() % kept.width])
+    step = fitting(batch, images)
+    found = [
+        _project(model, path, images[own.to(images.device)].to(device), place, deconvolution)
+        for own, place in zip(numbers.flatten().split(step), places.split(step, 1), strict=True)
+    ]
+    shape = (*numbers.shape, *images.shape[1:])
+    gradients, backs = zip(*found, strict=True)
+    return torch.cat(gradients).view(shape), torch.cat(backs).view(shape) if deconvolution else None
+
+
+def _project(
+    model: nn.Module, path: str, source: Tensor, places: Tensor, deconvolution: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Gradient and projection (N, 3, H, W) of the features at ``places`` (3, N: channel, row, column)."""
+    sample = torch.arange(len(source), device=source.device)
 
     def select(features: Tensor) -> Tensor:
-        return as_maps(features)[sample, channel, row, column]
+        return as_maps(features)[sample, places[0], places[1], places[2]]
 
     with Tap(model, {"layer": path}) as tap, torch.enable_grad():
         leaf = source.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(select(tap(leaf)["layer"]).sum(), leaf)
-    shape = (*numbers.shape, *source.shape[1:])
     back = None
     if deconvolution:
         from captum.attr import NeuronDeconvolution
@@ -219,8 +238,8 @@ def _look_back(
         with warnings.catch_warnings(), torch.enable_grad():
             warnings.simplefilter("ignore")  # captum announces its hooks
             neuron = NeuronDeconvolution(model, get_module(model, path))
-            back = neuron.attribute(source.clone().requires_grad_(), select).detach().cpu().view(shape)
-    return gradient.cpu().view(shape), back
+            back = neuron.attribute(source.clone().requires_grad_(), select).detach().cpu()
+    return gradient.cpu(), back
 
 
 def _box(gradient: Tensor, share: float = 0.01) -> np.ndarray:

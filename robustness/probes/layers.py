@@ -172,6 +172,14 @@ def features(
     return {name: torch.cat(values) for name, values in parts.items()}
 
 
+def fitting(batch: int, images: Tensor) -> int:
+    """How many of the images (…, H, W) hold as many pixels as ``batch`` images of 64 × 64, one at least.
+
+    Memory grows with pixels: a batch that suits small images would not fit for photographs.
+    """
+    return max(1, min(batch, batch * 64 * 64 // (images.shape[-1] * images.shape[-2])))
+
+
 def is_weight_layer(module: nn.Module) -> bool:
     """Whether the module itself (not its children) holds a weight of two or more dimensions: convolutions,
     linear layers, filter banks; not normalisations, whose parameters are vectors."""

@@ -20,6 +20,7 @@ from robustness.probes.layers import (
     Tap,
     as_maps,
     device_of,
+    fitting,
     probing,
     relative_depths,
     stage_paths,
@@ -244,7 +245,7 @@ def _slide(
     count, places = len(images), len(corners)
     index = torch.arange(count, device=images.device)
     answers: dict[str, list[Tensor]] = {name: [] for name in (*paths, "probability", "prediction")}
-    per_batch = max(1, batch // count)
+    per_batch = max(1, fitting(batch, images) // count)
     with Tap(model, {**paths, LOGITS: ""}) as tap:
         for first in range(0, places, per_batch):
             part = corners[first : first + per_batch]

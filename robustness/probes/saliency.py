@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from robustness import seeds
-from robustness.probes.layers import LOGITS, device_of, probing, relative_depths
+from robustness.probes.layers import LOGITS, device_of, fitting, probing, relative_depths
 from robustness.probes.occlusion import examples
 from robustness.probes.regularisers import gaussian_blur
 from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
@@ -124,7 +124,7 @@ def erase(
         before, after = (images, other) if kind == "deletion" else (other, images)
         frames.append(torch.where(early, after, before))
     flat = torch.cat(frames)
-    probability = torch.cat([model(chunk).softmax(1) for chunk in flat.split(batch)])
+    probability = torch.cat([model(chunk).softmax(1) for chunk in flat.split(fitting(batch, flat))])
     owners = labels.repeat(steps + 1)
     return probability[torch.arange(len(flat), device=flat.device), owners].view(steps + 1, count).T
 

@@ -13,6 +13,7 @@ belongs to the sample's seed and the donors, never to the batch. A sample's leve
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -24,17 +25,26 @@ MIXED = ("mixed_same", "mixed_rand", "mixed_next")
 LEVELS = ("original", *MIXED, "only_fg", "no_fg", "only_bg_b", "only_bg_t")
 
 
+class Rows(Protocol):
+    """A tensor, or what gives its rows (n, …) when it is indexed by places (n,) int64."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, places: Tensor) -> Tensor: ...
+
+
 @dataclass(frozen=True)
 class Donors:
     """Images that lend their background.
 
-    images: (M, 3, H, W) float32 in [0, 1]; masks: (M, H, W), 1 (or True) on the target; labels: (M,) int from
-    0 to ``classes`` − 1; ids: (M,) int, equal for images of one object: it never gets its own background.
-    Raises UserError if a class has no donor.
+    images: (M, 3, H, W) float32 in [0, 1]; masks: (M, H, W), 1 (or True) on the target; both are indexed by
+    the donors that a batch takes, and may be read then. labels: (M,) int from 0 to ``classes`` − 1; ids: (M,)
+    int, equal for images of one object: it never gets its own background. Raises UserError if a class has no
+    donor.
     """
 
-    images: Tensor
-    masks: Tensor
+    images: Rows
+    masks: Rows
     labels: Tensor
     ids: Tensor
     classes: int

@@ -7,13 +7,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from robustness import architectures, frontends, models
 from robustness.errors import UserError
 from robustness.models import ModelSpec, Normalise
-from robustness.weights import networks, stages
+from robustness.seeds import derive
+from robustness.weights import fine_tuning, networks, stages
 from robustness.weights.outputs import Gather
 from robustness.weights.source import Source, parse
 
@@ -23,7 +25,8 @@ class Adopted(nn.Module):
 
     Images of another size than the weights' own are brought to it first (bilinear, anti-aliased), so that
     every model of a run gets the same pixels and attacks act on those. ``spec.image_size`` is S. ``stages``
-    maps the canonical names to module paths in this module, as for ``models.Classifier``.
+    maps the canonical names to module paths in this module, as for ``models.Classifier``; ``frozen`` are
+    paths of modules that stay in evaluation mode while the rest is trained.
     """
 
     def __init__(
@@ -41,6 +44,14 @@ class Adopted(nn.Module):
         self.network = network
         self.gather = nn.Identity() if groups is None else Gather(groups, networks.CLASSES)
         self.stages = {name: f"network.{path}" for name, path in paths.items()}
+        self.frozen: tuple[str, ...] = ()
+
+    def train(self, mode: bool = True) -> Adopted:
+        """Training mode, but for the modules named in ``frozen``: their statistics must stay as they are."""
+        super().train(mode)
+        for path in self.frozen:
+            self.get_submodule(path).train(False)
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1] != self.input_size:
@@ -58,17 +69,21 @@ def adopt(
     groups: Sequence[Sequence[int]] | None = None,
     frontend: str = "learned",
     frontend_options: dict[str, Any] | None = None,
+    new_head: bool = False,
     seed: int = 0,
 ) -> Adopted:
     """The classifier of ``source`` on images of ``image_size`` pixels, in evaluation mode.
 
     ``groups[k]`` are the network's outputs that stand for class k of the image set (None: output k).
-    ``frontend`` takes the stem's place, untrained: fine-tune before use. Raises UserError if the weights
-    cannot be had, do not fit their network, or if the network bears no front-end.
+    ``frontend`` takes the stem's place and ``new_head`` (without groups) that of the last layer, both
+    untrained: fine-tune before use. Raises UserError if the weights cannot be had, do not fit their network,
+    or if the network bears no front-end.
     """
-    model = _frame(source, architecture, image_size, num_classes, groups, seed)
+    model = _frame(source, architecture, image_size, num_classes, groups, seed, new_head)
     library, name = networks.library_of(source, architecture)
     state = networks.read(source, library, name, model.network)
+    if new_head:
+        state |= _head_state(model)
     _fill(model.network, state, str(source))
     if frontend != "learned":
         _put_front(model, library, name, frontend, frontend_options or {}, seed)
@@ -76,8 +91,12 @@ def adopt(
 
 
 def save(model: Adopted, source: Source, path: Path, notes: dict[str, Any], **how: Any) -> None:
-    """Write weights, spec and origin as one safetensors file; ``how`` are adopt's other arguments."""
-    origin = {"source": str(source), "architecture": how.get("architecture"), "groups": how.get("groups")}
+    """Write weights, spec and origin as one safetensors file.
+
+    ``how`` are adopt's other arguments, and ``fine_tune``, the settings (JSON-able) of what followed.
+    """
+    keys = ("architecture", "groups", "new_head", "fine_tune")
+    origin = {"source": str(source)} | {key: how.get(key) for key in keys}
     models.save(model, path, notes | {"adopted": origin})
 
 
@@ -89,14 +108,14 @@ def is_adopted(path: Path) -> bool:
 def load(path: Path, expected: dict[str, Any] | None = None) -> Adopted:
     """Read a saved classifier without its source: nothing is downloaded, no code in the file is executed.
 
-    ``expected``: ``source`` (text) and fields of the spec that must hold. Raises UserError that names the
-    first one that differs.
+    ``expected``: ``source`` (text), ``groups``, ``fine_tune`` and fields of the spec that must hold. Raises
+    UserError that names the first one that differs.
     """
     from safetensors.torch import load_file
 
     spec, notes = models.read_header(path)
     origin = notes["adopted"]
-    there = asdict(spec) | {"source": origin["source"], "groups": origin["groups"]}
+    there = asdict(spec) | {key: origin.get(key) for key in ("source", "groups", "fine_tune")}
     for key, value in (expected or {}).items():
         if there[key] != value:
             raise UserError(
@@ -105,8 +124,9 @@ def load(path: Path, expected: dict[str, Any] | None = None) -> Adopted:
             )
     source = parse(origin["source"])
     model = _frame(
-        source, origin["architecture"], spec.image_size, spec.num_classes, origin["groups"], spec.seed
-    )
+        source, origin["architecture"], spec.image_size, spec.num_classes, origin["groups"], spec.seed,
+        bool(origin.get("new_head")),
+    )  # fmt: skip
     if spec.frontend != "learned":
         library, name = networks.library_of(source, origin["architecture"])
         _put_front(model, library, name, spec.frontend, spec.frontend_options, spec.seed)
@@ -121,20 +141,25 @@ def _frame(
     num_classes: int,
     groups: Sequence[Sequence[int]] | None,
     seed: int,
+    new_head: bool = False,
 ) -> Adopted:
     """The classifier with its network's own first weights."""
     library, name = networks.library_of(source, architecture)
     traits = networks.traits(library, name)
     # A file may belong to any set of classes; the libraries' weights are ImageNet's.
-    outputs = num_classes if source.kind == "file" and groups is None else networks.CLASSES
-    network = networks.build(library, name, traits.input_size, outputs)
+    own = groups is None and (new_head or source.kind == "file")
+    outputs = num_classes if own else networks.CLASSES
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "weights", str(source), "head"))
+        network = networks.build(library, name, traits.input_size, outputs)
     entry = _entry(library, name)
     paths = dict(entry.stages) if entry else stages.find(network, name, traits.input_size)
     classes = outputs if groups is None else len(groups)
     if num_classes != classes:
         raise UserError(
             f"{source}: answers with {classes} classes, the image set has {num_classes}; "
-            "these weights do not belong to it"
+            "these weights do not belong to it as they are (fine_tune with new_head: true gives them a last "
+            "layer for it)"
         )
     spec = ModelSpec(
         architecture=networks.title(library, name),
@@ -153,6 +178,16 @@ def _entry(library: str, name: str) -> architectures.Architecture | None:
     return architectures.get(name) if library == "registry" else networks.entry_of(library, name)
 
 
+def _head_state(model: Adopted) -> dict[str, Tensor]:
+    """The tensors of the last layer as they were drawn, under the network's names."""
+    paths = fine_tuning.modules(model)[fine_tuning.HEAD]
+    if not paths:
+        raise UserError(f"{model.spec.architecture}: has no layer after the penultimate one to draw anew")
+    found = model.state_dict()
+    return {key.removeprefix("network."): value for key, value in found.items()
+            if key.rpartition(".")[0] in paths}  # fmt: skip
+
+
 def _fill(module: nn.Module, state: dict[str, Tensor], what: str) -> None:
     try:
         module.load_state_dict(state)
@@ -163,21 +198,28 @@ def _fill(module: nn.Module, state: dict[str, Tensor], what: str) -> None:
 def _put_front(
     model: Adopted, library: str, name: str, frontend: str, options: dict[str, Any], seed: int
 ) -> None:
-    entry = _entry(library, name)
-    if entry is None:
-        raise UserError(
-            f"{library}:{name}: no front-end fits, since the registry does not know its stem; use weights "
-            "that an architecture of the registry has"
-        )
     model.network = frontends.install(
         model.network,
-        entry,
+        stem_entry(library, name),
         frontend,
         image_size=model.input_size,
         seed=seed,
         options=models.frontend_options(options),
     )
     model.spec = replace(model.spec, frontend=frontend, frontend_options=options)
+
+
+def stem_entry(library: str, name: str) -> architectures.Architecture:
+    """The registry's entry that says what a front-end replaces; UserError if none knows the stem."""
+    entry = _entry(library, name)
+    if entry is None and (known := stages.relative(name)):
+        entry = architectures.get(known)
+    if entry is None:
+        raise UserError(
+            f"{library}:{name}: no front-end fits, since the registry does not know its stem; use weights "
+            "that an architecture of the registry has"
+        )
+    return entry
 
 
 def _short(value: object) -> str:

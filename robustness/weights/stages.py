@@ -17,6 +17,13 @@ _KNOWN = {
     "tf_efficientnet_lite": dict(zip(STAGES, ("bn1", "blocks.1", "blocks.4", "blocks.6", "global_pool"),
                                      strict=True)),
 }  # fmt: skip
+# Networks whose stem is that of a relative in the registry, under the same names.
+_STEM_OF = {"tf_efficientnet_lite": "efficientnet_b0"}
+
+
+def relative(name: str) -> str | None:
+    """The registry's architecture that has the same stem as a network it does not know, or None."""
+    return next((known for prefix, known in _STEM_OF.items() if name.startswith(prefix)), None)
 
 
 @torch.no_grad()

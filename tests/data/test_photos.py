@@ -239,6 +239,69 @@ def test_unusual_files_are_read_counted_and_told(tmp_path: Path) -> None:
     assert images.samples["sample"].tolist() == list(range(7))
 
 
+def test_mixed_sizes_are_cropped_and_scaled_and_nothing_is_skipped_silently(tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    sizes = [(1, 1), (300, 16), (16, 300), (16, 16), (640, 480)]
+    for number, size in enumerate(sizes):
+        for name, colour in (("ant", (200, 0, 0)), ("bee", (0, 0, 200))):
+            make.photo(root / "test" / name / f"{number}.png", colour, size)
+    # What is no image by its name, or lies outside the classes.
+    (root / "test" / "ant" / "notes.txt").write_text("to do")
+    (root / "test" / "ant" / "moving.gif").write_text("GIF89a")
+    make.photo(root / "test" / "stray.png")
+    make.photo(root / "elsewhere" / "ant" / "more.png")
+    images = build("image_folder", tmp_path, root)
+    assert images.images.shape == (10, 16, 16, 3)
+    for label, colour in enumerate(((200, 0, 0), (0, 0, 200))):
+        assert (images.images[images.rows(label=label)] == colour).all()
+    (note,) = json.loads((images.folder / "reading.json").read_text())["notes"]
+    assert note.startswith("4 files in the folder are no part of the set (elsewhere/ant/more.png")
+    assert note in photos.summary(images)
+
+
+def test_a_class_without_images_is_one_line(tmp_path: Path) -> None:
+    root = tmp_path / "folder"
+    make.photo(root / "train" / "ant" / "a.png")
+    (root / "train" / "bee").mkdir()
+    with pytest.raises(UserError, match=r"train/bee: a class without an image; remove or fill it"):
+        build("image_folder", tmp_path, root)
+
+
+SETS = {
+    "imagenet_samples": lambda root: None,
+    "image_folder": lambda root: unusual(root),
+    "imagenet": lambda root: make.photo(root / wnids()[3] / "a.JPEG").parents[1],
+    "imagenet_sketch": lambda root: make.photo(root / wnids()[3] / "a.JPEG").parents[1],
+    "imagenet_a": lambda root: make.photo(root / wnids()[3] / "a.JPEG").parents[1],
+    "imagenet_r": lambda root: make.photo(root / wnids()[3] / "a.JPEG").parents[1],
+    "imagenet_v2": lambda root: make.photo(root / "3" / "a.jpeg").parents[1],
+    "imagenet_c": lambda root: make.photo(root / "fog" / "1" / wnids()[3] / "a.JPEG").parents[3],
+    "imagenet9": lambda root: imagenet9(root),
+    "objectnet": lambda root: make.objectnet(root),
+    "smallnorb": lambda root: make.smallnorb(root),
+    "cifar10": lambda root: make.cifar10(root),
+    "cifar10_c": lambda root: make.cifar10_c(root),
+}
+
+
+def imagenet9(root: Path) -> Path:
+    make.photo(root / "original" / "val" / "00_dog" / "a.JPEG")
+    (root / "in_to_in9.json").write_text(json.dumps({str(n): n % 10 - 1 for n in range(1000)}))
+    return root
+
+
+@pytest.mark.parametrize("name", photos.ADAPTERS)
+def test_every_set_tells_the_data_card_mapping_policy_and_licence(name: str, tmp_path: Path) -> None:
+    images = build(name, tmp_path, SETS[name](tmp_path / "there"))
+    facts = dict(photos.facts(images))
+    assert list(facts) == ["class mapping", "evaluation policy", "licence", "read from disk"]
+    assert all(text.endswith((".", ")")) for text in facts.values()), facts
+    own = name in ("image_folder", "smallnorb", "cifar10", "cifar10_c")
+    assert ("set's own" in facts["class mapping"]) == own
+    assert len(facts["evaluation policy"]) > 20
+    assert len(facts["licence"]) > 20
+
+
 def test_a_class_that_would_be_lost_is_one_line(tmp_path: Path) -> None:
     root = unusual(tmp_path / "folder")
     (root / "test" / "bee" / "rgb.jpg").write_text("broken")

@@ -78,6 +78,60 @@ CASES = {
         ("models", {"a": {"weights": "timm:resnet50", "frontend": "vone"}}),
         "frontend: vone in front of trained weights",
     ),
+    "front-end before trained weights, its stage frozen": (
+        (
+            "models",
+            {
+                "a": {
+                    "weights": "timm:resnet50",
+                    "frontend": "vone",
+                    "fine_tune": {"stages": ["early"], "epochs": 1, "learning_rate": 0.001},
+                }
+            },
+        ),
+        "fine_tune.stages: lacks stem",
+    ),
+    "front-end before weights whose stem is not known": (
+        (
+            "models",
+            {
+                "a": {
+                    "weights": "torchvision:shufflenet_v2_x1_0",
+                    "frontend": "vone",
+                    "fine_tune": {"stages": ["stem"], "epochs": 1, "learning_rate": 0.001},
+                }
+            },
+        ),
+        "no front-end fits",
+    ),
+    "new head that is frozen": (
+        (
+            "models",
+            {
+                "a": {
+                    "weights": "timm:resnet50",
+                    "fine_tune": {"stages": ["stem"], "epochs": 1, "learning_rate": 0.001, "new_head": True},
+                }
+            },
+        ),
+        "lacks head, which new_head draws anew",
+    ),
+    "stage that is none": (
+        (
+            "models",
+            {
+                "a": {
+                    "weights": "timm:resnet50",
+                    "fine_tune": {"stages": ["first"], "epochs": 1, "learning_rate": 0.001},
+                }
+            },
+        ),
+        "models.a.fine_tune.stages",
+    ),
+    "fine-tuning of what is trained here": (
+        (*MODEL, "fine_tune", {"stages": ["stem"], "epochs": 1, "learning_rate": 0.001}),
+        "belongs to weights from elsewhere",
+    ),
     "recipe of trained weights": (
         ("models", {"a": {"weights": "timm:resnet50", "recipe": {"epochs": 3}}}),
         "used as they are",
@@ -162,6 +216,29 @@ def test_a_learning_curve_on_diverse_images_needs_them(tmp_path: Path) -> None:
 def test_without_the_key_there_is_no_learning_curve(tmp_path: Path) -> None:
     assert load(write(tmp_path, changed(DEFAULT, "learning_curve", ...))).learning_curve is None
     assert load(write(tmp_path, changed(DEFAULT, "learning_curve", None))).learning_curve is None
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"set": "objectnet", "path": "x", "image_size": 64}, "its licence allows tests only"),
+        ({"set": "imagenet_samples", "image_size": 64}, "it holds test images only"),
+        ({"set": "imagenet", "path": "x", "image_size": 64}, "it holds test images only"),
+    ],
+    ids=["objectnet", "samples", "imagenet"],
+)
+def test_test_images_are_not_fine_tuned_on(data: dict, message: str, tmp_path: Path) -> None:
+    model = {"weights": "timm:resnet50"}
+    settings = DEFAULT | {
+        "data": data,
+        "models": {"a": model},
+        "attack": DEFAULT["attack"] | {"noise_models": []},
+        "learning_curve": None,
+    }
+    load(write(tmp_path, settings))
+    model["fine_tune"] = {"stages": ["stem"], "epochs": 1, "learning_rate": 0.001}
+    with pytest.raises(UserError, match=message):
+        load(write(tmp_path, settings))
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,24 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from reports import markdown, palette, published, wording
 from reports.comparing import compare_best, twins
+from reports.contact_sheets import contact_sheets
 from reports.document import Cell
+from reports.drafting import Draft
 from reports.inputs import ReportInputs, Score
 from reports.mosaic import GAP, mosaic
+from reports.roster import Roster
 from reports.shading import DIVERGING, SEQUENTIAL, colour_at, ink_on, shaded
 from robustness import architectures, frontends, scores
+from robustness.data.image_set import ImageSet
 
 
 @pytest.mark.parametrize(
@@ -178,6 +184,44 @@ def test_published_values_name_known_sources_families_and_metrics(whole_inputs: 
         assert entry["source"] in published.sources()
         assert entry.get("family", "ResNet") in families
         assert published.short(entry["source"])[-4:].isdigit()
+
+
+def test_published_on_the_relatives_of_imagenet(whole_inputs: ReportInputs, tmp_path: Path) -> None:
+    """The figures of the literature stand beside ours, model by model; what is not at hand is said."""
+    assert published.sets(Draft(whole_inputs, Roster.of(whole_inputs), tmp_path)) is None  # rendered objects
+    inputs = replace(whole_inputs, data=replace(whole_inputs.data, name="imagenet_v2"))
+    roster = Roster.of(inputs)
+    found = published.sets(Draft(inputs, roster, tmp_path))
+    rows = {row[0].text: [cell.text for cell in row[1:]] for row in found.rows}
+    alexnet = [model for model in roster if model.architecture == "alexnet"]
+    assert set(rows) == {model.name for model in alexnet}
+    name = alexnet[0].name
+    assert rows[name][:7] == ["56.6", "13.9", "44.0", "1.8", "21.8", "10.7", "100.0"]
+    assert rows[name][7].startswith(f"{100 * inputs.score(name, 'clean/accuracy').value:.1f}")
+    assert "resnet18_learned" in found.caption  # of which none is at hand
+    others = Roster(model for model in roster if model not in alexnet)
+    missing = published.sets(Draft(inputs, others, tmp_path))
+    assert missing.style == "missing"
+    assert "resnet18" in missing.paragraphs[0]
+
+
+def test_a_contact_sheet_of_a_thousand_classes_fits_a_page(tmp_path: Path) -> None:
+    names = [f"n{number:08}" for number in range(1000)]
+    labels = list(range(0, 1000, 25)) * 2
+    samples = pd.DataFrame(
+        {"split": "test", "role": "test", "object": [f"photo{n}" for n in range(80)], "label": labels,
+         "shift": "clean", "factor": "none", "level": "0"}
+    )  # fmt: skip
+    with ImageSet.create(tmp_path / "set", 80, 16, names, masks=False) as writer:
+        writer.images[:] = np.arange(80, dtype=np.uint8)[:, None, None, None]
+        images = writer.finish(samples)
+    (sheet,) = contact_sheets(images, {}, tmp_path / "sheets", seed=0)
+    with Image.open(sheet.path) as picture:
+        assert picture.size == (14 * (16 + GAP) - GAP, 2 * (16 + GAP) - GAP)
+        middles = np.asarray(picture)[8 :: 16 + GAP, 8 :: 16 + GAP, 0].flatten().tolist()
+    assert len({labels[number] for number in middles}) == 28  # each of another class
+    assert "28 of 1000 classes, of which 40 have images" in sheet.caption
+    assert len(sheet.caption) < 200
 
 
 def test_mosaic_keeps_every_pixel() -> None:

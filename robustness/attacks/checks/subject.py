@@ -21,14 +21,15 @@ from robustness.attacks.victim import Victim
 class Scale:
     """How much the checks may cost. A sample is one image; costs are in samples × steps.
 
-    samples: images that the checks' own attacks run on. steps: of their PGD (its longer run has twice as
-    many).
+    samples: images that the checks' own attacks run on. steps: of their PGD. longer_steps: of the one run
+    that looks whether more steps would help and whether the loss has flattened (None: twice ``steps``).
     queries: of Square. near_points: random points around each image. decision_samples: images for HopSkipJump
     (about 1,500 forward passes each; 0 leaves it out).
     """
 
     samples: int = 24
     steps: int = 20
+    longer_steps: int | None = None
     queries: int = 100
     near_points: int = 100
     decision_samples: int = 2

@@ -5,6 +5,6 @@ image set, so that everything else works on it as on the rendered objects.
 """
 
 from robustness.data.photos.catalogue import ADAPTERS, build, check
-from robustness.data.photos.writing import class_groups, summary
+from robustness.data.photos.writing import class_groups, facts, summary
 
-__all__ = ["ADAPTERS", "build", "check", "class_groups", "summary"]
+__all__ = ["ADAPTERS", "build", "check", "class_groups", "facts", "summary"]

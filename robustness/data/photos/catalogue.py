@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from robustness.data.image_set import ImageSet
@@ -50,7 +51,9 @@ def check(name: str, path: str | None, trains: bool, **settings: str | None) -> 
             raise UserError(f"data.{key}: {name} takes no such setting")
     if trains and not adapter.trains:
         why = "its licence allows tests only" if name == "objectnet" else "it holds test images only"
-        raise UserError(f"data.set: no model may be trained on {name}, {why}; give every model weights")
+        raise UserError(
+            f"data.set: no model may be trained on {name}, {why}; give every model weights and no fine_tune"
+        )
 
 
 def build(
@@ -65,8 +68,25 @@ def build(
 ) -> ImageSet:
     """Read the set ``name`` from ``path`` into an image set in ``folder``.
 
-    Raises UserError, in one line, where what lies on disk is not that set.
+    Files of the folder that are no part of the set are counted among its notes. Raises UserError, in one
+    line, where what lies on disk is not that set.
     """
     given = {key: value for key, value in settings.items() if value is not None}
     listed = ADAPTERS[name].listing(path=path, seed=seed, **given)
+    if path is not None and "file" in listed.samples:
+        listed = replace(listed, notes=[*listed.notes, *_unused(path, set(listed.samples["file"]))])
     return write(listed, folder, image_size=image_size, workers=workers)
+
+
+def _unused(root: Path, used: set[str]) -> list[str]:
+    """A note on the files under ``root``, hidden ones apart, that the set does not use, if there are any."""
+    count, first = 0, ""
+    for folder, inside, names in os.walk(root):
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            if not name.startswith(".") and path not in used:
+                count, first = count + 1, first or os.path.relpath(path, root)
+    return (
+        [f"{count} files in the folder are no part of the set ({first}{' …' * (count > 1)})"] if count else []
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -43,6 +44,7 @@ def listing(path: Path, policy: str = "azimuth", seed: int = 0, **options: objec
         if not (pixels.ndim == 4 and pixels.shape[1] == 2 and len(pixels) == len(kinds) == len(info)):
             shapes = f"images {pixels.shape}, kinds {kinds.shape} and info {info.shape}"
             raise UserError(f"data.path: {stem}: {shapes} do not belong together")
+        _check(stem, pixels, kinds, info)
         part = _rows(split, kinds, info, policy, seed)
         parts.append(part.assign(row=part["row"] + offset))
         arrays.append(pixels)
@@ -55,6 +57,25 @@ def listing(path: Path, policy: str = "azimuth", seed: int = 0, **options: objec
         fit="squash",
         array=Joined(arrays, 3, lambda pair: pair[0]),  # the left image
     )
+
+
+def _check(stem: str, pixels: np.ndarray, kinds: np.ndarray, info: np.ndarray) -> None:
+    """Refuse files of the right lengths that cannot be smallNORB's."""
+    if kinds.ndim != 1 or info.ndim != 2 or info.shape[1] < 4 or pixels.dtype != np.uint8:
+        wrong = f"images {pixels.shape} of {pixels.dtype}, kinds {kinds.shape} and info {info.shape}"
+        raise UserError(f"data.path: {stem}: {wrong} are not smallNORB's; bring its files again")
+    if kinds.dtype.kind == "f" or info.dtype.kind == "f":
+        raise UserError(f"data.path: {stem}: kinds or info are no whole numbers; bring its files again")
+    for what, values, largest in (
+        ("kind", kinds, 4),
+        ("elevation", info[:, 1], 8),
+        ("azimuth", info[:, 2], 34),
+    ):
+        if values.min() < 0 or values.max() > largest:
+            wrong = int(values.min() if values.min() < 0 else values.max())
+            raise UserError(
+                f"data.path: {stem}: {what} {wrong} lies outside 0 to {largest}; bring its files again"
+            )
 
 
 def _rows(split: str, kinds: np.ndarray, info: np.ndarray, policy: str, seed: int) -> pd.DataFrame:
@@ -108,7 +129,8 @@ def read_matrix(path: Path) -> np.ndarray:
     start = 8 + 4 * max(3, dimensions)
     length = stream.seek(0, 2) - start
     kind = np.dtype(TYPES[int(head[0])])
-    if dimensions < 1 or len(sizes) < dimensions or length != int(np.prod(sizes)) * kind.itemsize:
+    claimed = math.prod(map(int, sizes)) * kind.itemsize  # of NumPy's numbers the product could overflow
+    if not 1 <= dimensions == len(sizes) or (sizes < 1).any() or length != claimed:
         raise UserError(
             f"data.path: {path} has {length} bytes of data where {tuple(sizes)} of {kind} are said"
         )

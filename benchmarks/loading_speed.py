@@ -1,0 +1,101 @@
+"""Whether reading images keeps up with a ResNet-18 of full width at 64 pixels that trains and evaluates.
+
+``python -m benchmarks.loading_speed [--threads N] [--rounds N] [--device auto]``; a minute on two cores. In
+turns: a batch from the memory-mapped image set, varied as in training, against a training step on it; a
+plain batch against a forward pass; decoding JPEGs, as reading a folder into an image set does once, against
+both. What counts are medians of ratios within one run: above 1, the network is what takes the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional
+
+from benchmarks.timing import ratio, write_record
+from robustness import models
+from robustness.augmentation import Augmentation
+from robustness.data import photos
+from robustness.data.photos.decoding import read
+from robustness.devices import resolve
+
+SIZE, BATCH, EACH, CLASSES = 64, 64, 64, 4
+STORED = (375, 500)  # height and width in pixels, the commonest of ImageNet's photographs
+
+
+def jpeg_folder(root: Path) -> Path:
+    """Smooth random images as JPEG of quality 90, a folder a class."""
+    generator = np.random.default_rng(0)
+    for number in range(CLASSES * EACH):
+        coarse = generator.integers(0, 255, (24, 32, 3), dtype=np.uint8)
+        place = root / "train" / f"k{number % CLASSES}" / f"{number}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(coarse).resize(STORED[::-1], Image.Resampling.BICUBIC).save(place, quality=90)
+    return root
+
+
+def main() -> None:
+    """Measure, print, and write the record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--device", default="auto")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    device = resolve(options.device)
+    with tempfile.TemporaryDirectory() as temporary:
+        root = jpeg_folder(Path(temporary) / "folder")
+        files = sorted(root.rglob("*.jpg"))
+        images = photos.build("image_folder", Path(temporary) / "set", path=root, image_size=SIZE)
+        spec = models.ModelSpec("resnet18", "learned", "canonical", CLASSES, SIZE, seed=0)
+        model = models.build(spec).to(device, memory_format=torch.channels_last)
+        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+        rows = np.random.default_rng(1).permutation(len(images))[:BATCH]
+        vary = Augmentation(shift_pixels=4, mirror=True, zoom=0.3, colour=0.3, grey=0.1, erase=0.25)
+        x, y = (
+            images.batch(rows).to(device, memory_format=torch.channels_last),
+            images.labels(rows).to(device),
+        )
+
+        def step() -> None:
+            model.train()
+            optimiser.zero_grad(set_to_none=True)
+            functional.cross_entropy(model(x), y).backward()
+            optimiser.step()
+
+        @torch.inference_mode()
+        def forward() -> None:
+            model.eval()
+            model(x)
+
+        def batch() -> None:
+            images.batch(rows).to(device, memory_format=torch.channels_last)
+
+        def varied() -> None:
+            vary(images.batch(rows), torch.Generator().manual_seed(0)).to(device)
+
+        def decode() -> None:
+            for file in files[:BATCH]:
+                read(file, size=SIZE, fit="crop", border=0)
+
+        pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+            "training step / varied batch": (step, varied),
+            "forward pass / batch": (forward, batch),
+            "training step / decoding on one core": (step, decode),
+            "forward pass / decoding on one core": (forward, decode),
+        }
+        found = {}
+        for name, (network, loader) in pairs.items():
+            found[name] = round(ratio(network, loader, device, options.rounds), 2)
+            print(f"{name:40}{found[name]:8.2f}", flush=True)
+    write_record("loading_speed", device, found, threads=options.threads, batch=BATCH, rounds=options.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Ray as the engine of ``cells``: on this machine, or on a cluster whose machines share the run's folder.
+
+Ray decides where and when a cell runs; it queues, watches the workers and shares out cores and GPUs. A cell
+is the command of its stage in a process of its own, as DVC would run it. If its worker dies (killed, out of
+memory, machine lost) the cell dies with it and Ray runs it once more on a new worker, where training and
+attacks take up their unfinished work; dying again it counts as failed. No other cell is touched by that.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.cells import available_cores, environment, run_command
+from robustness.errors import UserError
+
+# Ray's word for a cluster of its own on this machine.
+LOCAL = "local"
+# Cells hand nothing over through Ray's store: they have files. The least that Ray takes.
+STORE_BYTES = 80 * 2**20
+ATTEMPTS = 2
+# Of Ray itself, on this machine.
+STARTS = 3
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Cores and GPUs of the smallest machine that a cell may run on, and the cores of the largest."""
+
+    cores: int
+    gpus: float
+    most_cores: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a cell asks of Ray."""
+
+    cores: int
+    gpus: float
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The engine. ``lost``: a worker died more often than ``ATTEMPTS`` allows."""
+
+    task: Any
+    lost: tuple[type[Exception], ...]
+
+    def submit(self, run: Path, cell: str, command: str) -> Future[tuple[int, float]]:
+        arguments = (run.resolve(), cell, command, os.environ.get("OMP_NUM_THREADS"))
+        return self.task.options(name=cell).remote(*arguments).future()
+
+
+@contextmanager
+def cluster(
+    *, threads: int | None, device: str, jobs: int = 0, gpus_per_cell: float | None = None
+) -> Iterator[Cluster]:
+    """Ray on this machine, on loopback alone, or the cluster that ``RAY_ADDRESS`` names.
+
+    Args:
+        threads: cores that a cell asks for; None: all of a machine, or those that go with its share of GPUs.
+        device: as in params.yaml.
+        jobs: cells at once on this machine; 0: as many as cores and GPUs bear. No choice on a cluster.
+        gpus_per_cell: GPUs that a cell asks for, a fraction or a whole number; None: one where there are any,
+            or the share that lets ``jobs`` run at once.
+
+    Raises UserError if Ray is missing or out of reach, or if no machine can ever run a cell.
+    """
+    if not sys.platform.startswith("linux"):
+        raise UserError(f"--engine ray: needs Linux (found {sys.platform}); leave --engine out")
+    address = os.environ.get("RAY_ADDRESS", LOCAL)
+    # Read by Ray when it is imported.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if address == LOCAL:
+        # Ray takes every loopback address for the machine's own, which its servers then listen on; without
+        # clusters (its setting for systems with a firewall that asks) they listen on loopback.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    try:
+        import ray
+    except ImportError:
+        raise UserError(
+            "--engine ray: Ray is not installed; .venv/bin/pip install -e '.[ray]', or leave ENGINE out"
+        ) from None
+    address = os.environ.get("RAY_ADDRESS", "local")
+    if address != "local" and jobs:
+        raise UserError(
+            f"--jobs {jobs}: the cluster of RAY_ADDRESS decides how many run at once; leave it out"
+        )
+    _connect(ray, address, _local_cores(threads, jobs))
+    try:
+        machines = _machines(ray, device, gpus_per_cell)
+        request = what_to_ask(
+            machines, threads=threads, device=device, jobs=jobs, gpus_per_cell=gpus_per_cell
+        )
+        task = ray.remote(
+            num_cpus=request.cores,
+            num_gpus=request.gpus,
+            max_retries=ATTEMPTS - 1,
+            # An exception is a mistake in the code: it comes again.
+            retry_exceptions=False,
+        )(_run_cell)
+        yield Cluster(task, (ray.exceptions.RayError,))
+    finally:
+        ray.shutdown()
+
+
+def what_to_ask(
+    machines: Machines,
+    *,
+    threads: int | None,
+    device: str,
+    jobs: int = 0,
+    gpus_per_cell: float | None = None,
+) -> Request:
+    """The request of a cell; raises UserError for one that Ray would wait for without end."""
+    if device.startswith("cuda:"):
+        raise UserError(f"params.yaml: device: {device}: Ray chooses the GPU of a cell; use cuda or auto")
+    gpus = gpus_per_cell
+    if gpus is None:
+        gpus = 0.0 if device == "cpu" else min(1.0, machines.gpus / max(1, jobs))
+    if not 0 <= gpus < float("inf") or (gpus > 1 and gpus != int(gpus)):
+        raise UserError(f"--gpus-per-cell {gpus:g}: use a fraction up to 1 or a whole number")
+    if gpus and device == "cpu":
+        raise UserError(f"--gpus-per-cell {gpus:g}: params.yaml has device: cpu; use 0 or change the device")
+    if device == "cuda" and not gpus:
+        raise UserError(
+            "params.yaml: device: cuda: a cell gets no GPU here; use auto or machines that have one"
+        )
+    if gpus > machines.gpus:
+        raise UserError(f"--gpus-per-cell {gpus:g}: no machine has more than {machines.gpus:g}; ask for less")
+    cores = threads or _all_cores(machines, gpus, jobs)
+    if cores > machines.most_cores:
+        raise UserError(
+            f"params.yaml: threads: {cores}: no machine has more than {machines.most_cores} cores"
+        )
+    return Request(cores, gpus)
+
+
+def _all_cores(machines: Machines, gpus: float, jobs: int) -> int:
+    """The cores of a cell that may have all: the share of a machine that goes with its part of the GPUs."""
+    share = gpus / machines.gpus if gpus else 1 / max(1, jobs)
+    return max(1, int(machines.cores * share))
+
+
+def _local_cores(threads: int | None, jobs: int) -> int:
+    """The cores that Ray shares out here: what ``jobs`` cells ask for, or those that there are."""
+    cores = available_cores()
+    if jobs:
+        return jobs * (threads or max(1, cores // jobs))
+    return max(cores, threads or 1)
+
+
+def _connect(ray: Any, address: str, cores: int) -> None:
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address == LOCAL:
+        _start_here(ray, cores, quiet)
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(f"RAY_ADDRESS={address}: no Ray cluster answers there ({_line(error)})") from None
+
+
+def _start_here(ray: Any, cores: int, quiet: dict[str, Any]) -> None:
+    for left in reversed(range(STARTS)):
+        try:
+            ray.init(
+                address=LOCAL,
+                num_cpus=cores,
+                include_dashboard=False,
+                object_store_memory=STORE_BYTES,
+                _node_ip_address="127.0.0.1",
+                **quiet,
+            )
+            return
+        # Ray gives its own helpers 15 seconds (ray-project/ray#65983), too few for a busy machine, and raises
+        # a bare Exception; the next start finds their files in memory.
+        except Exception as error:
+            ray.shutdown()
+            if "timed out during startup" not in str(error):
+                raise
+            if not left:
+                raise UserError(
+                    f"Ray: did not start in {STARTS} attempts ({_line(error)}); wait until less runs here, "
+                    "or leave --engine out"
+                ) from None
+
+
+def _line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _machines(ray: Any, device: str, gpus_per_cell: float | None) -> Machines:
+    """The machines that cells may run on: those with GPUs where cells ask for any."""
+    offered = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    if not offered:
+        raise UserError("Ray: no machine offers a core; start workers with ray start")
+    with_gpu = [] if device == "cpu" or gpus_per_cell == 0 else [n for n in offered if n.get("GPU")]
+    usable = with_gpu or offered
+    return Machines(
+        cores=int(min(node["CPU"] for node in usable)),
+        gpus=min((node["GPU"] for node in with_gpu), default=0.0),
+        most_cores=int(max(node["CPU"] for node in usable)),
+    )
+
+
+def _run_cell(run: Path, cell: str, command: str, threads_of_caller: str | None) -> tuple[int, float]:
+    """In a worker: the command of a cell, which ends when the worker does (``lifeline``)."""
+    env = environment()
+    # Ray sets OMP_NUM_THREADS. Results must not depend on who runs a cell: back to what the caller has.
+    env.pop("OMP_NUM_THREADS", None)
+    if threads_of_caller is not None:
+        env["OMP_NUM_THREADS"] = threads_of_caller
+    return run_command(run, cell, shlex.split(command), env)

@@ -1,0 +1,93 @@
+"""On a linear model of two classes every minimal perturbation is known: |margin| / dual norm of weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from victims import linear_case
+
+from robustness import attacks
+from robustness.attacks import geometry, losses
+
+DUAL = {"linf": 1, "l2": 2, "l1": torch.inf}
+
+
+def _distance(norm: str) -> float:
+    model, _, _ = linear_case()
+    return float(1 / torch.linalg.vector_norm(model.weight.detach(), ord=DUAL[norm]))
+
+
+@pytest.mark.parametrize(
+    ("name", "norm", "settings"),
+    [
+        ("deepfool", "linf", {"overshoot": 1e-4}),
+        ("deepfool", "l2", {"overshoot": 1e-4}),
+        ("carlini_wagner", "l2", {"steps": 150, "searches": 6, "stepsize": 0.002, "initial_const": 0.1}),
+        ("fmn", "linf", {"steps": 100}),
+    ],
+)
+def test_smallest_perturbation(name: str, norm: str, settings: dict[str, float]) -> None:
+    model, images, labels = linear_case()
+    table = attacks.evaluate(model, images, labels, {name: settings}, [1.0], norm=norm)
+    found = table.query("attack == @name")["distance"].to_numpy()
+    assert found == pytest.approx(_distance(norm), rel=0.01)
+    assert (found >= _distance(norm) * (1 - 1e-5)).all(), "nearer than the boundary is impossible"
+
+
+@pytest.mark.parametrize(
+    ("name", "norm", "settings"),
+    [
+        ("fgsm", "linf", {}),
+        ("fgsm", "l2", {}),
+        ("pgd", "linf", {"steps": 20}),
+        ("pgd", "l2", {"steps": 30, "rel_stepsize": 0.25}),
+        ("pgd", "l1", {"steps": 60}),
+        ("apgd_ce", "linf", {"steps": 20}),
+        ("apgd_ce", "l2", {"steps": 40}),
+        ("apgd_dlr", "linf", {"steps": 20}),
+        ("apgd_targeted", "linf", {"steps": 20, "targets": 1}),
+        ("apgd_targeted", "l2", {"steps": 40, "targets": 1}),
+    ],
+)
+def test_threshold_of_robust_accuracy(name: str, norm: str, settings: dict[str, int]) -> None:
+    model, images, labels = linear_case(classes=5)
+    limit = _distance(norm)
+    table = attacks.evaluate(
+        model, images, labels, {name: settings}, [0.99 * limit, 1.01 * limit], norm=norm, sweep="each"
+    )
+    robust = table.query("attack == 'worst'").groupby("epsilon")["robust"].mean()
+    assert robust.tolist() == [1.0, 0.0]
+
+
+def test_dlr_by_hand() -> None:
+    logits = torch.tensor([[3.0, 1.0, 0.0, -2.0], [3.0, 1.0, 0.0, -2.0]])
+    labels, targets = torch.tensor([0, 1]), torch.tensor([2, 0])
+    # −(3 − 1)/(3 − 0) for the right answer, −(1 − 3)/(3 − 0) for the wrong one
+    assert losses.dlr(logits, labels).tolist() == pytest.approx([-2 / 3, 2 / 3])
+    # −(3 − 0)/(3 − ½(0 − 2)) and −(1 − 3)/(3 − ½(0 − 2))
+    assert losses.targeted_dlr(logits, labels, targets).tolist() == pytest.approx([-3 / 4, 2 / 4])
+    assert losses.margin(logits, labels).tolist() == pytest.approx([-2, 2])
+    for loss in (losses.dlr, lambda z, y: losses.targeted_dlr(z, y, targets)):
+        assert torch.allclose(loss(7 * logits + 11, labels), loss(logits, labels), atol=1e-6)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_projection_on_the_ball(norm: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    centre = torch.rand(20, 3, 4, 4, generator=generator)
+    far = centre + torch.randn(centre.shape, generator=generator)
+    epsilon = {"linf": 0.1, "l2": 0.5, "l1": 2.0}[norm]
+    inside = geometry.project(far, centre, epsilon, norm)
+    assert (geometry.size(inside - centre, norm) <= epsilon * (1 + 1e-6)).all()
+    assert inside.min() >= 0
+    assert inside.max() <= 1
+    near = centre + geometry.random_points((3, 4, 4), norm, epsilon / 2, range(20))
+    near = near.clamp(0, 1)
+    assert torch.allclose(geometry.project(near, centre, epsilon, norm), near, atol=1e-6)
+
+
+def test_projection_on_the_l1_ball_by_hand() -> None:
+    """(3, 1, 0) on the ball of size 2: threshold 1, so (2, 0, 0); of size 3: ½, so (2½, ½, 0)."""
+    delta = torch.tensor([3.0, -1.0, 0.0]).view(1, 1, 1, 3)
+    for size, expected in ((2.0, [2, 0, 0]), (3.0, [2.5, -0.5, 0])):
+        assert geometry._project_l1(delta, size).flatten().tolist() == pytest.approx(expected, abs=1e-4)

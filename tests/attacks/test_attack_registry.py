@@ -1,0 +1,167 @@
+"""Every attack of the registry in every norm: what holds for all of them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from digits_net import trained
+from foolbox import Misclassification, PyTorchModel
+
+from robustness import attacks
+from robustness.attacks import Outcome, Setup, geometry
+from robustness.attacks.registry import register
+from robustness.errors import UserError
+
+QUICK = {
+    "pgd": {"steps": 5, "restarts": 2},
+    "apgd_ce": {"steps": 8},
+    "apgd_dlr": {"steps": 8},
+    "apgd_targeted": {"steps": 5, "targets": 2},
+    "square": {"steps": 20},
+    "random_noise": {"steps": 3},
+    "deepfool": {"steps": 10, "candidates": 4},
+    "carlini_wagner": {"steps": 10, "searches": 2},
+    "fmn": {"steps": 10},
+    "hopskipjump": {"steps": 1, "queries": 10},
+}
+EPSILON = {"linf": 3 / 255, "l2": 0.3, "l1": 3.0}
+CASES = [(name, norm) for name in attacks.names() for norm in attacks.get(name).norms]
+COUNT = 8
+BUILT_IN = {"random_noise", "fgsm", "pgd", "apgd_ce", "apgd_dlr", "apgd_targeted", "square", "deepfool",
+            "carlini_wagner", "fmn", "hopskipjump"}  # fmt: skip
+
+
+def _samples() -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
+    """The network and eight digits, the last two of which it has wrong."""
+    net, images, labels = trained(width=4)
+    with torch.no_grad():
+        right = net(images).argmax(1) == labels
+    rows = torch.cat([right.nonzero()[: COUNT - 2, 0], (~right).nonzero()[:2, 0]])
+    return net, images[rows], labels[rows]
+
+
+def _run(name: str, norm: str, order: list[int] | None = None, **settings: object) -> Outcome:
+    net, images, labels = _samples()
+    order = list(range(COUNT)) if order is None else order
+    setup = Setup(norm=norm, **settings)
+    suite = {name: QUICK.get(name, {})}
+    return attacks.attack(
+        net, images[order], labels[order], suite, [0, EPSILON[norm]], setup, samples=order, keep=COUNT
+    )
+
+
+@cache
+def _plain(name: str, norm: str) -> Outcome:
+    return _run(name, norm, batch_size=COUNT)
+
+
+def test_the_registry_has_every_attack() -> None:
+    assert set(attacks.names()) >= BUILT_IN
+    for name in attacks.names():
+        entry = attacks.get(name)
+        assert entry.norms
+        assert 2000 < entry.year < 2100
+        assert entry.paper
+        assert entry.kind in ("fixed", "minimal")
+
+
+@pytest.mark.parametrize(("name", "norm"), CASES)
+def test_images_stay_in_the_ball_and_wrong_samples_count_as_broken(name: str, norm: str) -> None:
+    found = _plain(name, norm)
+    _, clean, _ = _samples()
+    adversarial = found.adversarials[EPSILON[norm]]
+    assert adversarial.min() >= 0
+    assert adversarial.max() <= 1
+    assert float(geometry.size(adversarial - clean, norm).max()) - EPSILON[norm] <= 1e-6
+    assert torch.equal(found.adversarials[0], clean)
+
+    worst = found.table.query("attack == 'worst'")
+    at_zero, at_epsilon = (worst[worst["epsilon"] == value] for value in (0, EPSILON[norm]))
+    assert at_zero["clean_correct"].tolist() == [True] * 6 + [False] * 2
+    assert at_zero["robust"].tolist() == [True] * 6 + [False] * 2
+    wrong = at_epsilon[~at_epsilon["clean_correct"]]
+    assert not wrong["robust"].any()
+    assert (wrong["by"] == "clean").all()
+    assert (wrong["distance"] == 0).all()
+    if attacks.get(name).uses == "gradient" and (name, norm) != ("fmn", "l2"):
+        assert at_epsilon["robust"].sum() < 6, "an attack that breaks nothing here tests nothing"
+
+
+@pytest.mark.parametrize(("name", "norm"), [case for case in CASES if attacks.get(case[0]).kind == "fixed"])
+def test_without_a_budget_nothing_changes(name: str, norm: str) -> None:
+    net, images, labels = _samples()
+    (planned,) = attacks.plan({name: QUICK.get(name, {})}, norm)
+    model = PyTorchModel(net, bounds=(0, 1))
+    _, (points,), _ = planned.build()(model, images[:3], Misclassification(labels[:3]), epsilons=[0.0])
+    assert torch.allclose(points, images[:3], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "norm"), CASES)
+def test_batch_size_and_order_change_no_result(name: str, norm: str) -> None:
+    first = _plain(name, norm)
+    order = [5, 2, 7, 0, 1, 6, 4, 3]
+    other = _run(name, norm, order, batch_size=3)
+    left = first.table.sort_values(["attack", "epsilon", "sample"])
+    right = other.table.sort_values(["attack", "epsilon", "sample"])
+    for column in ("sample", "label", "robust", "clean_correct", "by"):
+        assert left[column].tolist() == right[column].tolist(), column
+    # convolutions of other batches round differently, by parts of a million
+    np.testing.assert_allclose(left["distance"], right["distance"], rtol=2e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN - {"fgsm", "deepfool", "carlini_wagner", "fmn"}))
+def test_the_same_seed_gives_the_same_result_and_another_seed_other_points(name: str) -> None:
+    norm = attacks.get(name).norms[-1]
+    first, again = _plain(name, norm), _run(name, norm, batch_size=COUNT)
+    assert first.table.equals(again.table)
+    epsilon = EPSILON[norm]
+    assert torch.equal(first.adversarials[epsilon], again.adversarials[epsilon])
+    other = _run(name, norm, batch_size=COUNT, seed=1)
+    if attacks.get(name).kind == "fixed":  # there the distances are about ε: the points tell
+        assert not torch.equal(first.adversarials[epsilon], other.adversarials[epsilon])
+    else:
+        assert not first.table["distance"].equals(other.table["distance"])
+
+
+@pytest.mark.parametrize(
+    ("suite", "norm", "parts"),
+    [
+        (["pdg"], "linf", ("'pdg'", "did you mean pgd")),
+        ({"pgd": {"step": 5}}, "linf", ("pgd", "'step'", "did you mean", "steps")),
+        ({"pgd": {"steps": 0}}, "linf", ("pgd", "steps", "0")),
+        ({"apgd_targeted": {"targets": 2.5}}, "linf", ("apgd_targeted", "targets", "2.5")),
+        (["square"], "l1", ("square", "no norm l1", "linf, l2")),
+        (["carlini_wagner"], "linf", ("carlini_wagner", "no norm linf", "it has l2")),
+        (["pgd"], "l3", ("norm 'l3'", "l1", "l2")),
+        (["pgd", {"attack": "pgd", "steps": 3}], "linf", ("'pgd'", "twice")),
+        ({"worst": {"attack": "pgd"}}, "linf", ("'worst'", "reserved")),
+        ([], "linf", ("no attack", "pgd")),
+        ([3], "linf", ("3", "no attack")),
+    ],
+)
+def test_a_wrong_suite_is_named_in_one_line(suite: object, norm: str, parts: tuple[str, ...]) -> None:
+    with pytest.raises(UserError) as caught:
+        attacks.plan(suite, norm)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+def test_a_label_and_its_settings_reach_the_attack() -> None:
+    first, second = attacks.plan(["fgsm", {"attack": "pgd", "label": "pgd_long", "steps": 200}], "l2")
+    assert (first.label, second.label) == ("fgsm", "pgd_long")
+    built = second.build()
+    assert (built.norm, built.steps, built.restarts) == ("l2", 200, 1)
+
+
+def test_a_name_taken_twice_is_refused() -> None:
+    attacks.names()
+    with pytest.raises(ValueError, match="'pgd' is registered twice"):
+        register("pgd", norms=["linf"], paper="none", year=2020)
+    with pytest.raises(ValueError, match="unknown"):
+        register("new_one", norms=["linfty"], paper="none", year=2020)
+    assert "new_one" not in attacks.names()
