@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline import files, stage
 from pipeline.params import Params
-from reports.comparing import compare_twins
+from reports.comparing import compare_best, compare_twins
 from robustness import models, scores
 from robustness.attacks import noise_study
 from robustness.data.image_set import ImageSet
@@ -58,9 +58,16 @@ def collate(params: Params) -> None:
     tables["scores"] = pd.concat(found, ignore_index=True).sort_values(
         "model", key=lambda column: column.map(list(params.models).index), kind="stable"
     )
-    tables["comparisons"] = compare_twins(
-        tables["predictions"], tables["attacks"], tables["models"], classes=len(images.classes), **common
-    )
+    shares = files.read_table(files.LEARNING_CURVE)
+    common |= {"classes": len(images.classes)}
+    tables["learning_curve"] = scores.from_learning_curve(shares, **common)
+    measured = (tables["predictions"], tables["attacks"], tables["models"])
+    compared = [
+        compare_twins(*measured, **common),
+        compare_best(*measured, tables["scores"], **common),
+        scores.compare_largest(shares, **common),
+    ]
+    tables["comparisons"] = pd.concat([part for part in compared if len(part)] or compared[:1])
     with files.whole(files.TABLES) as folder:
         folder.mkdir()
         for name, table in tables.items():
@@ -84,6 +91,7 @@ def _model(params: Params, name: str) -> dict[str, object]:
         "parameters": models.count_parameters(model),
         "images": notes["images"],
         "epochs": notes["recipe"]["epochs"],
+        "attack_steps": notes["recipe"]["adversarial_steps"] if spec.training == "adversarial" else 0,
         "weights": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
 

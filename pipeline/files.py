@@ -39,8 +39,18 @@ RESULTS_OF = {
 # Written for stochastic models only.
 OF_NOISE = {"noise": Path("attack/noise.parquet"), "draws": Path("attack/draws.parquet")}
 TRANSFER = Path("data/transfer.parquet")
+LEARNING_CURVE = Path("data/learning_curve.parquet")
 TABLES = Path("data/tables")
-COLLATED = ("scores", "models", "histories", "comparisons", *OF_NOISE, "transfer", *RESULTS_OF)
+COLLATED = (
+    "scores",
+    "models",
+    "histories",
+    "comparisons",
+    *OF_NOISE,
+    "transfer",
+    "learning_curve",
+    *RESULTS_OF,
+)
 REPORTS = Path("reports")
 MLFLOW_STORE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")

@@ -40,6 +40,8 @@ def check(params: Params) -> None:
         _check_model(params, name, model)
     if params.data.set == "objects":
         _check_rendering(params)
+    if params.learning_curve is not None:
+        _check_learning_curve(params)
     _check_conditions(params.evaluation)
     _check_attacks(params.attack)
     for name in params.attack.noise_models or ():
@@ -69,6 +71,7 @@ def _check_data(params: Params) -> None:
                 raise UserError(f"params.yaml: data.{key}: the set {data.set} takes no such setting")
         return
     trains = any(model.weights == "train" or model.fine_tune for model in params.models.values())
+    trains = trains or params.learning_curve is not None
     with _at("data"):
         photos.check(data.set, data.path, trains, **params.set_settings())
 
@@ -183,6 +186,24 @@ def _check_rendering(params: Params) -> None:
                 f"params.yaml: data.render.training: lacks diverse, which models.{name} is trained on; "
                 f"add it or set models.{name}.training: canonical"
             )
+
+
+def _check_learning_curve(params: Params) -> None:
+    """The net of the learning curve, by the rules of any other model; it is trained here."""
+    alone = params.of_learning_curve()
+    ((name, model),) = alone.models.items()
+    place = f"{name}.model"
+    if model.weights != "train":
+        raise UserError(
+            f"params.yaml: {place}.weights: {model.weights} cannot stand there; every share trains the net "
+            "anew, so name an architecture"
+        )
+    try:
+        _check_model(alone, name, model)
+        if params.data.set == "objects":
+            _check_rendering(alone)
+    except UserError as error:
+        raise UserError(str(error).replace(f"models.{name}", place)) from None
 
 
 def _check_conditions(evaluation: EvaluationParams) -> None:

@@ -11,7 +11,7 @@ import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pipeline import library_settings
 from pipeline.yaml_file import read_yaml
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # A letter first: `1e3` is text to this reader of YAML and a number to that of DVC, which would merge it
 # with `1000`.
 MODEL_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
+LEARNING_CURVE = "learning_curve"
 
 
 class Section(BaseModel):
@@ -196,6 +197,34 @@ class StatisticsParams(Section):
     resamples: int = Field(ge=100, le=100000)
 
 
+class LearningCurveParams(Section):
+    """One net trained anew on shares (0–1] of the training data: what would more data bring?
+
+    ``objects``: shares of the objects of every class; ``views``: shares of the images of every object. The
+    share 1.0, all of the data, is one training for both axes.
+    """
+
+    model: ModelParams
+    objects: list[float] = []
+    views: list[float] = []
+
+    @field_validator("objects", "views")
+    @classmethod
+    def _shares(cls, value: list[float]) -> list[float]:
+        for share in value:
+            if not 0 < share <= 1:
+                raise ValueError(f"{share:g} is no share: use numbers above 0 and up to 1")
+        if len(set(value)) != len(value):
+            raise ValueError("a share stands there twice; leave one out")
+        return value
+
+    @model_validator(mode="after")
+    def _points(self) -> LearningCurveParams:
+        if not {*self.objects, *self.views} - {1.0}:
+            raise ValueError("has no share below 1 in objects or views; add one, or set learning_curve: null")
+        return self
+
+
 class Params(Section):
     """All of params.yaml."""
 
@@ -209,6 +238,7 @@ class Params(Section):
     attack: AttackParams
     probe: ProbeParams
     statistics: StatisticsParams
+    learning_curve: LearningCurveParams | None = None
     models: dict[str, ModelParams] = Field(min_length=1)
 
     @field_validator("models")
@@ -257,6 +287,10 @@ class Params(Section):
             options=model.options,
             frontend_options=self.frontend_options(name),
         )
+
+    def of_learning_curve(self) -> Params:
+        """The same settings with the net of the learning curve as the only model, ``LEARNING_CURVE``."""
+        return self.model_copy(update={"models": {LEARNING_CURVE: self.learning_curve.model}})
 
     def origin(self, name: str) -> Source | None:
         """Where the weights of a model come from; None if they are trained here."""

@@ -10,6 +10,14 @@ from reports.roster import Model
 
 
 @dataclass(frozen=True)
+class Line:
+    """Scores over the levels of something that is no factor, as fractions."""
+
+    levels: Sequence[float]
+    scores: Sequence[Score]
+
+
+@dataclass(frozen=True)
 class Curve:
     """Scores of one model over the levels of one factor, as fractions."""
 

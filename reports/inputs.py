@@ -29,6 +29,7 @@ COMPARISONS = (
 NOISE = ("model", "noise", "epsilon", "robust_accuracy", "low", "high")
 DRAWS = ("model", "draws", "epsilon", "robust_accuracy", "low", "high")
 TRANSFER = ("source", "target", "norm", "epsilon", "fooled")
+LEARNING_CURVE = ("model", "axis", "share", "objects", "images", "metric", "value", "low", "high", "n")
 
 TABLES = {
     "scores": ("model", "metric", "value", "low", "high", "n"),
@@ -42,6 +43,7 @@ TABLES = {
     "draws": DRAWS,
     "transfer": TRANSFER,
     "histories": ("model", "epoch", "loss", "validation_accuracy"),
+    "learning_curve": LEARNING_CURVE,
 }
 """The columns that each table must have, also when it has no rows; others are free."""
 
@@ -108,7 +110,8 @@ class ReportInputs:
     or missing. ``comparisons`` is what ``reports.comparing.compare_twins`` gives (empty: questions 4 and 7
     say that nothing was compared); ``noise`` is the study of ``robustness.attacks.noise_modes``, ``draws``
     that of ``robustness.attacks.draws_sweep``,
-    ``transfer`` the matrix of ``robustness.attacks.transfer`` (both may be empty). ``pictures`` maps a model
+    ``transfer`` the matrix of ``robustness.attacks.transfer``, ``learning_curve`` the table of
+    ``robustness.scores.from_learning_curve`` (all may be empty). ``pictures`` maps a model
     to its folder of results, in which ``<stage>/figures/<stem>.svg`` or ``.png`` is looked for, as
     ``probe/figures/filters.png``, and ``attack/images.npz``. ``environment`` holds versions, commit and the
     like, shown as they are.
@@ -127,6 +130,7 @@ class ReportInputs:
     noise: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(NOISE)))
     draws: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(DRAWS)))
     transfer: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(TRANSFER)))
+    learning_curve: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LEARNING_CURVE)))
     pictures: Mapping[str, Path] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -174,6 +178,17 @@ class ReportInputs:
             )
             for row in self.comparisons.itertuples()
         }
+
+    def best_architecture(self, metric: str) -> tuple[str, str, Difference] | None:
+        """(best model, median model, their difference) of ``reports.comparing.compare_best``, or None."""
+        if "axis" not in self.comparisons.columns:
+            return None
+        rows = self.comparisons[
+            (self.comparisons["axis"] == "architecture") & (self.comparisons["metric"] == metric)
+        ]
+        for row in rows.itertuples():
+            return row.model_a, row.model_b, self._differences[row.model_a, row.model_b, metric]
+        return None
 
     def difference(self, a: str, b: str, metric: str) -> Difference | None:
         """The paired difference a − b of two models, or None where it was not made."""

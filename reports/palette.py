@@ -52,6 +52,12 @@ TRAINING_COLOURS: dict[str, str] = {"canonical": "#000000", "diverse": "#d55e00"
 NOISE_COLOURS: dict[str, str] = {"live": "#0072b2", "frozen": "#d55e00", "off": "#000000"}
 """Colours of what the noise of a stochastic model does."""
 
+SHARE_COLOURS: dict[str, str] = {"objects": "#0072b2", "views": "#d55e00"}
+"""Colours of what a learning curve has more of."""
+
+SHARE_LINES: dict[str, object] = {"objects": "-", "views": (0, (4, 1.5))}
+"""The same by line style."""
+
 TRAININGS: dict[str, str] = {"canonical": "full", "diverse": "none", "adversarial": "left"}
 """Training → fill style of the marker."""
 

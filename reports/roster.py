@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from reports.inputs import ReportInputs
 from reports.palette import FRONTENDS, TRAININGS, Look, look
 
+NUMBERS = ("parameters", "epochs", "seconds", "images", "attack_steps")
+"""Columns of the table ``models`` that hold numbers; it may lack some."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -25,7 +28,14 @@ class Model:
     parameters: float
     epochs: float
     seconds: float
+    images: float
+    attack_steps: float
     weights: str
+
+    @property
+    def passes(self) -> float:
+        """Forward and backward passes of single images in training, those of its attack included."""
+        return self.epochs * self.images * (1 + self.attack_steps)
 
     @property
     def look(self) -> Look:
@@ -84,7 +94,7 @@ def _model(name: str, row: dict, settings: dict) -> Model:
 
     architecture = str(row.get("architecture", settings.get("architecture")))
     entry = facts(architecture)
-    number = {key: float(row.get(key, math.nan)) for key in ("parameters", "epochs", "seconds")}
+    number = {key: float(row.get(key, math.nan)) for key in NUMBERS}
     return Model(
         name=name,
         architecture=architecture,

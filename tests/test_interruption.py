@@ -37,6 +37,7 @@ OUTPUTS: dict[str, tuple[Path, ...]] = {
     "attack": (files.RESULTS / MODEL / "attack",),
     "probe": (files.RESULTS / MODEL / "probe",),
     "transfer": (files.TRANSFER,),
+    "learning_curve": (files.LEARNING_CURVE,),
     "collate": (
         files.TABLES,
         *(files.REPORTS / name for name in ("scores.csv", "summary.csv", "metrics.json")),

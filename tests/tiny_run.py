@@ -14,6 +14,7 @@ from pipeline.attack import attack
 from pipeline.collate import collate
 from pipeline.evaluate import evaluate
 from pipeline.fetch_objects import fetch_objects
+from pipeline.learning_curve import learning_curve
 from pipeline.params import load
 from pipeline.probe import probe
 from pipeline.render import render
@@ -72,6 +73,7 @@ PARAMS: dict[str, Any] = {
     },
     "probe": {"images": 10, "probes": {"filters": {}}},
     "statistics": {"resamples": 100},
+    "learning_curve": {"model": {"architecture": "lenet5"}, "objects": [1.0], "views": [0.5]},
     "models": {
         "plain": {"architecture": "lenet5"},
         "noisy": {"architecture": "lenet5", "frontend": "vone"},
@@ -81,6 +83,7 @@ PARAMS: dict[str, Any] = {
 ALONE: dict[str, Callable[..., None]] = {
     "fetch_objects": fetch_objects,
     "render": render,
+    "learning_curve": learning_curve,
     "transfer": transfer,
     "collate": collate,
     "track": track,
@@ -93,7 +96,7 @@ EACH: dict[str, Callable[..., None]] = {
     "probe": probe,
 }
 # From the library, which stands there, to the collated tables; then all stages.
-ORDER = ("render", "train", "evaluate", "attack", "probe", "transfer", "collate")
+ORDER = ("render", "train", "evaluate", "attack", "probe", "transfer", "learning_curve", "collate")
 ALL = ("fetch_objects", *ORDER, "track", "report")
 
 

@@ -1,4 +1,4 @@
-"""Curves that differ in one axis (front-end, training), a panel a factor, each line named in the legend."""
+"""Curves that differ in one axis (front-end, training, data), a panel a factor, named in the legend."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from matplotlib.lines import Line2D
 
-from reports.curve import Curve
-from reports.palette import FRONTENDS, TRAININGS
+from reports.curve import Curve, Line
+from reports.palette import FRONTENDS, SHARE_LINES, TRAININGS
 from reports.plots import style
 
 
@@ -19,7 +19,7 @@ class LinePanel:
 
     title: str
     x_label: str
-    curves: Mapping[str, Curve]
+    curves: Mapping[str, Curve | Line]
     chance: float | None = None
 
 
@@ -45,7 +45,7 @@ def line_panels(path: Path, panels: Sequence[LinePanel], colours: Mapping[str, s
         )
 
 
-def _line(axes, curve: Curve, name: str, colour: str) -> None:
+def _line(axes, curve: Curve | Line, name: str, colour: str) -> None:
     low, high = [100 * s.low for s in curve.scores], [100 * s.high for s in curve.scores]
     axes.fill_between(curve.levels, low, high, color=colour, alpha=0.13, linewidth=0, zorder=2)
     axes.plot(curve.levels, [100 * s.value for s in curve.scores], zorder=3, **_look(name, colour))
@@ -54,7 +54,7 @@ def _line(axes, curve: Curve, name: str, colour: str) -> None:
 def _look(name: str, colour: str) -> dict[str, object]:
     return {
         "color": colour,
-        "linestyle": FRONTENDS.get(name, "-"),
+        "linestyle": (FRONTENDS | SHARE_LINES).get(name, "-"),
         "marker": "o",
         "fillstyle": TRAININGS.get(name, "full"),
         "markerfacecoloralt": "white",

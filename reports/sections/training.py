@@ -7,7 +7,7 @@ from reports.document import Answer, Block, Figure, Section, Table, Text, presen
 from reports.drafting import Draft
 from reports.palette import TRAINING_COLOURS
 from reports.plots.lines import line_panels
-from reports.sections import agreement, twins
+from reports.sections import agreement, learning_curve, measures, twins
 from reports.sections.frontend import training_panels
 from reports.wording import percent
 
@@ -17,6 +17,8 @@ METHOD = (
     "backgrounds), on as many diverse ones (all views, clutter), and on canonical images under attack.",
     "Test images are the same; differences are paired and their intervals resample objects. Beside "
     "them stands the range over architectures under canonical training.",
+    "Every measure (data, front-end, architecture) stands on one axis with its price; a learning curve shows "
+    "what more objects and more views bring.",
 )
 SUBJECTS = {
     "diverse": "Diverse in place of canonical training",
@@ -29,8 +31,11 @@ def write(draft: Draft) -> Section:
     shared, table = agreement.write(draft)
     blocks: list[Block | None] = [
         Text(METHOD, "Method.", "method"),
+        measures.figure(draft),
+        measures.price(draft),
         *(_figure(draft, architecture, frontend) for architecture, frontend in _groups(draft)),
         _table(draft),
+        learning_curve.figure(draft),
         table,
     ]
     answers = _answers(draft)
@@ -50,20 +55,20 @@ def _groups(draft: Draft) -> list[tuple[str, str]]:
 
 
 def _answers(draft: Draft) -> list[Answer]:
-    measures = twins.measures(conditions.reference_budget(draft.inputs))
+    spoken = twins.measures(conditions.reference_budget(draft.inputs))
     first = {"diverse": ("viewpoint", "clutter"), "adversarial": ("robust",)}
     leading, others = [], []
     for training, subject in SUBJECTS.items():
         pairs = _pairs(draft, training)
-        for name, measure in measures.items():
+        for name, measure in spoken.items():
             answer = twins.sentence_of_many(draft, subject, pairs, measure)
             if answer is not None:
                 (leading if name in first[training] else others).append(answer)
-    answers = [*leading, *others]
-    if not answers:
+    more = learning_curve.answers(draft)
+    if not leading and not others:
         text = "Only one training is among the models, so data and architecture cannot be told apart."
-        return [Answer(text, "missing")]
-    return [*leading, *_ranges(draft), *others]
+        return [Answer(text, "missing"), *more]
+    return [*leading, *measures.answers(draft), *more, *_ranges(draft), *others]
 
 
 def _ranges(draft: Draft) -> list[Answer]:

@@ -9,6 +9,7 @@ from robustness.scores.attacks import from_attacks
 from robustness.scores.comparison import compare
 from robustness.scores.consistency import error_consistencies
 from robustness.scores.labels import Label, describe
+from robustness.scores.learning_curve import compare_largest, from_learning_curve
 from robustness.scores.predictions import from_predictions
 from robustness.scores.probes import from_probes
 from robustness.scores.table import COLUMNS, metrics_matching, wide
@@ -18,9 +19,11 @@ __all__ = [
     "Label",
     "association",
     "compare",
+    "compare_largest",
     "describe",
     "error_consistencies",
     "from_attacks",
+    "from_learning_curve",
     "from_predictions",
     "from_probes",
     "metrics_matching",

@@ -33,6 +33,7 @@ def test_every_profile_is_valid(path: Path) -> None:
 
 
 MODEL = ("models", first_model())
+CURVE = {"model": {"architecture": "lenet5"}, "objects": [0.5, 1.0]}
 CASES = {
     "missing section": (("attack", ...), "attack: is missing"),
     "unknown section": (("atack", {}), "atack: unknown key; did you mean attack"),
@@ -154,6 +155,40 @@ CASES = {
         "data.policy: cifar10 takes no such setting",
     ),
     "folder for the objects": (("data", "path", "x"), "data.path: the set objects takes no such setting"),
+    "share above the whole": (
+        ("learning_curve", {**CURVE, "objects": [0.5, 1.5]}),
+        "learning_curve.objects: 1.5 is no share: use numbers above 0 and up to 1",
+    ),
+    "share of nothing": (
+        ("learning_curve", {**CURVE, "views": [0.0]}),
+        "learning_curve.views: 0 is no",
+    ),
+    "share twice": (
+        ("learning_curve", {**CURVE, "views": [0.5, 0.5]}),
+        "views: a share stands there twice",
+    ),
+    "no share below the whole": (("learning_curve", {**CURVE, "objects": [1.0]}), "has no share below 1"),
+    "learning curve of nothing": (("learning_curve", {"objects": [0.5]}), "learning_curve.model: is missing"),
+    "unknown key of the learning curve": (
+        ("learning_curve", {**CURVE, "object": [0.5]}),
+        "learning_curve.object: unknown key; did you mean objects",
+    ),
+    "architecture of the learning curve": (
+        ("learning_curve", "model", {"architecture": "resnet81"}),
+        "learning_curve.model.architecture: unknown 'resnet81'; did you mean",
+    ),
+    "recipe of the learning curve": (
+        ("learning_curve", "model", "recipe", {"epoch": 3}),
+        "learning_curve.model.recipe.epoch: unknown key",
+    ),
+    "option of the learning curve's net": (
+        ("learning_curve", "model", "options", {"depht": 3}),
+        "learning_curve.model.options",
+    ),
+    "weights in the learning curve": (
+        ("learning_curve", "model", {"weights": "timm:resnet50"}),
+        "learning_curve.model.weights: timm:resnet50 cannot stand there",
+    ),
     "resamples": (("statistics", "resamples", 1), "statistics.resamples"),
 }
 
@@ -166,6 +201,21 @@ def test_wrong_settings_are_refused_in_one_line(case: str, tmp_path: Path) -> No
     assert message in str(error.value)
     assert "params.yaml" in str(error.value) or case == "device"
     assert "\n" not in str(error.value)
+
+
+def test_a_learning_curve_on_diverse_images_needs_them(tmp_path: Path) -> None:
+    settings = changed(DEFAULT, "data", "render", {"training": ["canonical"]})
+    settings = changed(settings, "attack", "noise_models", None)
+    settings |= {"models": {"a": {"architecture": "lenet5"}}, "learning_curve": CURVE}
+    load(write(tmp_path, settings))
+    settings["learning_curve"] = {**CURVE, "model": {"architecture": "lenet5", "training": "diverse"}}
+    with pytest.raises(UserError, match=r"lacks diverse, which learning_curve\.model is trained on"):
+        load(write(tmp_path, settings))
+
+
+def test_without_the_key_there_is_no_learning_curve(tmp_path: Path) -> None:
+    assert load(write(tmp_path, changed(DEFAULT, "learning_curve", ...))).learning_curve is None
+    assert load(write(tmp_path, changed(DEFAULT, "learning_curve", None))).learning_curve is None
 
 
 @pytest.mark.parametrize(
@@ -183,6 +233,7 @@ def test_test_images_are_not_fine_tuned_on(data: dict, message: str, tmp_path: P
         "data": data,
         "models": {"a": model},
         "attack": DEFAULT["attack"] | {"noise_models": []},
+        "learning_curve": None,
     }
     load(write(tmp_path, settings))
     model["fine_tune"] = {"stages": ["stem"], "epochs": 1, "learning_rate": 0.001}

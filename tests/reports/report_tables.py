@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reports.comparing import compare_twins
+from reports.comparing import compare_best, compare_twins
 from reports.inputs import DataCard, ReportInputs, Sheet
 from robustness import scores
 from robustness.data.image_set import ImageSet
@@ -29,6 +29,7 @@ CONDITIONS = [
         for name, x in (("mixed_same", 0.3), ("mixed_rand", 0.6), ("only_bg", 2.0))
     ),
 ]
+SHARES = (("objects", 0.5), ("views", 0.5), ("all", 1.0))
 EPSILONS = (0.5, 1, 2, 4, 8)
 CHECKS = ("epsilon_zero", "norm_and_range", "monotone", "unbounded", "black_box", "gradients")
 PROBES = (
@@ -61,6 +62,11 @@ def settings(architectures: Sequence[str], seed: int = 5) -> dict:
         "training": {"batch_size": 64, "learning_rate": 0.002},
         "attack": {"images": OBJECTS * 2, "norms": {"linf": {"epsilons": list(EPSILONS)}}},
         "statistics": {"resamples": 100},
+        "learning_curve": {
+            "model": {"architecture": architectures[0]},
+            "objects": [0.5, 1.0],
+            "views": [0.5],
+        },
         "models": models,
     }
 
@@ -94,6 +100,8 @@ def make_inputs(
         ],
         ignore_index=True,
     )
+    shares = pd.concat([_share(*each, seed) for each in SHARES], ignore_index=True)
+    common |= {"classes": len(CLASSES)}
     return ReportInputs(
         params=params,
         scores=table,
@@ -102,7 +110,15 @@ def make_inputs(
         attacks=attacks,
         checks=pd.concat([_checks(name, failed=name == failed_check) for name in names], ignore_index=True),
         probes=probes,
-        comparisons=compare_twins(predictions, attacks, models, classes=len(CLASSES), **common),
+        comparisons=pd.concat(
+            [
+                compare_twins(predictions, attacks, models, **common),
+                compare_best(predictions, attacks, models, table, **common),
+                scores.compare_largest(shares, **common),
+            ],
+            ignore_index=True,
+        ),
+        learning_curve=scores.from_learning_curve(shares, **common),
         noise=pd.concat([_noise(name, seed) for name in names if "vone" in name], ignore_index=True),
         transfer=_transfer(names, seed),
         histories=pd.concat([_history(name, seed) for name in names], ignore_index=True),
@@ -145,6 +161,13 @@ def _predictions(name: str, seed: int) -> pd.DataFrame:
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def _share(axis: str, share: float, seed: int) -> pd.DataFrame:
+    """Predictions of the net of the learning curve after training on a share of the data."""
+    name = f"{axis}_{share}"
+    facts = {"axis": axis, "share": share, "objects": int(200 * share), "images": int(4000 * share)}
+    return _predictions(name, seed).assign(epochs=int(8 / share), **facts)
 
 
 def _attacks(name: str, seed: int) -> pd.DataFrame:
@@ -211,6 +234,8 @@ def _model(name: str, model: dict) -> dict:
         "width": model["width"],
         "parameters": 1_234_567,
         "epochs": 8,
+        "images": 4000,
+        "attack_steps": 1 if model.get("training") == "adversarial" else 0,
         "seconds": 61.0,
         "weights": "ab" * 32,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,17 @@ from reports.document import Answer
 from reports.drafting import Draft, trust
 from reports.inputs import TABLES, DataCard, ReportInputs
 from reports.roster import Roster
-from reports.sections import association, attacking, clean, frontend, shifting, training, twins
+from reports.sections import (
+    association,
+    attacking,
+    clean,
+    frontend,
+    learning_curve,
+    measures,
+    shifting,
+    training,
+    twins,
+)
 
 ROBUST = "attack/worst_linf/eps_4/robust_accuracy"
 
@@ -174,6 +185,79 @@ def test_without_twins_questions_four_and_seven_have_no_answer() -> None:
     made = draft({"a": model("alexnet")}, {("a", "clean/accuracy"): (0.8, 0.7, 0.9)})
     assert [answer.status for answer in frontend._answers(made)] == ["missing"]
     assert [answer.status for answer in training._answers(made)] == ["missing"]
+
+
+def test_measures_stand_on_one_axis_with_what_the_plain_net_loses() -> None:
+    models = {
+        "a": model("alexnet"),
+        "ad": model("alexnet", training="diverse"),
+        "av": model("alexnet", "vone"),
+        "avd": model("alexnet", "vone", "diverse"),
+        "v": model("vgg11"),
+        "vv": model("vgg11", "vone"),
+    }
+    metric = "viewpoint/accuracy"
+    comparisons = [
+        ("ad", "a", metric, 0.2, 0.1, 0.3),
+        ("av", "a", metric, -0.05, -0.12, 0.02),
+        ("avd", "a", metric, 0.15, 0.05, 0.25),
+        ("vv", "v", metric, 0.1, 0.05, 0.2),
+        ("v", "a", metric, 0.12, 0.01, 0.2),
+    ]
+    scores = {(name, "clean/accuracy"): (0.5, 0.4, 0.6) for name in models}
+    scores |= {("a", "viewpoint/drop"): (0.3, 0.25, 0.35)}
+    made = draft(models, scores, comparisons)
+    # Without a diverse or adversarial sibling a net has no row: its front-end is in question 4.
+    assert {each.plain.name for each in measures.taken(made)} == {"a"}
+    assert [answer.text for answer in measures.answers(made)] == [
+        "a loses 30.0 points [25.0, 35.0] to viewpoint; its accuracy there changes by +20.0 points [+10.0, "
+        "+30.0] with diverse training, −5.0 points [−12.0, +2.0] (undecided) with V1 front-end, +15.0 points "
+        "[+5.0, +25.0] with V1 front-end, diverse."
+    ]
+    marked = made.inputs.comparisons.assign(axis=["training", "frontend", "both", "frontend", "architecture"])
+    with_best = replace(made, inputs=replace(made.inputs, comparisons=marked))
+    (found,) = measures.answers(with_best)
+    assert found.text.endswith(
+        "For comparison: v, the best architecture, less a, the median one: +12.0 points [+1.0, +20.0]."
+    )
+
+
+def test_more_data_is_told_with_its_interval_and_undecided_where_it_holds_zero() -> None:
+    rows = [
+        (name, axis, part, objects, images, "clean/accuracy", 0.5, 0.4, 0.6, 50)
+        for name, axis, part, objects, images in (
+            ("objects_0.5", "objects", 0.5, 94, 2000),
+            ("all_1.0", "objects", 1.0, 188, 4000),
+            ("views_0.5", "views", 0.5, 188, 2000),
+            ("all_1.0", "views", 1.0, 188, 4000),
+        )
+    ]
+    comparisons = [
+        ("all_1.0", "objects_0.5", "clean/accuracy", 0.06, 0.02, 0.1),
+        ("all_1.0", "objects_0.5", "clutter/accuracy", 0.01, -0.02, 0.04),
+        ("all_1.0", "views_0.5", "clean/accuracy", 0.01, -0.03, 0.05),
+    ]
+    made = draft({"a": model("alexnet")}, {("a", "clean/accuracy"): (0.5, 0.4, 0.6)}, comparisons)
+    table = pd.DataFrame(rows, columns=list(TABLES["learning_curve"]))
+    curve = {"model": {"architecture": "resnet18", "frontend": "vone"}}
+    inputs = replace(
+        made.inputs, learning_curve=table, params={**made.inputs.params, "learning_curve": curve}
+    )
+    assert learning_curve.answers(replace(made, inputs=inputs)) == [
+        Answer(
+            "More objects for resnet18 (vone), 50 % to 100 % of them (94 to 188 objects) in about as many "
+            "steps: clean accuracy changes by +6.0 points [+2.0, +10.0], accuracy under clutter changes by "
+            "+1.0 points [−2.0, +4.0] (undecided)."
+        ),
+        Answer(
+            "More views for resnet18 (vone), 50 % to 100 % of them (2000 to 4000 images of the same 188 "
+            "objects) in about as many steps: clean accuracy changes by +1.0 points [−3.0, +5.0] "
+            "(undecided).",
+            "undecided",
+        ),
+    ]
+    assert learning_curve.answers(made) == []
+    assert learning_curve.figure(made) is None
 
 
 def association_answers(noise: float) -> list[Answer]:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from reports import markdown, palette, published, wording
-from reports.comparing import twins
+from reports.comparing import compare_best, twins
 from reports.contact_sheets import contact_sheets
 from reports.document import Cell
 from reports.drafting import Draft
@@ -21,7 +21,7 @@ from reports.inputs import ReportInputs, Score
 from reports.mosaic import GAP, mosaic
 from reports.roster import Roster
 from reports.shading import DIVERGING, SEQUENTIAL, colour_at, ink_on, shaded
-from robustness import architectures, frontends
+from robustness import architectures, frontends, scores
 from robustness.data.image_set import ImageSet
 
 
@@ -144,6 +144,38 @@ def test_twins_differ_in_one_axis_alone() -> None:
     ]
     models = pd.DataFrame(rows, columns=["model", "architecture", "frontend", "training", "width"])
     assert twins(models) == [("frontend", "b", "a"), ("training", "d", "a")]
+    both = pd.DataFrame([("f", "resnet18", "vone", "diverse", 0.5)], columns=models.columns)
+    found = twins(pd.concat([models, both]))
+    assert set(found) - set(twins(models)) == {
+        ("frontend", "f", "d"),
+        ("training", "f", "b"),
+        ("both", "f", "a"),
+    }
+
+
+def test_the_best_architecture_is_set_against_the_upper_median_of_each_score(
+    whole_inputs: ReportInputs,
+) -> None:
+    models = pd.DataFrame(
+        [(name, "learned", "canonical") for name in "abcd"] + [("e", "vone", "canonical")],
+        columns=["model", "frontend", "training"],
+    )
+    objects = np.arange(20)
+    right = {"a": 4, "b": 8, "c": 12, "d": 16, "e": 20}
+    names = [f"{i:02d}" for i in objects]
+    wrong = {name: (objects >= count).astype(int) for name, count in right.items()}
+    predictions = pd.concat(
+        [pd.DataFrame({"model": name, "object": names, "prediction": wrong[name]}) for name in right]
+    ).assign(shift="clean", factor="none", level="0", label=0)
+    predictions["sample"] = np.tile(objects, len(right))
+    scored = scores.from_predictions(predictions, classes=2, resamples=100)
+    attacks = whole_inputs.attacks.iloc[:0]
+    (found,) = compare_best(predictions, attacks, models, scored, classes=2, resamples=100).itertuples()
+    assert (found.model_a, found.model_b, found.metric) == ("d", "c", "clean/accuracy")
+    assert found.difference == pytest.approx(0.2)
+    assert np.isnan(found.p)
+    assert found.axis == "architecture"
+    assert compare_best(predictions, attacks, models[:2], scored, classes=2, resamples=100).empty
 
 
 def test_published_values_name_known_sources_families_and_metrics(whole_inputs: ReportInputs) -> None:

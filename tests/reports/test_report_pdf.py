@@ -57,6 +57,25 @@ def test_difference_tables_hold_the_comparisons(whole_report: LaidOut, table: st
             assert row[column].endswith("*") == (found["p_holm"] <= 0.05)
 
 
+def test_the_price_of_a_measure_counts_the_passes_of_its_attack(whole_report: LaidOut) -> None:
+    rows = {row[0]: row[1:] for row in whole_report.rows("table-price")}
+    assert set(rows) == {
+        f"resnet18: {name}" for name in ("diverse training", "adversarial training", "V1 front-end")
+    }
+    difference = whole_report.inputs.difference("resnet18_diverse", "resnet18_learned", "clean/accuracy")
+    expected = [100 * value for value in (difference.value, difference.low, difference.high)]
+    assert numbers(rows["resnet18: diverse training"][0].rstrip("*")) == pytest.approx(expected, abs=0.0501)
+    # 8 epochs of 4000 images; an attack of one step doubles the passes.
+    assert rows["resnet18: diverse training"][3:] == ["0", "32\u202f000", "1.0"]
+    assert rows["resnet18: adversarial training"][3:] == ["1", "64\u202f000", "2.0"]
+
+
+def test_learning_curve_and_measures_are_drawn(whole_report: LaidOut, partial_report: LaidOut) -> None:
+    for stem in ("learning_curve", "measures"):
+        assert (whole_report.root / "figures" / f"{stem}.svg").is_file()
+    assert not (partial_report.root / "figures" / "measures.svg").exists()
+
+
 def test_all_seven_questions_are_answered(whole_report: LaidOut) -> None:
     found = whole_report.query("<question>", "value")
     assert [each["question"] for each in found] == [1, 2, 3, 4, 5, 6, 7]
