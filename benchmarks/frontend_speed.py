@@ -19,6 +19,7 @@ from benchmarks.timing import ratio, write_record
 from robustness import architectures, frontends
 from robustness.frontends import FrontendOptions
 from robustness.frontends.block import SQRT_CONSTANT, V1Block
+from robustness.heap import keep_freed_memory
 
 CASES = {  # architecture whose stem has the stride, image size, stride, simple + complex cells, batch
     "64 px, stride 2, 256 + 256": ("efficientnet_b0", 64, 2, 256, 16),
@@ -112,6 +113,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=7)
     arguments = parser.parse_args()
+    keep_freed_memory()  # as every stage does
     device, results = torch.device(arguments.device), {}
     for name, case in CASES.items():
         results[name] = measure(*case, device, arguments.repeats)

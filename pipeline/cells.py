@@ -28,13 +28,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from tqdm import tqdm
 
-from pipeline import files, lifeline, one_at_a_time
+from pipeline import files, lifeline, one_at_a_time, warm_start
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
-# Stages with a cell a model.
-STAGES = ("train", "evaluate", "attack", "probe")
+# Stages with a cell a model, and what is as long as many of them and waits for none.
+STAGES = ("learning_curve", "train", "evaluate", "attack", "probe")
 LOGS = files.WORK / "logs"
 LOG_LINES = 15
 # The status of a cell whose worker died.
@@ -62,7 +62,13 @@ class Processes:
         return self.pool.submit(self._run, run, cell, command)
 
     def _run(self, run: Path, cell: str, command: str) -> tuple[int, float]:
-        return (130, 0.0) if self.stop.is_set() else run_command(run, cell, shlex.split(command))
+        if self.stop.is_set():
+            return 130, 0.0
+        words = shlex.split(command)
+        if not warm_start.can_start(words):
+            return run_command(run, cell, words)
+        start = time.perf_counter()
+        return warm_start.run(words, run, _log(run, cell), environment()), time.perf_counter() - start
 
 
 @contextmanager
@@ -125,8 +131,7 @@ def run_command(
     run: Path, cell: str, command: list[str], env: dict[str, str] | None = None
 ) -> tuple[int, float]:
     """Exit status and seconds of one cell; what it prints goes to its log."""
-    log = run / LOGS / f"{cell}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log = _log(run, cell)
     start = time.perf_counter()
     with log.open("w") as out:
         done = subprocess.run(
@@ -138,6 +143,12 @@ def run_command(
             stderr=subprocess.STDOUT,
         )
     return done.returncode, time.perf_counter() - start
+
+
+def _log(run: Path, cell: str) -> Path:
+    log = (run / LOGS / f"{cell}.log").absolute()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log
 
 
 class _Running:

@@ -96,12 +96,13 @@ def bring_up_to_date(
 ) -> int:
     """Do in the folder ``run`` what is not done yet; an exit status.
 
-    ``engine`` runs the models' cells; by default ``jobs`` processes do, and one leaves it all to ``dvc
-    repro``. ``arguments`` are handed to that. Raises UserError if another run is at work in the folder.
+    ``engine`` runs the models' cells, by default ``jobs`` processes at once, and ``dvc repro`` the rest;
+    with ``arguments``, which are handed to it, ``dvc repro`` runs all. Raises UserError if another run is at
+    work in the folder.
     """
     with one_at_a_time.alone(run):
         status = 0
-        if not arguments and (engine is not None or jobs > 1):
+        if not arguments:
             with engine or processes(jobs) as at_hand:
                 status = run_cells(run, at_hand)
         return status or dvc(run, "repro", *arguments)

@@ -22,7 +22,7 @@ LAYERS = (
     {"robustness.shifts"},
     {"robustness.scores"},
     {"robustness.statistics"},
-    {"robustness.seeds", "robustness.devices", "robustness.augmentation"},
+    {"robustness.seeds", "robustness.devices", "robustness.heap", "robustness.augmentation"},
     {"robustness.errors"},
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

@@ -65,7 +65,7 @@ import sys
 from pathlib import Path
 from pipeline.reproduce import bring_up_to_date
 print("starts", flush=True)
-sys.exit(bring_up_to_date(Path.cwd(), int(sys.argv[1])))
+sys.exit(bring_up_to_date(Path.cwd(), 2, sys.argv[1:]))
 """
 OUTPUTS = {"images": "renderall"} | {
     f"{stage}_{model}": f"{stage}{model}"
@@ -85,9 +85,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def start(run: Path, jobs: int) -> subprocess.Popen[str]:
+def start(run: Path, arguments: list[str]) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, str(jobs)],
+        [sys.executable, "-c", DRIVER, *arguments],
         cwd=run,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -124,14 +124,16 @@ def at_work(run: Path) -> Iterator[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_killed_at_random_moments_it_ends_whole_and_does_nothing_twice(jobs: int, run: Path) -> None:
-    moments = random.Random(jobs)
+@pytest.mark.parametrize("arguments", [[], ["--quiet"]], ids=["cells side by side", "dvc repro alone"])
+def test_killed_at_random_moments_it_ends_whole_and_does_nothing_twice(
+    arguments: list[str], run: Path
+) -> None:
+    moments = random.Random(len(arguments))
     killed = 0
     finished: dict[str, int] = {}
     shares = (0.2, 0.6)
     for share in shares:  # of the cells, which have begun at least when it is killed
-        process = start(run, jobs)
+        process = start(run, arguments)
         end = time.monotonic() + 120
         while len(counts(run)) < share * len(OUTPUTS) and process.poll() is None and time.monotonic() < end:
             time.sleep(0.02)
@@ -146,7 +148,7 @@ def test_killed_at_random_moments_it_ends_whole_and_does_nothing_twice(jobs: int
         assert all(now[name] == count for name, count in finished.items()), "a finished cell was done again"
         finished = {name: now[name] for name in recorded(run)}
     assert killed == len(shares), "a kill did not meet it at work"
-    assert bring_up_to_date(run, jobs) == 0
+    assert bring_up_to_date(run, 2, arguments) == 0
     assert {name: (run / name).read_text() for name in OUTPUTS} == OUTPUTS
     assert all(counts(run)[name] == count for name, count in finished.items())
     done = counts(run)
