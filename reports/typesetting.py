@@ -27,7 +27,10 @@ def compile_pdf(main: Path, root: Path) -> bytes:
     """The PDF of a laid-out template."""
     import typst
 
-    made = typst.compile(str(main), root=str(root), ignore_system_fonts=True, timestamp=TIMESTAMP)
+    # Tags would take more room than all figures together; who needs them reads the HTML page.
+    made = typst.compile(
+        str(main), root=str(root), ignore_system_fonts=True, timestamp=TIMESTAMP, pdf_tags=False
+    )
     assert isinstance(made, bytes)
     return made
 

@@ -71,10 +71,15 @@ def sentence_of_many(draft: Draft, subject: str, pairs: Sequence[Pair], measure:
         for verdict in ("higher", "lower", "undecided")
     }
     (most, (top, _)), (least, (bottom, _)) = found[0], found[-1]
+    architectures = {a.architecture for _, (a, _) in found}
+    # An architecture may be there with several front-ends: then its name alone does not say which.
+    one_each = len(architectures) == len(found)
+    things = "architectures" if one_each else "nets"
+    low, high = (net.architecture if one_each else net.name for net in (bottom, top))
     text = (
-        f"{subject} {measure.raises} for {counts['higher']} of {len(found)} architectures and "
+        f"{subject} {measure.raises} for {counts['higher']} of {len(found)} {things} and "
         f"{measure.or_lowers} for {counts['lower']}; {counts['undecided']} undecided. It changes by "
-        f"{points(least)} ({bottom.architecture}) to {points(most)} ({top.architecture})."
+        f"{points(least)} ({low}) to {points(most)} ({high})."
     )
     return Answer(text, "undecided" if counts["undecided"] == len(found) else "found")
 

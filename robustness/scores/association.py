@@ -2,11 +2,12 @@
 
 Every probe number is set against every robustness number: Spearman's ρ over the models that have both.
 Many pairs are tested, so each gets two corrections: ``p_family`` (Westfall & Young's max-T over all pairs:
-the chance that the best of all pairs reaches this |ρ| when nothing is related) and ``p_fdr`` (Benjamini &
-Hochberg). Both rest on permuting the models. Models that share an architecture are not independent points:
-with ``families`` the interval resamples whole families and the permutation moves whole families of equal
-size. ``partial`` is ρ with clean accuracy held constant: a probe may follow robustness only because both
-follow how well a network was trained.
+the chance that the best of all pairs gets so far when nothing is related) and ``p_fdr`` (Benjamini &
+Hochberg). Both rest on permuting the models. How far a pair gets is |ρ|·√(n − 1), which has the same spread
+for every number n of models: by |ρ| alone, the few pairs that five models have would drown all others.
+Models that share an architecture are not independent points: with ``families`` the interval resamples whole
+families and the permutation moves whole families of equal size. ``partial`` is ρ with clean accuracy held
+constant: a probe may follow robustness only because both follow how well a network was trained.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def association(
     permutations: int = 9999,
     alpha: float = 0.05,
 ) -> pd.DataFrame:
-    """Rank correlations of all pairs, the strongest first (columns: ``COLUMNS``).
+    """Rank correlations of all pairs, the strongest, by |ρ|·√(n − 1), first (columns: ``COLUMNS``).
 
     ``scores`` (model, metric, value, low, high, n); metrics by name or shell pattern; ``families``: the
     family (architecture) of each model. A pair is tested if at least five models have both numbers and
@@ -97,14 +98,14 @@ def association(
         orders = _orders(groups[known], permutations, seed, np.flatnonzero(known))
         extreme, largest = _permuted(a, b, orders, observed)
         p[np.ix_(i, j)] = np.where(np.isnan(observed), np.nan, (1 + extreme) / (1 + len(orders)))
-        largest_parts.append(largest)
+        largest_parts.append(largest * np.sqrt(n - 1))
         if not np.isnan(z[known]).any():
             partial[np.ix_(i, j)] = _partial(a, b, standard_ranks(z[known]), observed)
-    flat_rho = np.abs(rho).ravel()
-    family = np.full(flat_rho.shape, np.nan)
+    strength = (np.abs(rho) * np.sqrt(np.maximum(count - 1, 0))).ravel()
+    family = np.full(strength.shape, np.nan)
     if largest_parts:
         largest = np.max(largest_parts, axis=0)
-        family = max_statistic(flat_rho, largest[:, None])
+        family = max_statistic(strength, largest[:, None])
     result = pd.DataFrame(
         {
             "probe_metric": np.repeat(probes, len(targets)),
@@ -125,7 +126,8 @@ def association(
         ["related", "suggestive"],
         default="undecided",
     )
-    order = np.lexsort((result["robustness_metric"], result["probe_metric"], -result["rho"].abs().fillna(-1)))
+    strongest = -np.nan_to_num(strength, nan=-1)
+    order = np.lexsort((result["robustness_metric"], result["probe_metric"], strongest))
     return result.iloc[order].reset_index(drop=True)[list(COLUMNS)]
 
 
@@ -159,19 +161,24 @@ def _interval(
     first: np.ndarray, second: np.ndarray, groups: np.ndarray, resamples: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Percentile bounds (P, Q) of the rank correlations of rows (P, n) and (Q, n), resampling families."""
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    generator = numpy_generator(seed, "bootstrap families", len(members))
-    drawn = generator.integers(0, len(members), size=(resamples, len(members)))
-    draws = np.full((resamples, len(first), len(second)), np.nan)
-    if len(members) == len(groups):  # every model its own family: all resamples at once
-        a = standard_ranks(first[:, drawn])
-        b = standard_ranks(second[:, drawn])
-        draws = np.einsum("prn,qrn->rpq", a, b, optimize=True)
-    else:
-        for resample, families in enumerate(drawn):
-            points = np.concatenate([members[family] for family in families])
-            draws[resample] = standard_ranks(first[:, points]) @ standard_ranks(second[:, points]).T
-    return percentiles(draws)
+    families, member = np.unique(groups, return_inverse=True)
+    generator = numpy_generator(seed, "bootstrap families", len(families))
+    drawn = generator.integers(0, len(families), size=(resamples, len(families)))
+    # How often each model is in each resample: a resample's ranks need no more.
+    times = np.stack([np.bincount(draw, minlength=len(families)) for draw in drawn])[:, member].astype(float)
+    a, b = _resampled_ranks(first, times), _resampled_ranks(second, times)
+    return percentiles((a * times[:, None]) @ b.transpose(0, 2, 1))
+
+
+def _resampled_ranks(values: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Ranks of rows (P, n) in resamples that hold point k ``times[r, k]`` times: (R, P, n), centred and
+    scaled so that the sum of squares over a resample is 1; NaN where a resample is constant."""
+    below = (values[:, None, :] < values[:, :, None]) + 0.5 * (values[:, None, :] == values[:, :, None])
+    ranks = np.tensordot(times, below, axes=(1, 2))
+    weights = times[:, None]
+    ranks -= (ranks * weights).sum(-1, keepdims=True) / weights.sum(-1, keepdims=True)
+    length = np.sqrt((ranks**2 * weights).sum(-1, keepdims=True))
+    return np.where(length > 1e-9, ranks / np.where(length > 1e-9, length, 1.0), np.nan)
 
 
 def _orders(groups: np.ndarray, count: int, seed: int, ids: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ from score_tables import row, value
 
 from robustness.errors import UserError
 from robustness.scores import association, from_probes
-from robustness.statistics import interval_over_objects, spearman
+from robustness.scores.association import _resampled_ranks
+from robustness.statistics import interval_over_objects, spearman, standard_ranks
 
 
 def probes(values: dict[str, list], model: str = "net") -> pd.DataFrame:
@@ -154,3 +155,38 @@ def test_gaps_and_mistakes():
     assert result.loc["probe/a/stem/same", "verdict"] == "undecided"
     with pytest.raises(UserError, match="attack/worst"):
         association(scores, robustness_metrics="attack/worst_*")
+
+
+def test_pairs_of_few_models_do_not_drown_a_strong_one_of_many():
+    """Twenty probes that five models have reach |ρ| = 1 by chance; one of forty models is really related."""
+    generator = np.random.default_rng(5)
+    robust = generator.normal(size=40)
+    columns = {"viewpoint/drop": robust, "probe/x/strong": robust + 0.7 * generator.normal(size=40)}
+    for number in range(20):
+        few = np.full(40, np.nan)
+        few[:5] = generator.normal(size=5)
+        columns[f"probe/x/few_{number}"] = few
+    columns["clean/accuracy"] = generator.normal(size=40)
+    scores = pd.DataFrame(
+        [
+            (f"m{model}", metric, values[model], np.nan, np.nan, 1)
+            for metric, values in columns.items()
+            for model in range(40)
+            if not np.isnan(values[model])
+        ],
+        columns=["model", "metric", "value", "low", "high", "n"],
+    )
+    found = association(scores, robustness_metrics="viewpoint/drop", permutations=999)
+    assert found.iloc[0]["probe_metric"] == "probe/x/strong", "the strongest is not the one of few models"
+    assert found.iloc[0]["verdict"] == "related"
+    assert (found.iloc[1:]["verdict"] != "related").all()
+
+
+def test_ranks_of_a_resample_are_those_of_its_points():
+    generator = np.random.default_rng(2)
+    values = generator.integers(0, 4, size=(3, 9)).astype(float)
+    drawn = generator.integers(0, 9, size=(20, 9))
+    times = np.stack([np.bincount(draw, minlength=9) for draw in drawn]).astype(float)
+    ranks = _resampled_ranks(values, times)
+    for resample, points in enumerate(drawn):
+        np.testing.assert_allclose(ranks[resample][:, points], standard_ranks(values[:, points]), atol=1e-12)
