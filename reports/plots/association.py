@@ -38,7 +38,7 @@ def scatters(path: Path, pairs: Sequence[Scatter]) -> None:
                 }
                 axes.plot([x], [y], linestyle="none", **own)
             axes.set_title(pair.title)
-            axes.set_xlabel(pair.x_label)
+            axes.set_xlabel(pair.x_label.replace(" (", "\n("))
             axes.set_ylabel(pair.y_label)
         for axes in list(grid.flat)[len(pairs) :]:
             axes.set_visible(False)
