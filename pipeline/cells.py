@@ -156,7 +156,11 @@ class _Running:
 
     def __init__(self, run: Path, repo: Repo, engine: Engine) -> None:
         self.run, self.repo, self.engine = run, repo, engine
-        self.waiting = _plan(repo)
+        # Read once: DVC's own calls by name parse dvc.lock anew for every cell, over a second each time.
+        self.stages = {
+            stage.addressing: stage for stage in repo.index.graph if stage.addressing.split("@")[0] in STAGES
+        }
+        self.waiting = self._plan()
         self.running: dict[Future[tuple[int, float]], str] = {}
         self.failed: dict[str, int] = {}
 
@@ -177,7 +181,7 @@ class _Running:
 
     def _start_what_can(self, bar: tqdm) -> None:
         while free := self._free():
-            stale = _stale(self.repo, free)
+            stale = self._stale(free)
             for name in free:
                 cell = self.waiting.pop(name)
                 if name in stale:
@@ -200,27 +204,35 @@ class _Running:
             self.failed[cell] = status
             bar.write(f"{cell} failed ({why}):\n{_tail(self.run, cell)}", file=sys.stderr)
         else:
-            self.repo.commit(cell, force=True, relink=False)
+            self._record(cell)
             one_at_a_time.keep(self.run)
         bar.set_postfix_str(f"{cell} {seconds:.0f} s", refresh=False)
         bar.update()
 
+    def _plan(self) -> dict[str, Cell]:
+        """All cells, those of an earlier stage first, as DVC's graph has them."""
+        graph = self.repo.index.graph
+        names = sorted(self.stages, key=lambda name: STAGES.index(name.split("@")[0]))
+        return {
+            name: Cell(
+                self.stages[name].cmd,
+                {need.addressing for need in graph.successors(self.stages[name])} & self.stages.keys(),
+            )
+            for name in names
+        }
 
-def _plan(repo: Repo) -> dict[str, Cell]:
-    """All cells, those of an earlier stage first, as DVC's graph has them."""
-    graph = repo.index.graph
-    stages = [stage for stage in graph if stage.addressing.split("@")[0] in STAGES]
-    stages.sort(key=lambda stage: STAGES.index(stage.addressing.split("@")[0]))
-    names = {stage.addressing for stage in stages}
-    return {
-        stage.addressing: Cell(stage.cmd, {need.addressing for need in graph.successors(stage)} & names)
-        for stage in stages
-    }
+    def _stale(self, cells: list[str]) -> set[str]:
+        """Those of the cells that DVC would run now."""
+        with self.repo.lock:
+            return {cell for cell in cells if self.stages[cell].status(check_updates=True)}
 
-
-def _stale(repo: Repo, cells: list[str]) -> set[str]:
-    """Those of the cells that DVC would run now."""
-    return set(repo.status(targets=cells))
+    def _record(self, cell: str) -> None:
+        """What ``dvc commit`` does: outputs into the cache, hashes into dvc.lock."""
+        stage = self.stages[cell]
+        with self.repo.lock:
+            stage.save()
+            stage.commit(relink=False)
+            stage.dump(update_pipeline=False)
 
 
 def _first_line(error: Exception) -> str:
