@@ -199,7 +199,7 @@ class _Running:
             status, seconds = future.result()
             why = f"status {status}"
         except self.engine.lost as error:
-            status, seconds, why = LOST, 0.0, f"its worker died: {_first_line(error)}"
+            status, seconds, why = LOST, 0.0, f"its worker died: {first_line(error)}"
         if status:
             self.failed[cell] = status
             bar.write(f"{cell} failed ({why}):\n{_tail(self.run, cell)}", file=sys.stderr)
@@ -235,7 +235,8 @@ class _Running:
             stage.dump(update_pipeline=False)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.cells import available_cores, environment, run_command
+from pipeline.cells import available_cores, environment, first_line, run_command
 from robustness.errors import UserError
 
 # Ray's word for a cluster of its own on this machine.
@@ -89,8 +89,7 @@ def cluster(
         raise UserError(
             "--engine ray: Ray is not installed; .venv/bin/pip install -e '.[ray]', or leave ENGINE out"
         ) from None
-    address = os.environ.get("RAY_ADDRESS", "local")
-    if address != "local" and jobs:
+    if address != LOCAL and jobs:
         raise UserError(
             f"--jobs {jobs}: the cluster of RAY_ADDRESS decides how many run at once; leave it out"
         )
@@ -166,7 +165,9 @@ def _connect(ray: Any, address: str, cores: int) -> None:
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"RAY_ADDRESS={address}: no Ray cluster answers there ({_line(error)})") from None
+        raise UserError(
+            f"RAY_ADDRESS={address}: no Ray cluster answers there ({first_line(error)})"
+        ) from None
 
 
 def _start_here(ray: Any, cores: int, quiet: dict[str, Any]) -> None:
@@ -189,13 +190,9 @@ def _start_here(ray: Any, cores: int, quiet: dict[str, Any]) -> None:
                 raise
             if not left:
                 raise UserError(
-                    f"Ray: did not start in {STARTS} attempts ({_line(error)}); wait until less runs here, "
-                    "or leave --engine out"
+                    f"Ray: did not start in {STARTS} attempts ({first_line(error)}); "
+                    "wait until less runs here, or leave --engine out"
                 ) from None
-
-
-def _line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _machines(ray: Any, device: str, gpus_per_cell: float | None) -> Machines:
