@@ -44,4 +44,6 @@ def _unit(axes: Sequence, arrays: Mapping[str, np.ndarray], stage: str, place: i
     gap = max(1, patches.shape[1] // 16)
     image(axes[0], tiles(patches, 3, gap), f"channel {arrays[f'{stage}/units'][place]}")
     if len(axes) > 1:
-        image(axes[1], tiles(shown(arrays[f"{stage}/deconvolution"][place], centre=0.0), 3, gap), "deconvnet")
+        # A projection is sparse: scaled by its strongest pixel, nearly all of it would be grey.
+        projections = shown(arrays[f"{stage}/deconvolution"][place], centre=0.0, quantile=0.99)
+        image(axes[1], tiles(projections, 3, gap), "deconvnet")

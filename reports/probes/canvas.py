@@ -53,10 +53,12 @@ def class_name(classes: Sequence[str], label: int) -> str:
     return classes[label] if 0 <= label < len(classes) else str(label)
 
 
-def shown(images: np.ndarray, *, centre: float | None = None) -> np.ndarray:
+def shown(images: np.ndarray, *, centre: float | None = None, quantile: float = 1.0) -> np.ndarray:
     """(N, C, H, W) → (N, H, W, 3), each stretched over its own range for the eye.
 
-    ``centre`` keeps that value at mid-grey (0 for filters). One or two channels become grey pictures.
+    ``centre`` keeps that value at mid-grey (0 for filters); then ``quantile`` is the share of values that lie
+    within full contrast: below 1, a few strong pixels do not leave the rest grey. One or two channels become
+    grey pictures.
     """
     images = np.asarray(images, dtype=float)
     if images.shape[1] != 3:
@@ -65,7 +67,10 @@ def shown(images: np.ndarray, *, centre: float | None = None) -> np.ndarray:
         low, high = images.min((1, 2, 3), keepdims=True), images.max((1, 2, 3), keepdims=True)
         stretched = (images - low) / np.maximum(high - low, 1e-12)
     else:
-        reach = np.abs(images - centre).max((1, 2, 3), keepdims=True)
+        distance = np.abs(images - centre)
+        reach = np.quantile(distance, quantile, axis=(1, 2, 3), keepdims=True)
+        # A picture that is empty but for fewer pixels than that keeps its own range.
+        reach = np.where(reach > 0, reach, distance.max((1, 2, 3), keepdims=True))
         stretched = 0.5 + 0.5 * (images - centre) / np.maximum(reach, 1e-12)
     return stretched.transpose(0, 2, 3, 1).clip(0, 1)
 
