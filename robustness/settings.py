@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """A frozen group of settings: unknown keys are errors, values keep their types, bounds stand at the field."""
+    """A frozen group of settings: unknown keys are errors, values keep their types, bounds are checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

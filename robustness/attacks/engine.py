@@ -161,16 +161,14 @@ class _Search:
             self._refill()
 
     def _broken(self, x: Tensor, y: Tensor, right: Tensor) -> Tensor:
-        """(n,) whether the samples may leave; candidates of a noisy or low-precision search are asked
-        again."""
-        if not self.victim.confirms:
+        """(n,) whether the samples may leave; candidates of a noisy search are asked again."""
+        if not self.victim.stochastic:
             return right == 0
-        broken = (right <= (0.5 if self.victim.stochastic else 0)) & self.slots["busy"]
+        broken = (right <= 0.5) & self.slots["busy"]
         if broken.any():
             keys = advance(self.slots["keys"], -1 - self.slots["step"])[broken].cpu()
             again = self.victim.right_share(x[broken], y[broken], keys, draws=self.victim.draws)
-            sure = again <= (_SURE if self.victim.stochastic else 0)
-            broken = broken.masked_scatter(broken, sure.to(broken.device))
+            broken = broken.masked_scatter(broken, (again <= _SURE).to(broken.device))
         return broken
 
     def _record(self, x: Tensor, value: Tensor, right: Tensor) -> None:

@@ -38,7 +38,6 @@ class Setup:
         that is not smaller than it. ``each``: every ε from scratch and alone, nothing inferred (several
         times slower).
     cascade: whether a sample that one attack broke is spared the later attacks of the suite at that ε.
-    precision: of the search, float32 or bfloat16; verdicts are float32 always.
     """
 
     norm: str = "linf"
@@ -47,7 +46,6 @@ class Setup:
     noise: str = "live"
     sweep: str = "down"
     cascade: bool = True
-    precision: str = "float32"
     batch_size: int = 128
     seed: int = 0
 
@@ -151,7 +149,6 @@ def attack(
         draws=setup.draws,
         score_draws=setup.score_draws,
         noise=setup.noise,
-        precision=setup.precision,
         seed=setup.seed,
     )
     with victim:

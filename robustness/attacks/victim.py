@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from robustness.errors import UserError
 from robustness.seeds import derive
 
-PRECISIONS = ("float32", "bfloat16")
 NOISES = ("live", "frozen", "off")
 _ODD, _MASK = 0x9E3779B97F4A7C15, (1 << 63) - 1
 
@@ -38,7 +37,6 @@ class Victim:
     draws: noise draws over which each loss and gradient is averaged; fresh ones at every step.
     score_draws: fresh draws that decide whether an image is broken. Both count only where the model has noise
     and ``noise`` is ``live``; with ``frozen`` (one field, from ``seed``) or ``off`` it is deterministic.
-    precision: of the search (bfloat16 runs under autocast); verdicts are always float32.
     """
 
     def __init__(
@@ -49,17 +47,13 @@ class Victim:
         draws: int = 10,
         score_draws: int = 20,
         noise: str = "live",
-        precision: str = "float32",
         seed: int = 0,
     ) -> None:
         if noise not in NOISES:
             raise UserError(f"noise {noise!r} is unknown; use {', '.join(NOISES)}")
-        if precision not in PRECISIONS:
-            raise UserError(f"precision {precision!r} is unknown; use {' or '.join(PRECISIONS)}")
         if draws < 1 or score_draws < 1:
             raise UserError(f"draws {draws} and score_draws {score_draws} must be 1 or more")
         self.model, self.device, self.noise, self.seed = model, torch.device(device), noise, seed
-        self.precision = precision
         self.has_noise = isinstance(model, nn.Module) and _has_noise(model)
         self.stochastic = self.has_noise and noise == "live"
         self.draws = draws if self.stochastic else 1
@@ -69,11 +63,6 @@ class Victim:
         self.graph_broken = False  # set when a loss does not depend on the images as autograd sees it
         self.forwards = self.backwards = 0  # images passed, noise draws not counted
         self._exit = ExitStack()
-
-    @property
-    def confirms(self) -> bool:
-        """Whether a search result is only a candidate: it comes from lower precision or from few draws."""
-        return self.stochastic or self.precision != "float32"
 
     def __enter__(self) -> Victim:
         with ExitStack() as stack:
@@ -108,8 +97,7 @@ class Victim:
         count = len(x)
         with torch.set_grad_enabled(gradient):
             x = x.detach().requires_grad_(gradient)
-            with self._autocast():
-                logits = self._logits(x, keys, self.draws).float()
+            logits = self._logits(x, keys, self.draws).float()
             self.classes = logits.shape[1]
             value = loss(logits)
             right = logits.detach().argmax(1).view(-1, count) == y
@@ -127,11 +115,6 @@ class Victim:
         if self.draws == 1:
             return logits
         return logits.log_softmax(-1).unflatten(0, (self.draws, -1)).logsumexp(0) - math.log(self.draws)
-
-    def _autocast(self) -> AbstractContextManager:
-        if self.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
 
     def _slope(self, value: Tensor, x: Tensor) -> Tensor:
         self.backwards += len(x)

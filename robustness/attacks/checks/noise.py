@@ -45,7 +45,6 @@ def _made_by(subject: Subject, attack: PGD, *, draws: int | None = None, noise: 
         draws=draws or subject.victim.draws,
         score_draws=subject.victim.score_draws,
         noise=noise,
-        precision=subject.victim.precision,
         seed=subject.victim.seed,
     )
     with other:

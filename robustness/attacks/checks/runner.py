@@ -63,7 +63,6 @@ def _victim(model: nn.Module, setup: Setup, device: torch.device | str) -> Victi
         draws=setup.draws,
         score_draws=setup.score_draws,
         noise=setup.noise,
-        precision=setup.precision,
         seed=setup.seed,
     )
 

@@ -1,0 +1,100 @@
+"""A CPU works in float32 alone: shown as on a machine that has AVX2 and no unit of lower precision."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+import yaml
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from robustness import models, training
+from robustness.data.image_set import ImageSet
+
+ROOT = Path(__file__).resolve().parents[1]
+AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_VERBOSE": "1"}
+LOWER = re.compile(r"\b(bf16|f16|f8_\w+|s8|u8)\b")
+SIZE, CLASSES = 64, ["dark", "light"]
+
+
+class FullPrecision(TorchDispatchMode):
+    """Refuses an operator that gives a tensor of lower precision."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for value in tree_leaves(out):
+            if isinstance(value, torch.Tensor):
+                assert value.dtype not in (torch.bfloat16, torch.float16), f"{function} gives {value.dtype}"
+        return out
+
+
+def test_a_training_step_of_every_default_model_chooses_float32_kernels(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, __file__, str(tmp_path)],
+        env=os.environ | AVX2 | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    trained = re.findall(r"^trained (\w+)$", done.stdout, re.MULTILINE)
+    assert trained == list(_params()["models"])
+    kernels = [line for line in done.stdout.splitlines() if line.startswith("onednn") and ",exec," in line]
+    assert len(kernels) > 10 * len(trained)
+    assert any("avx2" in line for line in kernels)
+    assert not any("avx512" in line or "amx" in line for line in kernels)
+    assert [line for line in kernels if LOWER.search(line)] == []
+
+
+def _params() -> dict:
+    return yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def _two_images(folder: Path) -> ImageSet:
+    rows = [("train", "canonical", name, label, "clean", "none", "0") for label, name in enumerate(CLASSES)]
+    with ImageSet.create(folder, 2, SIZE, CLASSES, masks=False) as writer:
+        for label in range(2):
+            writer.images[label] = 50 + 150 * label
+        return writer.finish(
+            pd.DataFrame(rows, columns=["split", "role", "object", "label", "shift", "factor", "level"])
+        )
+
+
+def _train_every_model(folder: Path) -> None:
+    params, images = _params(), _two_images(folder / "set")
+    rows = images.rows(split="train")
+    for name, model in params["models"].items():
+        spec = models.ModelSpec(
+            architecture=model.get("architecture", model.get("family")),
+            frontend=model.get("frontend", "learned"),
+            training=model.get("training", "canonical"),
+            num_classes=2,
+            image_size=SIZE,
+            seed=1,
+            width=model.get("width", 1.0),
+            options=model.get("options", {}),
+            frontend_options=params["frontend"] | model.get("frontend_options", {}),
+        )
+        recipe = params["training"] | model.get("recipe", {}) | {"epochs": 1, "batch_size": 2}
+        with FullPrecision():
+            training.train(
+                models.build(spec),
+                images,
+                rows,
+                rows,
+                training.Recipe(**recipe),
+                seed=1,
+                device=torch.device("cpu"),
+                resume=folder / f"{name}.pt",
+            )
+        print(f"trained {name}", flush=True)
+
+
+if __name__ == "__main__":
+    _train_every_model(Path(sys.argv[1]))
