@@ -31,8 +31,9 @@ smoke: PROFILE := smoke
 smoke: setup
 	$(BIN)/python -m pipeline.reproduce --profile smoke
 
+# A worker a core, one thread each; tests of one file share what they prepare.
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 fuzz: setup
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(BIN)/python -m pytest tests/test_fuzz.py --timeout 0

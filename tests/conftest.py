@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from robustness.data import library_fetch
 
@@ -13,5 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="session")
 def library_folder() -> Path:
-    """The real model library, fetched once into the checkout's cache."""
-    return library_fetch.fetch(ROOT / ".cache" / "library", say=print)
+    """The real model library, fetched once into the checkout's cache, whichever worker asks first."""
+    folder = ROOT / ".cache" / "library"
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.parent / "library.lock"):
+        return library_fetch.fetch(folder, say=print)
