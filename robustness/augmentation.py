@@ -30,12 +30,18 @@ class Augmentation:
     grey: float = 0.0
     erase: float = 0.0
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Vary images (N, C, H, W) in [0, 1]; the same generator gives the same draws."""
+    def __call__(self, images: Tensor, generator: torch.Generator, size: int | None = None) -> Tensor:
+        """Vary images (N, C, H, W) in [0, 1]; the same generator gives the same draws.
+
+        ``size``: height and width of what comes out, by default those of the images.
+        """
+        size = size or images.shape[-1]
         if self.zoom:
-            images = _resample(images, self.shift_pixels, self.mirror, self.zoom, generator)
+            images = _resample(images, self.shift_pixels, self.mirror, self.zoom, size, generator)
         else:
             images = _move(images, self.shift_pixels, self.mirror, generator)
+            if size != images.shape[-1]:
+                images = functional.interpolate(images, size=size, mode="bilinear")
         if self.colour or self.grey:
             images = _recolour(images, self.colour, self.grey, generator)
         return _erase(images, self.erase, generator) if self.erase else images
@@ -60,15 +66,17 @@ def _move(images: Tensor, shift: int, mirror: bool, generator: torch.Generator) 
     return images[torch.arange(n)[:, None, None], :, ys[:, :, None], xs[:, None, :]].movedim(3, 1)
 
 
-def _resample(images: Tensor, shift: int, mirror: bool, zoom: float, generator: torch.Generator) -> Tensor:
-    """Mirror, zoom and shift in one bilinear resampling."""
+def _resample(
+    images: Tensor, shift: int, mirror: bool, zoom: float, size: int, generator: torch.Generator
+) -> Tensor:
+    """Mirror, zoom, shift and change of size in one bilinear resampling (at half the size: 2×2 means)."""
     n, _, height, width = images.shape
     scale = (1 + zoom) ** -_uniform(n, generator)
     sign = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0) if mirror else torch.ones(n)
     dx, dy = 2 * shift / width * _uniform(n, generator), 2 * shift / height * _uniform(n, generator)
     none = torch.zeros(n)
     rows = [torch.stack([scale * sign, none, dx], 1), torch.stack([none, scale, dy], 1)]
-    grid = functional.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+    grid = functional.affine_grid(torch.stack(rows, 1), [n, images.shape[1], size, size], align_corners=False)
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 

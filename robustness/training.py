@@ -27,7 +27,9 @@ class Recipe:
     """How a model is trained: AdamW with a one-cycle rate; varied images.
 
     ``shift_pixels``, ``mirror``, ``zoom``, ``colour``, ``grey``, ``erase``: how images are varied, see
-    :class:`~robustness.augmentation.Augmentation`. ``precision`` is that of the forward pass on CUDA
+    :class:`~robustness.augmentation.Augmentation`. The first ``low_resolution_epochs`` see
+    images of half the side: a third of the time, for networks that take images of any size (progressive
+    resizing; Tan and Le, ICML 2021, section 4). ``precision`` is that of the forward pass on CUDA
     (bfloat16 under autocast); a CPU works in float32 whatever it says, and weights are float32 everywhere.
     ``adversarial_epsilon`` (255ths, L∞) and ``adversarial_steps`` count only for adversarial training.
     """
@@ -43,6 +45,7 @@ class Recipe:
     colour: float = 0.0
     grey: float = 0.0
     erase: float = 0.0
+    low_resolution_epochs: int = 0
     precision: str = "float32"
     adversarial_epsilon: float = 4.0
     adversarial_steps: int = 1
@@ -97,12 +100,13 @@ def train(
 
     for epoch in range(len(history), recipe.epochs):
         model.train()
+        size = images.image_size // (2 if epoch < recipe.low_resolution_epochs else 1)
         order = numpy_generator(seed, "order", epoch).permutation(rows)
         total = 0.0
         for step in range(steps):
             batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             generator = torch_generator(seed, "augmentation", epoch, step)
-            x = vary(images.batch(batch), generator)
+            x = vary(images.batch(batch), generator, size)
             x = x.to(device, memory_format=torch.channels_last)
             y = images.labels(batch).to(device)
             with torch.random.fork_rng():

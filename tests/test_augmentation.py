@@ -89,3 +89,12 @@ def test_the_generator_decides(name: str) -> None:
     vary = Augmentation(shift_pixels=2, mirror=True, **{name: 0.5})
     assert torch.equal(vary(image, seeded(3)), vary(image, seeded(3)))
     assert not torch.equal(vary(image, seeded(3)), vary(image, seeded(4)))
+
+
+@pytest.mark.parametrize("zoom", [0.0, 1e-9])
+def test_half_the_size_is_the_mean_of_two_by_two_pixels(zoom: float) -> None:
+    image = torch.rand(3, 3, 8, 8, generator=seeded())
+    half = Augmentation(zoom=zoom)(image, seeded(), 4)
+    assert half.shape == (3, 3, 4, 4)
+    means = torch.nn.functional.avg_pool2d(image, 2)
+    assert torch.allclose(half, means, atol=1e-5)

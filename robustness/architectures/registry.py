@@ -93,7 +93,9 @@ class Architecture:
     ``parameters`` is the published count of trainable parameters at ``classes`` classes, ``channels`` input
     channels, ``input_size`` pixels and the published options (None where no count is published).
     ``stages`` maps each of :data:`STAGES` to the dotted path of a module that is called exactly once a
-    forward pass and gives a tensor. ``smallest`` is the least image size that the published strides allow.
+    forward pass and gives a tensor. ``smallest`` is the least image size that the published strides allow;
+    ``any_size`` says that a built network takes images of other sizes too, as no fully connected layer reads
+    a map.
     ``pretrained`` is the name under which timm or torchvision keeps weights with the same keys, or None.
     """
 
@@ -111,6 +113,7 @@ class Architecture:
     classes: int = 1000
     channels: int = 3
     pretrained: str | None = None
+    any_size: bool = True
 
     def check(self, num_classes: int, in_channels: int, image_size: int, width: float) -> None:
         """Raise UserError where one of the common settings is not allowed."""

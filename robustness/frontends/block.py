@@ -29,6 +29,8 @@ class V1Block(nn.Module):
         their q1. Every cell reads one input channel, `colours` int64 (simple + complex,), sorted within
         the simple and within the complex cells.
     geometry: (stride, offset, size) for rows and columns: output i has its centre at pixel offset + stride·i.
+    image_size: the image side that the geometry is for; at another one the filters and the stride keep their
+        pixels and the number of positions grows with the side. None: for images of any size as it is.
     trained: the filters are trainable.
     cells: the parameters that the filters were made of, one row a cell, or None for random filters.
 
@@ -45,12 +47,14 @@ class V1Block(nn.Module):
         gain: float,
         geometry: tuple[tuple[int, int, int], tuple[int, int, int]],
         noise: Noise | None,
+        image_size: int | None = None,
         trained: bool = False,
         cells: GaborParameters | None = None,
     ) -> None:
         super().__init__()
         self.simple_channels, self.complex_channels = simple_channels, len(colours) - simple_channels
         self.gain, self.geometry, self.cells, self.method = gain, geometry, cells, "auto"
+        self.image_size = image_size
         self.filters = nn.Parameter(filters, requires_grad=trained)
         self.register_buffer("colours", colours)
         self.noise = noise
@@ -84,11 +88,23 @@ class V1Block(nn.Module):
     def _is_spectral(self, images: Tensor) -> bool:
         return images.device.type == "cpu" if self.method == "auto" else self.method == "spectral"
 
+    def _geometry_at(self, size: torch.Size) -> list[tuple[int, int, int]]:
+        """(stride, offset, size) for the rows and columns of images of that height and width."""
+        axes = []
+        for extent, axis in zip(size, self.geometry, strict=True):
+            if self.image_size not in (None, extent):
+                stride, _, count = axis
+                count = math.ceil(count * extent / self.image_size)
+                axis = (stride, placement(extent, count, stride), count)
+            axes.append(axis)
+        return axes
+
     def _convolve(self, images: Tensor) -> Tensor:
         """A convolution for each input channel, with the filters that read it."""
         reach = self.filters.shape[-1] // 2
         pad: list[int] = []
-        for (stride, offset, count), extent in zip(self.geometry[::-1], images.shape[:1:-1], strict=True):
+        geometry = self._geometry_at(images.shape[-2:])
+        for (stride, offset, count), extent in zip(geometry[::-1], images.shape[:1:-1], strict=True):
             pad += [reach - offset, stride * (count - 1) + offset + reach + 1 - extent]
         padded = functional.pad(images, pad)
         strides = (self.geometry[0][0], self.geometry[1][0])
@@ -126,7 +142,7 @@ class V1Block(nn.Module):
     def _make_transform(
         self, size: torch.Size, linear: bool, trained: bool
     ) -> tuple[SpectralPlan, list[Block], list[Tensor]]:
-        axes = ((extent, *axis) for extent, axis in zip(size, self.geometry, strict=True))
+        axes = ((extent, *axis) for extent, axis in zip(size, self._geometry_at(size), strict=True))
         plan = SpectralPlan(*cheapest_axes(*axes, self.filters.shape[-1] // 2), self.filters.device)
         blocks, spectra = [], []
         for block, filters in self._blocks(linear):

@@ -29,6 +29,22 @@ FRONTENDS = {
 }
 
 
+class Resize(nn.Module):
+    """Bilinear interpolation of maps (N, C, h, w) by the ratio of two sizes (height, width), rounded down."""
+
+    def __init__(self, source: tuple[int, int], target: tuple[int, int]) -> None:
+        super().__init__()
+        self.source, self.target = source, target
+
+    def forward(self, x: Tensor) -> Tensor:
+        ratios = zip(x.shape[-2:], self.source, self.target, strict=True)
+        size = [extent * target // source for extent, source, target in ratios]
+        return nn.functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+    def extra_repr(self) -> str:
+        return f"{self.source} to {self.target}"
+
+
 def names() -> tuple[str, ...]:
     """The front-ends' names."""
     return tuple(FRONTENDS)
@@ -118,6 +134,7 @@ def _block(
         gain=options.gain,
         geometry=tuple(geometry),
         noise=_noise(options, rectify=True) if noisy else None,
+        image_size=image_size,
         trained=name == "gabor_trained",
         cells=None if name == "random" else cells,
     )
@@ -152,7 +169,7 @@ def _with_bottleneck(
     if options.batch_norm:
         front_end.add_module("batch_norm", nn.BatchNorm2d(channels))
     if (block.geometry[0][2], block.geometry[1][2]) != size:
-        front_end.add_module("resize", nn.Upsample(size=size, mode="bilinear", align_corners=False))
+        front_end.add_module("resize", Resize((block.geometry[0][2], block.geometry[1][2]), size))
     return front_end
 
 

@@ -259,3 +259,23 @@ def test_batch_norm_before_a_network_that_organises_itself_is_refused():
         frontends.install(
             network, architectures.get("neocognitron"), "vone", image_size=64, seed=0, options=options
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "halves"), [("resnet18", 8), ("efficientnet_b0", 16), ("nasnet_a_mobile", 15)]
+)
+def test_images_of_half_the_size_meet_the_same_filters_and_half_the_map(name: str, halves: int):
+    """Away from the border the V1 cells answer to a smaller image as to the same pixels in a larger one."""
+    architecture = architectures.get(name)
+    network = architectures.build(name, num_classes=4, image_size=64, width=0.25).eval()
+    options = FrontendOptions(simple_channels=9, complex_channels=7, minimum_stride=4)
+    frontends.install(network, architecture, "gabor", image_size=64, seed=0, options=options)
+    block = network.get_submodule(architecture.stem.modules[0]).block
+    large = torch.zeros(2, 3, 64, 64)
+    large[:, :, :32, :32] = images(2, 32)
+    small = block(large[:, :, :32, :32])
+    assert small.shape == (2, 16, 8, 8)
+    torch.testing.assert_close(small, block(large)[:, :, :8, :8], atol=1e-4, rtol=1e-4)
+    block.method = "direct"
+    torch.testing.assert_close(block(large[:, :, :32, :32]), small, atol=1e-4, rtol=1e-4)
+    assert output_of(network, architecture.stem.modules[-1], images(1, 32)).shape[-2:] == (halves, halves)
