@@ -22,7 +22,7 @@ class UserError(Exception):
 
 @contextmanager
 def at(place: str, strip: str = "") -> Iterator[None]:
-    """Put the key that a message is about in front of it; ``strip`` is left out of the message's beginning."""
+    """Put the key that a message is about in front of it, in the place of ``strip``."""
     try:
         yield
     except UserError as error:

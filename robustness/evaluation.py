@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ class EvaluationSettings(Settings):
     """How images are classified, and what is made from clean ones: shift → factor → levels."""
 
     batch_size: int = Field(ge=1, le=65536)
-    conditions: dict[str, dict[str, list[Any]]] = {}
+    conditions: dict[str, dict[str, list[Any]]] = Field(default={})
 
     def check(self) -> None:
         for shift, factors in self.conditions.items():
@@ -66,6 +66,11 @@ def _check_levels(factor: shifts.Factor, levels: list[Any]) -> None:
     twice = next((text for text in texts if texts.count(text) > 1), None)
     if twice is not None:
         raise UserError(f"the level {twice} stands twice; leave one out")
+
+
+def images_to_classify(images: ImageSet, rows: np.ndarray, conditions: Sequence[ImageCondition]) -> int:
+    """How many images an evaluation classifies: ``rows``, and the clean test images under each condition."""
+    return len(rows) + len(conditions) * len(images.rows(split="test", shift="clean"))
 
 
 def evaluate(
@@ -164,7 +169,7 @@ def shifted(
 ) -> Tensor:
     """The images ``x`` of ``rows`` under a condition; draws belong to (seed, factor, image)."""
     factor = shifts.get(f"{condition.shift}/{condition.factor}")
-    extras: dict[str, object] = {}
+    extras: dict[str, object] = Field(default={})
     if factor.needs_masks:
         extras["masks"] = masks_of(images, rows)
     if factor.needs_donors:

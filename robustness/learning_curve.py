@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from robustness import evaluation, models, training
 from robustness.data import subsets
@@ -38,8 +38,8 @@ class LearningCurveSettings(Settings):
     """
 
     model: ModelSettings
-    objects: list[float] = []
-    views: list[float] = []
+    objects: list[float] = Field(default=[])
+    views: list[float] = Field(default=[])
 
     @field_validator("objects", "views")
     @classmethod
@@ -53,9 +53,7 @@ class LearningCurveSettings(Settings):
 
     def check(self) -> None:
         if not {*self.objects, *self.views} - {1.0}:
-            raise UserError(
-                "has no share below 1 in objects or views; add one, or set learning_curve: null"
-            )
+            raise UserError("has no share below 1 in objects or views; add one, or set learning_curve: null")
         if self.model.weights != TRAIN:
             raise UserError(
                 f"{self.model.weights} cannot stand there; every share trains the net anew, so name an "
@@ -101,21 +99,17 @@ def learning_curve(
     ``recipe`` and ``frontend`` are those of all models, which the net may change. Every part is trained for
     about the same number of steps: a smaller share for more epochs. A finished part keeps the state of its
     training in the folder ``state`` until all are done: after an interruption only the rest is trained.
-    Raises UserError if the image set lacks images, or if a training diverges.
+    Raises UserError if the image set lacks training images, or if a training diverges.
     """
-    if not len(images.rows(split="test", shift="clean")):
-        raise UserError(f"image set {images.folder}: has no clean test images; make the set again")
-    net, seed = settings.model, settings.model.seed_or(seed)
+    net, own_seed = settings.model, settings.model.seed_or(seed)
     recipe = recipe.changed(net.recipe)
-    spec = net.spec(len(images.classes), images.image_size, frontend, seed)
+    spec = net.spec(len(images.classes), images.image_size, frontend, own_seed)
     whole = training.training_rows(images, net.training)
     rows, conditions = _test_rows(images), _conditions(evaluated)
-    total = len(rows) + len(conditions) * len(images.rows(split="test", shift="clean"))
+    total = evaluation.images_to_classify(images, rows, conditions)
     tables = []
     for part in _parts(settings, images, whole, seed):
-        now = recipe.changed(
-            {"epochs": epochs(recipe.epochs, recipe.batch_size, len(part.rows), len(whole))}
-        )
+        now = recipe.changed({"epochs": epochs(recipe.epochs, recipe.batch_size, len(part.rows), len(whole))})
         model = models.build(spec)
         try:
             training.train(
@@ -124,7 +118,7 @@ def learning_curve(
                 part.rows,
                 images.rows(split="validation", role="canonical"),
                 now,
-                seed=seed,
+                seed=own_seed,
                 device=device,
                 resume=state / part.name / f"{_telltale(images, part.rows)}.pt",
                 progress=epochs_bar(f"on {part.name}"),
@@ -149,9 +143,7 @@ def learning_curve(
     return pd.concat(tables, ignore_index=True)
 
 
-def _parts(
-    settings: LearningCurveSettings, images: ImageSet, whole: np.ndarray, seed: int
-) -> Iterator[Part]:
+def _parts(settings: LearningCurveSettings, images: ImageSet, whole: np.ndarray, seed: int) -> Iterator[Part]:
     """The trainings, the whole data last."""
     for axis, shares, choose in (
         ("objects", settings.objects, subsets.share_of_objects),

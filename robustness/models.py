@@ -45,9 +45,9 @@ class ModelSettings(Settings):
     frontend: str = "learned"
     training: Literal["canonical", "diverse", "adversarial"] = "canonical"
     width: float = Field(default=1.0, gt=0, le=8)
-    options: dict[str, Any] = {}
-    frontend_options: dict[str, Any] = {}
-    recipe: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default={})
+    frontend_options: dict[str, Any] = Field(default={})
+    recipe: dict[str, Any] = Field(default={})
     seed: int | None = Field(default=None, ge=0, lt=2**31)
 
     @model_validator(mode="before")
@@ -87,9 +87,17 @@ class ModelSettings(Settings):
                 )
 
     def all_frontend_options(self, common: Mapping[str, Any]) -> dict[str, Any]:
-        """The front-end's options, ``common`` ones included; none for the own stem of weights from elsewhere."""
+        """The front-end's options, ``common`` ones included; none for weights' own stem."""
         own_stem = self.weights != TRAIN and self.frontend == "learned"
         return {} if own_stem else {**common, **self.frontend_options}
+
+    @property
+    def recipe_changes(self) -> dict[str, Any]:
+        """What it changes of the recipe of all models, a fine-tuning's numbers last."""
+        tuned = {
+            key: value for key, value in (self.fine_tune or {}).items() if key in ("epochs", "learning_rate")
+        }
+        return self.recipe | tuned
 
     def seed_or(self, seed: int) -> int:
         """Its own seed, else the given one."""

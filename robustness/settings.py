@@ -17,7 +17,7 @@ from robustness.errors import UserError, nearest
 
 
 class Settings(BaseModel):
-    """A frozen group of settings: unknown keys are errors, values keep their types, bounds stand at the field."""
+    """A frozen group of settings: unknown keys are errors, values keep their types, fields have bounds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -30,18 +30,18 @@ class Settings(BaseModel):
             raise _one_line(error, cls) from None
 
     def check(self) -> None:
-        """What no bound of a single field can say; raises UserError, its place counted from these settings."""
+        """What no bound of one field can say; raises UserError, its place counted from these settings."""
 
     @model_validator(mode="after")
     def _checked(self) -> Self:
         try:
             self.check()
         except UserError as error:
-            raise _Refused(error) from None
+            raise _RefusedError(error) from None
         return self
 
 
-class _Refused(ValueError):
+class _RefusedError(ValueError):
     """A UserError on its way through pydantic, which lets no other error keep the place that it collects."""
 
     def __init__(self, error: UserError) -> None:
@@ -62,7 +62,7 @@ def _one_line(error: ValidationError, kind: type[Settings]) -> UserError:
     if first["type"] == "missing":
         return UserError("is missing; add it (params.yaml of the repository shows every key)", place)
     refused = first.get("ctx", {}).get("error")
-    if isinstance(refused, _Refused):
+    if isinstance(refused, _RefusedError):
         refused = refused.error
         return UserError(refused.reason, ".".join(part for part in (place, refused.place) if part))
     reason = first["msg"].removeprefix("Value error, ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -12,6 +13,8 @@ from robustness.attacks.registry import names, plan
 from robustness.errors import UserError, at, nearest
 from robustness.settings import Settings, check_types
 
+# Fresh draws that decide on a stochastic target of a transfer: a matrix of all pairs needs no more.
+TRANSFER_DRAWS = 4
 LARGEST_EPSILON = 255.0  # of L∞, in 255ths: more than black to white
 
 
@@ -86,3 +89,9 @@ class AttackSettings(Settings):
             batch_size=self.batch_size,
             seed=seed,
         )
+
+    def of_transfer(self, seed: int) -> tuple[str, float, Setup]:
+        """Norm (L∞ if it is there), largest ε in image units, and setup of the transfer between models."""
+        norm = "linf" if "linf" in self.norms else next(iter(self.norms))
+        setup = replace(self.setup(norm, seed), score_draws=min(TRANSFER_DRAWS, self.score_draws))
+        return norm, max(self.budgets(norm)), setup

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from robustness import frontends
 from robustness.attacks import checks
 from robustness.attacks.evaluation import Progress, Setup, Store, attack
-from robustness.attacks.noise_study import draws_sweep, noise_modes
+from robustness.attacks.noise_study import COLUMNS, draws_sweep, noise_modes
 from robustness.attacks.settings import AttackSettings
 from robustness.data.image_set import ImageSet
 from robustness.data.sampling import spread_over_objects
@@ -29,8 +29,8 @@ def attack_in_all_norms(
 ) -> tuple[dict[str, pd.DataFrame], dict[str, np.ndarray]]:
     """Attack a classifier on clean test images, spread over objects; tables and arrays.
 
-    Tables: ``attacks``, with L∞ among the norms ``checks``, and with noise ``noise`` and ``draws``. Arrays:
-    ``rows`` (K,) of the first images, ``clean``, and for each ``<norm>/<ε>`` their adversarial images
+    Tables: ``attacks``, ``checks`` (in L∞), ``noise`` and ``draws`` (no rows for a model without noise).
+    Arrays: ``rows`` (K,) of the first images, ``clean``, and for each ``<norm>/<ε>`` their adversarial images
     (K, C, H, W). A model without a defence is its own positive control.
     """
     clean = images.rows(split="test", shift="clean")
@@ -38,7 +38,7 @@ def attack_in_all_norms(
     x, y = images.batch(rows), images.labels(rows)
     who = {"samples": rows, "name": name, "device": device}
     attacked: list[pd.DataFrame] = []
-    tables: dict[str, pd.DataFrame] = {}
+    tables = {"noise": pd.DataFrame(columns=list(COLUMNS)), "draws": pd.DataFrame(columns=list(COLUMNS))}
     arrays = {"clean": x[: settings.keep].numpy(), "rows": rows[: settings.keep]}
     for norm, suite in settings.norms.items():
         setup, budgets = settings.setup(norm, seed), settings.budgets(norm)
@@ -83,7 +83,7 @@ def attacked_by_pgd(
     seed: int,
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
-    """The images of ``rows`` attacked by PGD (20 steps) in L∞, ``epsilon`` in image units, and their labels."""
+    """The images of ``rows`` under PGD (L∞, 20 steps; ``epsilon`` in image units), and their labels."""
     x, y = images.batch(rows), images.labels(rows)
     setup = Setup(draws=draws, batch_size=batch_size, seed=seed)
     pgd = {"pgd": {"steps": 20}}

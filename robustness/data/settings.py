@@ -24,4 +24,4 @@ class DataSettings(Settings):
     image_size: int = Field(ge=16, le=512)
     library: str | None = None
     workers: int = Field(default=2, ge=1, le=256)
-    render: dict[str, Any] = {}
+    render: dict[str, Any] = Field(default={})

@@ -20,7 +20,7 @@ class ProbeSettings(Settings):
     """
 
     images: int = Field(ge=8)
-    placed: list[str] = []
+    placed: list[str] = Field(default=[])
     placed_images: int = Field(default=60, ge=1)
     probes: dict[str, dict[str, Any]] = Field(min_length=1)
 

@@ -26,7 +26,7 @@ def collated(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> pd.DataFrame:
-    """The table ``scores`` from ``predictions``, ``attacks`` and ``probes``, models in the order of ``models``.
+    """The table ``scores`` from ``predictions``, ``attacks`` and ``probes``, in the order of ``models``.
 
     ``samples`` are those of the image set; ``fine_tuned``: models that corruption errors are not divided by.
     """

@@ -3,7 +3,16 @@
 from robustness.weights.adopted import Adopted, adopt, load, save
 from robustness.weights.settings import FineTune, check
 from robustness.weights.source import Source, parse
-from robustness.weights.taking_over import fine_tuning_recipe, take_over
+from robustness.weights.taking_over import take_over
 
-__all__ = ["Adopted", "FineTune", "Source", "adopt", "check", "fine_tuning_recipe", "load", "parse", "save",
-           "take_over"]  # fmt: skip
+__all__ = [
+    "Adopted",
+    "FineTune",
+    "Source",
+    "adopt",
+    "check",
+    "load",
+    "parse",
+    "save",
+    "take_over",
+]

@@ -19,7 +19,6 @@ from robustness.weights import fine_tuning, networks, stages
 from robustness.weights.outputs import Gather
 from robustness.weights.source import Source, parse
 
-
 _HOW = ("architecture", "groups", "new_head")
 
 

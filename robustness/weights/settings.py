@@ -57,7 +57,9 @@ def check(model: ModelSettings) -> None:
     with at("fine_tune"):
         fine_tune = FineTune.read(model.fine_tune)
     if model.frontend not in frontends.names():
-        raise UserError(f"unknown {model.frontend!r}; {nearest(model.frontend, frontends.names())}", "frontend")
+        raise UserError(
+            f"unknown {model.frontend!r}; {nearest(model.frontend, frontends.names())}", "frontend"
+        )
     if model.frontend != "learned":
         if "stem" not in fine_tune.stages:
             raise UserError("lacks stem, where the front-end stands untrained; add it", "fine_tune.stages")

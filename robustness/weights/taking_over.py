@@ -58,7 +58,7 @@ def take_over(
     if not len(rows):
         raise UserError(f"image set {images.folder}: has no training images to fine-tune models.{name} on")
     freeze(model, fine_tune.stages)
-    recipe = fine_tuning_recipe(recipe, settings)
+    recipe = recipe.changed(settings.recipe_changes)
     history = train(
         model,
         images,
@@ -72,12 +72,6 @@ def take_over(
         progress=progress,
     )
     return model, history, origin | {"recipe": recipe.model_dump(), "images": len(rows)}
-
-
-def fine_tuning_recipe(recipe: Recipe, settings: ModelSettings) -> Recipe:
-    """The recipe of all models as a fine-tuned one changes it; raises UserError for a wrong value."""
-    fine_tune = FineTune.read(settings.fine_tune)
-    return recipe.changed(settings.recipe | fine_tune.model_dump(include={"epochs", "learning_rate"}))
 
 
 def _no_history() -> pd.DataFrame:

@@ -82,6 +82,7 @@ def build(
     Files of the folder that are no part of the set are counted among its notes. Raises UserError, in one
     line, where what lies on disk is not that set.
     """
+    check(name, None if path is None else str(path), trains=False, **settings)
     given = {key: value for key, value in settings.items() if value is not None}
     listed = ADAPTERS[name].listing(path=path, seed=seed, **given)
     if path is not None and "file" in listed.samples:
