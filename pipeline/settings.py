@@ -53,7 +53,7 @@ class Common(Settings):
 
 # The keys that params.yaml must have, and what the others are where they are left out.
 OPTIONAL = {"device": "auto", "threads": None, "frontend": {}, "families": {}, "learning_curve": None}
-KEYS = ("seed", "device", "threads", *CLASSES, "frontend", "families", "models")
+KEYS = ("seed", "device", "threads", *CLASSES, "frontend", "models", "families")
 ALWAYS = ("device", "threads")
 
 
