@@ -8,7 +8,7 @@ from pipeline import files, stage
 from pipeline.settings import StageSettings
 from robustness import tracking
 
-READS = ("seed", "data.set", "data.image_size", "training", "models")
+READS = ("data.set", "data.image_size", "training", "models")
 
 
 def track(settings: StageSettings) -> None:
