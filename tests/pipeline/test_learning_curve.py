@@ -12,7 +12,7 @@ import pytest
 from tiny_run import LENET, PARAMS, run_stage, write_params
 
 from pipeline import files, stage
-from robustness import evaluation, training
+from robustness import evaluation, progress, training
 from robustness.data.image_set import ImageSet
 from robustness.learning_curve import FACTS, epochs
 
@@ -88,7 +88,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, before: Callable[[int], None] = lam
 
         return show
 
-    monkeypatch.setattr(stage, "epoch_progress", bar)
+    monkeypatch.setattr(progress, "epochs", bar)
     return trained
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from tiny_run import PARAMS, run_stage, write_params
 
 from pipeline import files, stage
-from robustness import architectures, models, training
+from robustness import architectures, models, progress, training
 from robustness.errors import UserError
 from robustness.weights import fine_tuning, networks
 
@@ -110,7 +110,7 @@ def test_it_resumes_and_ends_with_the_same_weights(run: Path, monkeypatch: pytes
         return show
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "epoch_progress", interrupt)
+        patch.setattr(progress, "epochs", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_stage("train", "tuned")
     (state,) = (files.WORK / "tuned").glob("*.pt")
