@@ -47,6 +47,21 @@ def test_another_seed_gives_other_weights() -> None:
     assert not torch.equal(next(a.network.layer1.parameters()), next(b.network.layer1.parameters()))
 
 
+def test_a_replicate_has_its_own_seed_and_all_else_alike() -> None:
+    values = {"family": "resnet", "architecture": "resnet18", "frontend": "vone", "width": 0.125}
+    first, second = models.ModelSettings.read(values), models.ModelSettings.read(values | {"seed": 2})
+    specs = [model.spec(4, 64, {"simple_channels": 8}, seed=1) for model in (first, second)]
+    assert specs[1] == replace(specs[0], seed=2)
+    banks = [models.build(spec).network.conv1.block.state_dict() for spec in specs]
+    assert any(not torch.equal(value, banks[1][name]) for name, value in banks[0].items())
+
+
+def test_an_architecture_may_be_named_by_its_family_alone() -> None:
+    assert models.ModelSettings.read({"family": "alexnet"}).architecture == "alexnet"
+    with pytest.raises(UserError, match="family: is missing; seresnet18 is of the family resnet"):
+        models.ModelSettings.read({"architecture": "seresnet18"})
+
+
 def test_broken_checkpoints_are_one_line(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     with pytest.raises(UserError, match="no such checkpoint"):
