@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import errno
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 from pipeline import files, lifeline
-from pipeline.params import ModelParams, Params, load
+from pipeline.settings import StageSettings, load
 from robustness.errors import UserError
 from robustness.heap import keep_freed_memory
 
@@ -26,114 +23,34 @@ REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, e
            errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}  # fmt: skip
 
 
-def run(work: Callable[[Params], None]) -> None:
-    """Run a stage that works on all models at once; ends the process with status 2 on a user's mistake."""
-    _parser(work).parse_args()
-    guard(lambda: work(_settings()))
+def run(work: Callable[[StageSettings], None], reads: Sequence[str]) -> None:
+    """Run a stage that works on all models at once; ends the process with status 2 on a user's mistake.
+
+    ``reads``: the keys of params.yaml that it reads, see ``pipeline.settings``.
+    """
+    argparse.ArgumentParser(description=work.__doc__).parse_args()
+    guard(lambda: work(_started(load(reads))))
 
 
-def run_model(work: Callable[[Params, str, ModelParams], None]) -> None:
+def run_model(work: Callable[[StageSettings, str], None], reads: Sequence[str]) -> None:
     """Run a stage for the model named by ``--model``; ends with status 2 on a user's mistake."""
-    parser = _parser(work)
+    parser = argparse.ArgumentParser(description=work.__doc__)
     parser.add_argument("--model", required=True, metavar="ID", help="a key of models: in params.yaml")
     model = parser.parse_args().model
-
-    def do() -> None:
-        params = _settings()
-        work(params, model, params.model(model))
-
-    guard(do)
+    guard(lambda: work(_started(load(reads, model)), model))
 
 
-def _settings() -> Params:
-    """params.yaml, with its number of threads set: results then do not depend on how stages are run."""
+def _started(settings: StageSettings) -> StageSettings:
+    """The number of threads set: results then do not depend on how stages are run."""
     lifeline.end_with_run()
     keep_freed_memory()
-    params = load()
-    if params.threads is not None:
+    if settings.threads is not None:
         import torch
         from threadpoolctl import threadpool_limits
 
-        threadpool_limits(params.threads)
-        torch.set_num_threads(params.threads)
-    return params
-
-
-def load_model(params: Params, name: str, images: ImageSet) -> Classifier:
-    """The trained model of that id; refused if its checkpoint is from other settings than params.yaml.
-
-    Raises UserError also for an image set without clean test images, which every later stage looks at.
-    """
-    from dataclasses import asdict
-
-    if not len(images.rows(split="test", shift="clean")):
-        raise UserError(f"image set {images.folder}: has no clean test images; make the set again")
-    source = params.origin(name)
-    if source is not None:
-        from robustness.data.photos import class_groups
-
-        expected = {
-            "source": str(source),
-            "groups": class_groups(images),
-            "image_size": images.image_size,
-            "frontend": params.model(name).frontend,
-            "frontend_options": params.frontend_options(name),
-            "fine_tune": params.fine_tuning(name),
-        }
-    else:
-        expected = asdict(params.spec(name, images))
-    return read_model(name, expected=expected)
-
-
-def read_model(name: str, expected: dict[str, Any] | None = None) -> Classifier:
-    """The model in the checkpoint of that id; one line if the file is no whole checkpoint."""
-    from robustness import models, weights
-
-    path = files.weights(name)
-    try:
-        load = weights.load if weights.is_adopted(path) else models.load
-        return load(path, expected=expected)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path}: its header does not describe a model ({error!r}); train the model again"
-        ) from error
-
-
-def progress(total: int, what: str, unit: str) -> tqdm:
-    """A progress bar with a rate, which says what is being done."""
-    return tqdm(total=total, desc=what, unit=unit, mininterval=1.0, dynamic_ncols=True)
-
-
-def epoch_progress(name: str) -> Callable[[int, int, float, float], None]:
-    """A bar over epochs that shows loss and validation accuracy; it starts with the first epoch."""
-    bar: list[tqdm] = []
-
-    def show(epoch: int, epochs: int, loss: float, accuracy: float) -> None:
-        if not bar:
-            bar.append(tqdm(total=epochs, initial=epoch - 1, desc=f"train {name}", unit="epoch"))
-        bar[0].set_postfix(loss=f"{loss:.3f}", validation=f"{accuracy:.3f}")
-        bar[0].update(1)
-        if epoch == epochs:
-            bar[0].close()
-
-    return show
-
-
-@contextmanager
-def unit_progress(what: str, unit: str = "unit") -> Iterator[Callable[[str, int, int], None]]:
-    """A bar whose total is told on the way: called with (what is being done, done, total)."""
-    with tqdm(desc=what, unit=unit, mininterval=1.0, dynamic_ncols=True) as bar:
-
-        def show(now: str, done: int, total: int) -> None:
-            bar.set_postfix_str(now, refresh=False)
-            bar.total = max(total, done)
-            bar.update(done - bar.n)
-
-        yield show
-
-
-def _parser(work: Callable[..., None]) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(description=work.__doc__)
+        threadpool_limits(settings.threads)
+        torch.set_num_threads(settings.threads)
+    return settings
 
 
 def guard(do: Callable[[], None]) -> None:
@@ -156,3 +73,25 @@ def guard(do: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted; finished work is kept, run again to go on", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def image_set() -> ImageSet:
+    """The image set, which has clean test images: every stage after training looks at them."""
+    from robustness.data.image_set import ImageSet
+
+    images = ImageSet.open(files.IMAGES)
+    if not len(images.rows(split="test", shift="clean")):
+        raise UserError(f"image set {images.folder}: has no clean test images; make the set again")
+    return images
+
+
+def load_model(name: str) -> Classifier:
+    """The model in the checkpoint of that id; one line if the file is no whole checkpoint."""
+    from robustness import models
+
+    path = files.weights(name)
+    if "adopted" in models.read_header(path)[1]:
+        from robustness import weights
+
+        return weights.load(path)
+    return models.load(path)

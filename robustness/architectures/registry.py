@@ -115,6 +115,11 @@ class Architecture:
     pretrained: str | None = None
     any_size: bool = True
 
+    @property
+    def module(self) -> str:
+        """The family's file, without ``.py``."""
+        return getattr(self.make, "func", self.make).__module__.rpartition(".")[2]
+
     def check(self, num_classes: int, in_channels: int, image_size: int, width: float) -> None:
         """Raise UserError where one of the common settings is not allowed."""
         for key, value, least in (
