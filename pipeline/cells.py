@@ -34,6 +34,8 @@ LOST = 1
 """The status of a cell whose worker died twice."""
 UNKNOWN = 3600.0
 """Seconds that a stage over all models is taken to last, for the order, before it was seen."""
+LOOK_INTERVAL = 10.0
+"""Seconds between two tellings of the time left while no cell ends."""
 RECORD_INTERVAL = 120.0
 """Seconds between two writings of dvc.lock."""
 
@@ -73,6 +75,13 @@ class Processes:
         self._busy[future] = pool
         return future
 
+    def end(self) -> None:
+        """Kill the workers, in the midst of their cells or not."""
+        for process in multiprocessing.active_children():
+            process.kill()
+        for pool in [*self._idle, *self._busy.values()]:
+            pool.shutdown()
+
     @staticmethod
     def _worker(run: Path) -> ProcessPoolExecutor:
         # Not forked: the libraries that this process has loaded keep threads and locks.
@@ -83,11 +92,11 @@ class Processes:
 @contextmanager
 def processes(jobs: int) -> Iterator[Processes]:
     """The engine that runs ``jobs`` cells at once on this machine; its workers end with it."""
+    engine = Processes(jobs)
     try:
-        yield Processes(jobs)
+        yield engine
     finally:
-        for process in multiprocessing.active_children():
-            process.kill()
+        engine.end()
 
 
 def available_cores() -> int:
@@ -125,17 +134,19 @@ class _Run:
         if left:
             print(f"{len(left)} cells to do: {counted(left)}", flush=True)
         written = time.monotonic()
-        with tqdm(total=len(left), unit="cell", dynamic_ncols=True, disable=not left) as bar:
+        with tqdm(
+            total=len(left), unit="cell", mininterval=1.0, miniters=0, dynamic_ncols=True, disable=not left
+        ) as bar:
             try:
                 while self.ready or self.running:
                     self._start_what_can()
-                    for future in wait(self.running, 1.0, return_when=FIRST_COMPLETED).done:
-                        self._finish(future, *self.running.pop(future))
+                    for future in wait(self.running, LOOK_INTERVAL, return_when=FIRST_COMPLETED).done:
+                        self._finish(future, self.running.pop(future)[0])
                     self._settle()
                     left = self._left()
-                    # The total shrinks where the same weights came out again.
-                    bar.n, bar.total = self.ended, self.ended + len(left)
-                    bar.set_postfix_str(self._time_left(left))
+                    bar.total = self.ended + len(left)  # fewer where the same weights came out again
+                    bar.set_postfix_str(self._time_left(left), refresh=False)
+                    bar.update(self.ended - bar.n)
                     if time.monotonic() > written + RECORD_INTERVAL:
                         self.record.write()
                         written = time.monotonic()
@@ -146,7 +157,12 @@ class _Run:
     def _settle(self) -> None:
         """Find out which of the cells that wait for no other have to run."""
         while True:
-            unfinished = {*self.waiting, *self.ready, *self.failed, *(cell for cell, _ in self.running.values())}
+            unfinished = {
+                *self.waiting,
+                *self.ready,
+                *self.failed,
+                *(cell for cell, _ in self.running.values()),
+            }
             free = [cell for cell in self.waiting if not self.record.needs[cell] & unfinished]
             if not free:
                 return
@@ -173,7 +189,7 @@ class _Run:
             future = self.engine.submit(self.record.order(cell))
             self.running[future] = (cell, time.monotonic())
 
-    def _finish(self, future: Future[Ended], cell: str, _: float) -> None:
+    def _finish(self, future: Future[Ended], cell: str) -> None:
         try:
             ended = future.result()
             if ended.status == 0:
@@ -221,7 +237,7 @@ class _Run:
         total = sum(max(0.0, (known[cell] or 0.0) - begun.get(cell, 0.0)) for cell in left)
         unknown = {stage_of(cell) for cell in left if known[cell] is None}
         told = f"{total / self.engine.slots() / 60:.0f} min left"
-        return f"{told} + {', '.join(sorted(unknown))}" if unknown else told
+        return f"{told} and {len(unknown)} stages not timed yet" if unknown else told
 
     def _conclude(self) -> int:
         if self.failed:

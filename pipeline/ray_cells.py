@@ -1,31 +1,26 @@
 """Ray as the engine of ``cells``: on this machine, or on a cluster whose machines share the run's folder.
 
-Ray decides where and when a cell runs; it queues, watches the workers and shares out cores and GPUs. A cell
-is the command of its stage in a process of its own, as DVC would run it. If its worker dies (killed, out of
-memory, machine lost) the cell dies with it and Ray runs it once more on a new worker, where training and
-attacks take up their unfinished work; dying again it counts as failed. No other cell is touched by that.
+Ray shares out cores and GPUs and watches its workers, which stay from cell to cell as those of ``cells`` do. If
+one dies (killed, out of memory, machine lost), no other cell is touched.
 """
 
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from pipeline.cells import available_cores, environment, first_line, run_command
+from pipeline.cells import available_cores, first_line
+from pipeline.worker import Ended, Order, run_cell_in_ray
 from robustness.errors import UserError
 
 # Ray's word for a cluster of its own on this machine.
 LOCAL = "local"
 # Cells hand nothing over through Ray's store: they have files. The least that Ray takes.
 STORE_BYTES = 80 * 2**20
-ATTEMPTS = 2
 # Of Ray itself, on this machine.
 STARTS = 3
 
@@ -49,14 +44,24 @@ class Request:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The engine. ``lost``: a worker died more often than ``ATTEMPTS`` allows."""
+    """The engine."""
 
-    task: Any
+    ray: Any
+    request: Request
     lost: tuple[type[Exception], ...]
 
-    def submit(self, run: Path, cell: str, command: str) -> Future[tuple[int, float]]:
-        arguments = (run.resolve(), cell, command, os.environ.get("OMP_NUM_THREADS"))
-        return self.task.options(name=cell).remote(*arguments).future()
+    def slots(self) -> int:
+        """The cells that the cluster bears now and one that waits: no worker idles, and a cluster may grow."""
+        offered = self.ray.cluster_resources()
+        asked = {"CPU": self.request.cores, "GPU": self.request.gpus}
+        return 1 + int(min(offered.get(kind, 0) // amount for kind, amount in asked.items() if amount))
+
+    def submit(self, order: Order) -> Future[Ended]:
+        # Once only: cells.py starts it again itself. An exception is a mistake in the code: it comes again.
+        task = self.ray.remote(
+            num_cpus=self.request.cores, num_gpus=self.request.gpus, max_retries=0, retry_exceptions=False
+        )(run_cell_in_ray)
+        return task.options(name=order.cell).remote(order, os.environ.get("OMP_NUM_THREADS")).future()
 
 
 @contextmanager
@@ -95,18 +100,14 @@ def cluster(
         )
     _connect(ray, address, _local_cores(threads, jobs))
     try:
-        machines = _machines(ray, device, gpus_per_cell)
         request = what_to_ask(
-            machines, threads=threads, device=device, jobs=jobs, gpus_per_cell=gpus_per_cell
+            _machines(ray, device, gpus_per_cell),
+            threads=threads,
+            device=device,
+            jobs=jobs,
+            gpus_per_cell=gpus_per_cell,
         )
-        task = ray.remote(
-            num_cpus=request.cores,
-            num_gpus=request.gpus,
-            max_retries=ATTEMPTS - 1,
-            # An exception is a mistake in the code: it comes again.
-            retry_exceptions=False,
-        )(_run_cell)
-        yield Cluster(task, (ray.exceptions.RayError,))
+        yield Cluster(ray, request, (ray.exceptions.RayError,))
     finally:
         ray.shutdown()
 
@@ -207,13 +208,3 @@ def _machines(ray: Any, device: str, gpus_per_cell: float | None) -> Machines:
         gpus=min((node["GPU"] for node in with_gpu), default=0.0),
         most_cores=int(max(node["CPU"] for node in usable)),
     )
-
-
-def _run_cell(run: Path, cell: str, command: str, threads_of_caller: str | None) -> tuple[int, float]:
-    """In a worker: the command of a cell, which ends when the worker does (``lifeline``)."""
-    env = environment()
-    # Ray sets OMP_NUM_THREADS. Results must not depend on who runs a cell: back to what the caller has.
-    env.pop("OMP_NUM_THREADS", None)
-    if threads_of_caller is not None:
-        env["OMP_NUM_THREADS"] = threads_of_caller
-    return run_command(run, cell, shlex.split(command), env)

@@ -9,11 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+from dvc.dependency.param import MissingParamsError, ParamsDependency
+from dvc.dvcfile import Lockfile
+from dvc.exceptions import CheckoutError
+from dvc.lock import LockError
+from dvc.repo import Repo
+from dvc.stage.serialize import to_single_stage_lockfile
+from dvc_data.hashfile.hash_info import HashInfo
 
 from pipeline import files
 from pipeline.worker import Ended, Order
@@ -22,7 +32,6 @@ from robustness.errors import UserError
 if TYPE_CHECKING:
     from dvc.dependency import Dependency
     from dvc.output import Output
-    from dvc.repo import Repo
 
 DVC_LOCK = Path("dvc.lock")
 LOGS = files.WORK / "logs"
@@ -35,11 +44,6 @@ def opened(run: Path) -> Iterator[Record]:
 
     The system frees DVC's lock however a process ends. Raises UserError if it is taken.
     """
-    import logging
-
-    from dvc.lock import LockError
-    from dvc.repo import Repo
-
     logging.getLogger("dvc").setLevel(logging.WARNING)  # it would tell of every record what might be pushed
     with chdir(run), Repo() as repo:  # DVC names a stage's files from the folder that it is called in
         try:
@@ -59,8 +63,6 @@ class Record:
     """The stages of one run."""
 
     def __init__(self, repo: Repo) -> None:
-        import networkx as nx
-
         graph = repo.index.graph
         place = {stage: number for number, stage in enumerate(repo.index.stages)}
         order = nx.lexicographical_topological_sort(graph.reverse(), key=place.__getitem__)
@@ -73,6 +75,7 @@ class Record:
         self._inputs: dict[str, str] = {}
         self._unwritten: list[str] = []
         self._seen: dict[tuple[str, ...], tuple[Any, Any]] = {}
+        self._params: dict[str, dict[str, Any]] = {}
 
     def is_done(self, cell: str) -> Ended | bool:
         """Whether there is nothing to run; how it ended where a run was killed before it recorded that."""
@@ -122,8 +125,6 @@ class Record:
 
     def write(self) -> None:
         """Record what was finished in dvc.lock, which is whole at every moment."""
-        from dvc.dvcfile import Lockfile
-
         if not self._unwritten:
             return
         with files.whole(DVC_LOCK.absolute()) as copy:
@@ -141,14 +142,25 @@ class Record:
         if place not in self._seen:
             if not dep.exists:
                 raise dep.DoesNotExistError(dep)
-            is_file = not hasattr(dep, "params")
-            self._seen[place] = (dep.get_meta() if is_file else dep.meta, dep.get_hash())
+            if len(place) > 1:
+                self._seen[place] = (dep.meta, HashInfo("params", self._read(dep)))
+            else:
+                self._seen[place] = (dep.get_meta(), dep.get_hash())
         return self._seen[place]
+
+    def _read(self, dep: ParamsDependency) -> dict[str, Any]:
+        """The parameters of a stage; the file is parsed once for all stages, not by each."""
+        if dep.fs_path not in self._params:
+            deps = [other for stage in self.stages.values() for other in stage.params]
+            every = {name for other in deps if other.fs_path == dep.fs_path for name in other.params}
+            self._params[dep.fs_path] = type(dep)(dep.stage, dep.fs_path, sorted(every)).read_params()
+        found = self._params[dep.fs_path]
+        if missing := [name for name in dep.params if name not in found]:
+            raise MissingParamsError(f"{dep}: has no {', '.join(missing)}")
+        return {name: found[name] for name in dep.params}
 
     @staticmethod
     def _name_inputs(stage: Any) -> str:
-        from dvc.stage.serialize import to_single_stage_lockfile
-
         entry = to_single_stage_lockfile(stage)
         inputs = {key: entry.get(key) for key in ("cmd", "deps", "params")}
         return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
@@ -160,8 +172,6 @@ def _is_there(out: Output) -> bool:
 
 def _is_fetched(out: Output) -> bool:
     """Whether an output that is gone could be brought back from the cache."""
-    from dvc.exceptions import CheckoutError
-
     if not (out.use_cache and out.hash_info):
         return False
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from pipeline import files, lifeline
+from pipeline import files
 from pipeline.params import ModelParams, Params, load
 from robustness.errors import UserError
 from robustness.heap import keep_freed_memory
@@ -47,7 +47,6 @@ def run_model(work: Callable[[Params, str, ModelParams], None]) -> None:
 
 def _settings() -> Params:
     """params.yaml, with its number of threads set: results then do not depend on how stages are run."""
-    lifeline.end_with_run()
     keep_freed_memory()
     params = load()
     if params.threads is not None:

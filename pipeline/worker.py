@@ -75,6 +75,16 @@ def run_cell(order: Order) -> Ended:
     return ended
 
 
+def run_cell_in_ray(order: Order, threads_of_caller: str | None) -> Ended:
+    """As :func:`run_cell`, in a worker of Ray's."""
+    # Ray sets OMP_NUM_THREADS. Results must not depend on who runs a cell: back to what the caller has.
+    os.environ.pop("OMP_NUM_THREADS", None)
+    if threads_of_caller is not None:
+        os.environ["OMP_NUM_THREADS"] = threads_of_caller
+    sys.path.insert(0, str(order.run))
+    return run_cell(order)
+
+
 def _status(command: str) -> int:
     words = shlex.split(command)
     if words[:2] != ["python", "-m"]:
