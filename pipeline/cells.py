@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import defaultdict
@@ -71,7 +72,12 @@ class Processes:
             if not isinstance(future.exception(), BrokenProcessPool):
                 self._idle.append(pool)
         pool = self._idle.pop() if self._idle else self._worker(order.run)
-        future = pool.submit(worker.run_cell, order)
+        # A worker is started with Ctrl-C blocked: the run is interrupted, and ends its workers.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            future = pool.submit(worker.run_cell, order)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self._busy[future] = pool
         return future
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import multiprocessing
 import os
 import runpy
 import shlex
@@ -44,7 +45,9 @@ class Ended(NamedTuple):
 def start(run: Path) -> None:
     """Make this process a worker for the run in a folder; it dies with the process that started it."""
     die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run is interrupted, and ends its workers
+    parent = multiprocessing.parent_process()
+    if parent and os.getppid() != parent.pid:
+        os._exit(1)  # it ended before the system knew
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     sys.path.insert(0, str(run))
 

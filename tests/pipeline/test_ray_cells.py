@@ -1,4 +1,4 @@
-"""Ray as the engine: the tables of a serial run, a killed worker, requests that can be met, loopback."""
+"""Ray as the engine: the tables of a serial run, requests that can be met, loopback."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import psutil
 import pytest
 import torch
 import yaml
-from counted_run import is_up_to_date, make, needs_ray, times
+from counted_run import is_up_to_date, needs_ray
 from threadpoolctl import threadpool_limits
 from tiny_run import PARAMS, run_stage, write_class_list, write_library, write_params
 
 from pipeline import files, reproduce
-from pipeline.cells import LOST, Engine, dvc, run_cells
+from pipeline.cells import Engine, run_cells
 from pipeline.ray_cells import Machines, Request, cluster, what_to_ask
+from pipeline.worker import Order
 from robustness.errors import UserError
 
 ONE_GPU = Machines(cores=16, gpus=1, most_cores=16)
@@ -36,7 +37,8 @@ def two_workers() -> Iterator[Engine]:
 
 
 def test_ray_listens_on_loopback_alone(two_workers: Engine, tmp_path: Path) -> None:
-    assert two_workers.submit(tmp_path, "none", "true").result()[0] == 0  # a worker is up
+    order = Order("none", "true", tmp_path, tmp_path / "log", tmp_path / "ended" / "none", "inputs")
+    assert two_workers.submit(order).result().status == 0  # a worker is up
     heard = [
         connection.laddr.ip
         for process in [psutil.Process(), *psutil.Process().children(recursive=True)]
@@ -47,38 +49,6 @@ def test_ray_listens_on_loopback_alone(two_workers: Engine, tmp_path: Path) -> N
     # An IPv6 socket may listen on an IPv4 address: ::ffff:127.0.0.1
     addresses = [ip_address(heard_at.removeprefix("::ffff:")) for heard_at in heard]
     assert [address for address in addresses if not address.is_loopback] == []
-
-
-def test_a_worker_killed_in_mid_cell_costs_that_cell_only(
-    two_workers: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = make(tmp_path)
-    (run / "kill_train_b").write_text("x")
-    (run / "kill_attack_c").write_text("xx")
-    assert run_cells(run, two_workers) == LOST
-    # Killed once: run once more. Killed twice: reported, with what it had printed.
-    assert times(run, "train") == [1, 2, 1]
-    assert times(run, "attack") == [1, 1, 2]
-    for stage in ("evaluate", "probe"):
-        assert times(run, stage) == [1, 1, 1]
-    told = capsys.readouterr().err
-    assert "attack@c failed (its worker died: " in told
-    assert "this cell kills" in told
-    # What a killed worker was running has not outlived it.
-    for cell in ("train_b", "attack_c"):
-        assert not is_alive(int((run / f"orphan_{cell}").read_text()))
-
-    assert run_cells(run, two_workers) == 0
-    assert times(run, "train") == [1, 2, 1]
-    assert times(run, "attack") == [1, 1, 3]
-    assert is_up_to_date(run)
-
-
-def is_alive(number: int) -> bool:
-    try:
-        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_two_workers_give_the_tables_of_the_serial_run(
@@ -95,8 +65,9 @@ def test_two_workers_give_the_tables_of_the_serial_run(
     write_params(side_by_side)
     shutil.copytree(files.IMAGES, side_by_side / "rendered")
     (side_by_side / "dvc.yaml").write_text(yaml.safe_dump(cells_of_the_pipeline(side_by_side)))
-    assert dvc(side_by_side, "init", "--quiet", "--no-scm") == 0
-    (side_by_side / ".dvcignore").write_text("__pycache__\ndata/work\n")
+    for name, text in reproduce.DVC_FILES.items():
+        (side_by_side / name).parent.mkdir(exist_ok=True)
+        (side_by_side / name).write_text(text.format(cache="cache"))
 
     assert run_cells(side_by_side, two_workers) == 0
     assert is_up_to_date(side_by_side)
