@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from contextlib import chdir
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
 from pipeline.reproduce import DVC_FILES
 
@@ -93,7 +93,5 @@ def contents(run: Path) -> dict[str, str]:
 
 def is_up_to_date(run: Path) -> bool:
     """Whether ``dvc repro`` has nothing to do."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro"], cwd=run, capture_output=True, text=True, check=True
-    )
-    return "Data and pipelines are up to date." in done.stdout + done.stderr
+    with chdir(run), Repo() as repo:
+        return not repo.status()
