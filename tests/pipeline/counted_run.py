@@ -13,18 +13,21 @@ from pipeline.reproduce import DVC_FILES
 
 MODELS = "abc"
 STAGES = ("train", "evaluate", "attack", "probe")
-DVC_YAML = "stages:\n  render:\n    cmd: python -m cell render all\n    outs: [images]\n    deps: [cell.py]\n" + "".join(
-    f"""  {stage}:
+DVC_YAML = (
+    "stages:\n  render:\n    cmd: python -m cell render all\n    outs: [images]\n    deps: [cell.py]\n"
+    + "".join(
+        f"""  {stage}:
     matrix: {{model: [{", ".join(MODELS)}]}}
     cmd: python -m cell {stage} ${{item.model}}
     deps: [{dep}]
     outs: ["{stage}_${{item.model}}"]
 """
-    for stage, dep in (
-        ("train", 'images, "recipe_${item.model}"'),
-        ("evaluate", '"train_${item.model}"'),
-        ("attack", '"train_${item.model}"'),
-        ("probe", '"train_${item.model}"'),
+        for stage, dep in (
+            ("train", 'images, "recipe_${item.model}"'),
+            ("evaluate", '"train_${item.model}"'),
+            ("attack", '"train_${item.model}"'),
+            ("probe", '"train_${item.model}"'),
+        )
     )
 )
 # break_<cell>: it fails. kill_<cell>: so often as the file has letters, it kills its worker. nothing_<cell>: it
@@ -53,7 +56,9 @@ if told("nothing") is None:
         time.sleep(float(told("slow") or 0.05))
         out.write(model)
 """
-OUTPUTS = {"images": "renderall"} | {f"{stage}_{model}": stage + model for stage in STAGES for model in MODELS}
+OUTPUTS = {"images": "renderall"} | {
+    f"{stage}_{model}": stage + model for stage in STAGES for model in MODELS
+}
 
 
 def needs_ray() -> None:
