@@ -33,20 +33,17 @@ class CellSeconds:
         if place.exists():
             with place.open(newline="") as lines:
                 for row in csv.reader(lines):
-                    if len(row) == len(COLUMNS) and row[0] != COLUMNS[0]:  # a kill may leave half a line
-                        self.of[row[0]] = (float(row[2]), float(row[3] or 0))
+                    if row[0] != COLUMNS[0]:
+                        self.of[row[0]] = (float(row[2]), float(row[3]))
 
     def add(self, cell: str, ended: Ended) -> None:
         """Keep the seconds of a cell that this run finished."""
         self.of[cell] = (ended.seconds, ended.cpu_seconds)
         self._now.add(cell)
         self._place.parent.mkdir(parents=True, exist_ok=True)
+        row = (cell, stage_of(cell), f"{ended.seconds:.2f}", f"{ended.cpu_seconds:.2f}")
         with self._place.open("a", newline="") as lines:
-            if not lines.tell():
-                csv.writer(lines).writerow(COLUMNS)
-            csv.writer(lines).writerow(
-                (cell, stage_of(cell), f"{ended.seconds:.2f}", f"{ended.cpu_seconds:.2f}")
-            )
+            csv.writer(lines).writerows([row] if lines.tell() else [COLUMNS, row])
 
     def of_stage(self, cell: str) -> float | None:
         """The mean of the cell's stage in this run; before one is finished, that of an earlier run."""

@@ -1,9 +1,9 @@
 """Run the cells of a run that changed, several at once, and record them with DVC.
 
 A cell is a stage of dvc.yaml, or one model's part of it. ``dvc repro`` runs one after the other; here a cell
-starts as soon as those that it depends on are done: a model is attacked while others are trained. Only then is
-it known whether it has to run, because the same weights may have come out again. Where cells run is the
-engine's matter: processes on this machine (here), or Ray (``ray_cells``).
+starts as soon as those that it needs are done: a model is attacked while others are trained. Only then is it
+known whether it has to run, because the same weights may have come out again. Where cells run is the engine's
+matter: processes on this machine (here), or Ray (``ray_cells``).
 """
 
 from __future__ import annotations
@@ -31,14 +31,10 @@ from pipeline.worker import Ended, Order
 
 SECONDS = files.WORK / "cell_seconds.csv"
 LOG_LINES = 15
-LOST = 1
-"""The status of a cell whose worker died twice."""
-UNKNOWN = 3600.0
-"""Seconds that a stage over all models is taken to last, for the order, before it was seen."""
-LOOK_INTERVAL = 10.0
-"""Seconds between two tellings of the time left while no cell ends."""
-RECORD_INTERVAL = 120.0
-"""Seconds between two writings of dvc.lock."""
+LOST = 1  # the status of a cell whose worker died twice
+UNKNOWN = 3600.0  # seconds that a stage over all models is taken to last, for the order, before it was seen
+LOOK_INTERVAL = 10.0  # seconds between two tellings of the time left while no cell ends
+RECORD_INTERVAL = 120.0  # seconds between two writings of dvc.lock
 
 
 class Engine(Protocol):
@@ -71,7 +67,13 @@ class Processes:
             pool = self._busy.pop(future)
             if not isinstance(future.exception(), BrokenProcessPool):
                 self._idle.append(pool)
-        pool = self._idle.pop() if self._idle else self._worker(order.run)
+        # Not forked: the libraries that this process has loaded keep threads and locks.
+        context = multiprocessing.get_context("spawn")
+        pool = (
+            self._idle.pop()
+            if self._idle
+            else ProcessPoolExecutor(1, context, initializer=worker.start, initargs=(order.run,))
+        )
         # A worker is started with Ctrl-C blocked: the run is interrupted, and ends its workers.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -87,12 +89,6 @@ class Processes:
             process.kill()
         for pool in [*self._idle, *self._busy.values()]:
             pool.shutdown()
-
-    @staticmethod
-    def _worker(run: Path) -> ProcessPoolExecutor:
-        # Not forked: the libraries that this process has loaded keep threads and locks.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, context, initializer=worker.start, initargs=(run,))
 
 
 @contextmanager
@@ -158,7 +154,15 @@ class _Run:
                         written = time.monotonic()
             finally:
                 self.record.write()
-        return self._conclude()
+        if self.failed:
+            left_out = f"; left out: {', '.join(self.waiting)}" if self.waiting else ""
+            print(
+                f"failed: {', '.join(self.failed)}{left_out}; the others are done and kept", file=sys.stderr
+            )
+        else:
+            done = f"nothing to do: {len(self.record.needs)} cells are up to date"
+            print(self.seconds.table(self.record.needs) if self.ended else done)
+        return next(iter(self.failed.values()), 0)
 
     def _settle(self) -> None:
         """Find out which of the cells that wait for no other have to run."""
@@ -244,17 +248,6 @@ class _Run:
         unknown = {stage_of(cell) for cell in left if known[cell] is None}
         told = f"{total / self.engine.slots() / 60:.0f} min left"
         return f"{told} and {len(unknown)} stages not timed yet" if unknown else told
-
-    def _conclude(self) -> int:
-        if self.failed:
-            left_out = f"; left out: {', '.join(self.waiting)}" if self.waiting else ""
-            done = "the others are done and kept"
-            print(f"failed: {', '.join(self.failed)}{left_out}; {done}", file=sys.stderr)
-        elif self.ended:
-            print(self.seconds.table(self.record.needs))
-        else:
-            print(f"nothing to do: {len(self.record.needs)} cells are up to date")
-        return next(iter(self.failed.values()), 0)
 
 
 def first_line(error: Exception) -> str:

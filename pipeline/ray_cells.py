@@ -7,7 +7,6 @@ If one dies (killed, out of memory, machine lost), no other cell is touched.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager

@@ -50,9 +50,8 @@ def opened(run: Path) -> Iterator[Record]:
             repo.lock.lock()
         except LockError:
             number = Path(repo.lock.lockfile).read_text().strip()
-            raise UserError(
-                f"{run}: another run or DVC command (process {number}) is at work here; wait for its end, or end it"
-            ) from None
+            who = f"another run or DVC command (process {number})"
+            raise UserError(f"{run}: {who} is at work here; wait for its end, or end it") from None
         try:
             yield Record(repo)
         finally:
@@ -80,16 +79,16 @@ class Record:
     def is_done(self, cell: str) -> Ended | bool:
         """Whether there is nothing to run; how it ended where a run was killed before it recorded that."""
         stage = self.stages[cell]
-        current = [self._look_at(dep) for dep in stage.deps]
-        same = not stage.changed_stage() and all(
-            dep.hash_info == now for dep, (_, now) in zip(stage.deps, current, strict=True)
-        )
-        same = same and not stage.is_callback and not stage.always_changed
+        current = [(dep, *self._look_at(dep)) for dep in stage.deps]
+        same = all(dep.hash_info == now for dep, _, now in current)
+        same = same and not (stage.changed_stage() or stage.is_callback or stage.always_changed)
         if stage.frozen or (same and all(_is_there(out) or _is_fetched(out) for out in stage.outs)):
             return True
-        for dep, (meta, now) in zip(stage.deps, current, strict=True):
+        for dep, meta, now in current:
             dep.meta, dep.hash_info = meta, now
-        self._inputs[cell] = self._name_inputs(stage)
+        entry = to_single_stage_lockfile(stage)
+        named = json.dumps({key: entry.get(key) for key in ("cmd", "deps", "params")}, sort_keys=True)
+        self._inputs[cell] = hashlib.sha256(named.encode()).hexdigest()
         words = (STAMPS / cell).read_text().split() if (STAMPS / cell).exists() else [""]
         if words[0] != self._inputs[cell] or not all(out.exists for out in stage.outs):
             return False
@@ -158,12 +157,6 @@ class Record:
         if missing := [name for name in dep.params if name not in found]:
             raise MissingParamsError(f"{dep}: has no {', '.join(missing)}")
         return {name: found[name] for name in dep.params}
-
-    @staticmethod
-    def _name_inputs(stage: Any) -> str:
-        entry = to_single_stage_lockfile(stage)
-        inputs = {key: entry.get(key) for key in ("cmd", "deps", "params")}
-        return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _is_there(out: Output) -> bool:

@@ -60,7 +60,7 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
 
 
 def with_any_family(pipeline: dict[str, Any]) -> dict[str, Any]:
-    """The same stages, in which a model depends on all architectures: with weights from elsewhere it may be any."""
+    """The same stages, where a model depends on all architectures: weights from elsewhere may bring any."""
     for entry in pipeline["stages"].values():
         entry = entry.get("do", entry)
         entry["deps"] = [ARCHITECTURES if dep == FAMILY else dep for dep in entry.get("deps", [])]
@@ -112,7 +112,7 @@ def _cluster(settings: RunSettings, arguments: argparse.Namespace) -> AbstractCo
 
 
 def main() -> None:
-    """Check the settings, then run what is not done yet; ends with the status of the first cell that failed."""
+    """Check the settings, then run what is not done yet; the status is that of the first cell that failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--profile", help="a file of profiles/ without .yaml; its run lies in runs/<profile>/"

@@ -1,6 +1,6 @@
 """What runs a cell: a process that stays, so that what one cell imported is there for the next.
 
-Imports the standard library alone: how many threads numerical libraries use is settled when they are imported.
+Imports the standard library alone: numerical libraries settle how many threads they use when imported.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ DVC_YAML = (
         )
     )
 )
-# break_<cell>: it fails. kill_<cell>: so often as the file has letters, it kills its worker. nothing_<cell>: it
+# break_<cell>: it fails. kill_<cell>: as often as the file has letters, it kills its worker. nothing_<cell>: it
 # writes nothing. slow_<cell>: it takes so many seconds. Its output is there in two halves.
 CELL_PY = """
 import os, pathlib, signal, sys, time
