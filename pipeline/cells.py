@@ -33,6 +33,7 @@ SECONDS = files.WORK / "cell_seconds.csv"
 LOG_LINES = 15
 LOST = 1  # the status of a cell whose worker died twice
 UNKNOWN = 3600.0  # seconds that a stage over all models is taken to last, for the order, before it was seen
+BAR = "{percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} cells [{elapsed}{postfix}]"  # no cells × mean
 LOOK_INTERVAL = 10.0  # seconds between two tellings of the time left while no cell ends
 RECORD_INTERVAL = 120.0  # seconds between two writings of dvc.lock
 
@@ -136,9 +137,7 @@ class _Run:
         if left:
             print(f"{len(left)} cells to do: {counted(left)}", flush=True)
         written = time.monotonic()
-        with tqdm(
-            total=len(left), unit="cell", mininterval=1.0, miniters=0, dynamic_ncols=True, disable=not left
-        ) as bar:
+        with tqdm(total=len(left), mininterval=1.0, miniters=0, bar_format=BAR, disable=not left) as bar:
             try:
                 while self.ready or self.running:
                     self._start_what_can()
@@ -246,8 +245,8 @@ class _Run:
         known = {cell: self.seconds.of_stage(cell) for cell in left}
         total = sum(max(0.0, (known[cell] or 0.0) - begun.get(cell, 0.0)) for cell in left)
         unknown = {stage_of(cell) for cell in left if known[cell] is None}
-        told = f"{total / self.engine.slots() / 60:.0f} min left"
-        return f"{told} and {len(unknown)} stages not timed yet" if unknown else told
+        told = f"{tqdm.format_interval(total / self.engine.slots())} left"
+        return f"{told} and what is not timed yet: {', '.join(sorted(unknown))}" if unknown else told
 
 
 def first_line(error: Exception) -> str:

@@ -30,8 +30,8 @@ DVC_YAML = (
         )
     )
 )
-# break_<cell>: it fails. kill_<cell>: as often as the file has letters, it kills its worker. nothing_<cell>: it
-# writes nothing. slow_<cell>: it takes so many seconds. Its output is there in two halves.
+# break_<cell>: it fails. kill_<cell>: as often as the file has letters, it kills its worker. nothing_<cell>:
+# it writes nothing. slow_<cell>: it takes so many seconds. Its output is written in two halves.
 CELL_PY = """
 import os, pathlib, signal, sys, time
 stage, model = sys.argv[1:]
