@@ -1,62 +1,45 @@
 """Ray as the engine of ``cells``: on this machine, or on a cluster whose machines share the run's folder.
 
-Ray decides where and when a cell runs; it queues, watches the workers and shares out cores and GPUs. A cell
-is the command of its stage in a process of its own, as DVC would run it. If its worker dies (killed, out of
-memory, machine lost) the cell dies with it and Ray runs it once more on a new worker, where training and
-attacks take up their unfinished work; dying again it counts as failed. No other cell is touched by that.
+Ray shares out cores and GPUs and watches its workers, which stay from cell to cell as those of ``cells`` do.
+If one dies (killed, out of memory, machine lost), no other cell is touched.
 """
 
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from math import inf
 from typing import Any
 
-from pipeline.cells import available_cores, environment, first_line, run_command
+from pipeline.cells import available_cores, first_line
+from pipeline.worker import Ended, Order, run_cell_in_ray
 from robustness.errors import UserError
 
-# Ray's word for a cluster of its own on this machine.
-LOCAL = "local"
-# Cells hand nothing over through Ray's store: they have files. The least that Ray takes.
-STORE_BYTES = 80 * 2**20
-ATTEMPTS = 2
-# Of Ray itself, on this machine.
+LOCAL = "local"  # Ray's word for a cluster of its own on this machine
+STORE_BYTES = 80 * 2**20  # cells hand nothing over through Ray's store: the least that it takes
 STARTS = 3
 
 
 @dataclass(frozen=True)
-class Machines:
-    """Cores and GPUs of the smallest machine that a cell may run on, and the cores of the largest."""
-
-    cores: int
-    gpus: float
-    most_cores: int
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a cell asks of Ray."""
-
-    cores: int
-    gpus: float
-
-
-@dataclass(frozen=True)
 class Cluster:
-    """The engine. ``lost``: a worker died more often than ``ATTEMPTS`` allows."""
+    """The engine; ``request``: the cores and GPUs that a cell asks for."""
 
-    task: Any
+    ray: Any
+    request: dict[str, float]
     lost: tuple[type[Exception], ...]
 
-    def submit(self, run: Path, cell: str, command: str) -> Future[tuple[int, float]]:
-        arguments = (run.resolve(), cell, command, os.environ.get("OMP_NUM_THREADS"))
-        return self.task.options(name=cell).remote(*arguments).future()
+    def slots(self) -> int:
+        """The cells that the cluster bears now, and one that waits, so that a cluster that can grow does."""
+        offered = self.ray.cluster_resources()
+        asked = {"CPU": self.request["num_cpus"], "GPU": self.request["num_gpus"]}
+        return 1 + int(min(offered.get(kind, 0) // amount for kind, amount in asked.items() if amount))
+
+    def submit(self, order: Order) -> Future[Ended]:
+        task = self.ray.remote(**self.request, max_retries=0)(run_cell_in_ray)  # cells.py starts it again
+        return task.options(name=order.cell).remote(order, os.environ.get("OMP_NUM_THREADS")).future()
 
 
 @contextmanager
@@ -74,11 +57,8 @@ def cluster(
 
     Raises UserError if Ray is missing or out of reach, or if no machine can ever run a cell.
     """
-    if not sys.platform.startswith("linux"):
-        raise UserError(f"--engine ray: needs Linux (found {sys.platform}); leave --engine out")
     address = os.environ.get("RAY_ADDRESS", LOCAL)
-    # Read by Ray when it is imported.
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read by Ray when it is imported
     if address == LOCAL:
         # Ray takes every loopback address for the machine's own, which its servers then listen on; without
         # clusters (its setting for systems with a firewall that asks) they listen on loopback.
@@ -93,127 +73,60 @@ def cluster(
         raise UserError(
             f"--jobs {jobs}: the cluster of RAY_ADDRESS decides how many run at once; leave it out"
         )
-    _connect(ray, address, _local_cores(threads, jobs))
+    _connect(ray, address, jobs * (threads or 1) or max(available_cores(), threads or 1))
     try:
-        machines = _machines(ray, device, gpus_per_cell)
-        request = what_to_ask(
-            machines, threads=threads, device=device, jobs=jobs, gpus_per_cell=gpus_per_cell
-        )
-        task = ray.remote(
-            num_cpus=request.cores,
-            num_gpus=request.gpus,
-            max_retries=ATTEMPTS - 1,
-            # An exception is a mistake in the code: it comes again.
-            retry_exceptions=False,
-        )(_run_cell)
-        yield Cluster(task, (ray.exceptions.RayError,))
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+        request = what_to_ask(nodes, threads=threads, device=device, jobs=jobs, gpus_per_cell=gpus_per_cell)
+        yield Cluster(ray, request, (ray.exceptions.RayError,))
     finally:
         ray.shutdown()
 
 
 def what_to_ask(
-    machines: Machines,
+    nodes: list[dict[str, float]],
     *,
     threads: int | None,
     device: str,
     jobs: int = 0,
     gpus_per_cell: float | None = None,
-) -> Request:
-    """The request of a cell; raises UserError for one that Ray would wait for without end."""
+) -> dict[str, float]:
+    """The cores and GPUs of a cell, given those of each machine.
+
+    Raises UserError for a request that Ray would wait for without end.
+    """
     if device.startswith("cuda:"):
         raise UserError(f"params.yaml: device: {device}: Ray chooses the GPU of a cell; use cuda or auto")
+    with_gpu = [] if device == "cpu" else [node for node in nodes if node.get("GPU")]
     gpus = gpus_per_cell
     if gpus is None:
-        gpus = 0.0 if device == "cpu" else min(1.0, machines.gpus / max(1, jobs))
-    if not 0 <= gpus < float("inf") or (gpus > 1 and gpus != int(gpus)):
+        gpus = min(1.0, min((node["GPU"] for node in with_gpu), default=0.0) / max(1, jobs))
+    if not 0 <= gpus < inf or (gpus > 1 and gpus != int(gpus)):
         raise UserError(f"--gpus-per-cell {gpus:g}: use a fraction up to 1 or a whole number")
-    if gpus and device == "cpu":
-        raise UserError(f"--gpus-per-cell {gpus:g}: params.yaml has device: cpu; use 0 or change the device")
-    if device == "cuda" and not gpus:
-        raise UserError(
-            "params.yaml: device: cuda: a cell gets no GPU here; use auto or machines that have one"
-        )
-    if gpus > machines.gpus:
-        raise UserError(f"--gpus-per-cell {gpus:g}: no machine has more than {machines.gpus:g}; ask for less")
-    cores = threads or _all_cores(machines, gpus, jobs)
-    if cores > machines.most_cores:
-        raise UserError(
-            f"params.yaml: threads: {cores}: no machine has more than {machines.most_cores} cores"
-        )
-    return Request(cores, gpus)
-
-
-def _all_cores(machines: Machines, gpus: float, jobs: int) -> int:
-    """The cores of a cell that may have all: the share of a machine that goes with its part of the GPUs."""
-    share = gpus / machines.gpus if gpus else 1 / max(1, jobs)
-    return max(1, int(machines.cores * share))
-
-
-def _local_cores(threads: int | None, jobs: int) -> int:
-    """The cores that Ray shares out here: what ``jobs`` cells ask for, or those that there are."""
-    cores = available_cores()
-    if jobs:
-        return jobs * (threads or max(1, cores // jobs))
-    return max(cores, threads or 1)
+    if (device == "cpu" and gpus) or (device == "cuda" and not gpus):
+        raise UserError(f"params.yaml: device: {device}: does not go with {gpus:g} GPUs a cell; use auto")
+    shares = [node["CPU"] * gpus / node["GPU"] for node in with_gpu] if gpus else []
+    shares = shares or [node["CPU"] / max(1, jobs) for node in nodes]
+    cores = threads or max(1, int(min(shares, default=1)))
+    if not any(node["CPU"] >= cores and node.get("GPU", 0) >= gpus for node in nodes):
+        raise UserError(f"Ray: no machine has {cores} cores (threads) and {gpus:g} GPUs; ask for less")
+    return {"num_cpus": cores, "num_gpus": gpus}
 
 
 def _connect(ray: Any, address: str, cores: int) -> None:
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
-        _start_here(ray, cores, quiet)
-        return
-    try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f"RAY_ADDRESS={address}: no Ray cluster answers there ({first_line(error)})"
-        ) from None
-
-
-def _start_here(ray: Any, cores: int, quiet: dict[str, Any]) -> None:
+        options |= {"num_cpus": cores, "include_dashboard": False, "object_store_memory": STORE_BYTES}
+        options["_node_ip_address"] = "127.0.0.1"
     for left in reversed(range(STARTS)):
         try:
-            ray.init(
-                address=LOCAL,
-                num_cpus=cores,
-                include_dashboard=False,
-                object_store_memory=STORE_BYTES,
-                _node_ip_address="127.0.0.1",
-                **quiet,
-            )
+            ray.init(**options)
             return
         # Ray gives its own helpers 15 seconds (ray-project/ray#65983), too few for a busy machine, and raises
         # a bare Exception; the next start finds their files in memory.
         except Exception as error:
             ray.shutdown()
-            if "timed out during startup" not in str(error):
+            if left and "timed out during startup" in str(error):
+                continue
+            if address == LOCAL and "timed out during startup" not in str(error):
                 raise
-            if not left:
-                raise UserError(
-                    f"Ray: did not start in {STARTS} attempts ({first_line(error)}); "
-                    "wait until less runs here, or leave --engine out"
-                ) from None
-
-
-def _machines(ray: Any, device: str, gpus_per_cell: float | None) -> Machines:
-    """The machines that cells may run on: those with GPUs where cells ask for any."""
-    offered = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-    if not offered:
-        raise UserError("Ray: no machine offers a core; start workers with ray start")
-    with_gpu = [] if device == "cpu" or gpus_per_cell == 0 else [n for n in offered if n.get("GPU")]
-    usable = with_gpu or offered
-    return Machines(
-        cores=int(min(node["CPU"] for node in usable)),
-        gpus=min((node["GPU"] for node in with_gpu), default=0.0),
-        most_cores=int(max(node["CPU"] for node in usable)),
-    )
-
-
-def _run_cell(run: Path, cell: str, command: str, threads_of_caller: str | None) -> tuple[int, float]:
-    """In a worker: the command of a cell, which ends when the worker does (``lifeline``)."""
-    env = environment()
-    # Ray sets OMP_NUM_THREADS. Results must not depend on who runs a cell: back to what the caller has.
-    env.pop("OMP_NUM_THREADS", None)
-    if threads_of_caller is not None:
-        env["OMP_NUM_THREADS"] = threads_of_caller
-    return run_command(run, cell, shlex.split(command), env)
+            raise UserError(f"Ray ({address}): does not start or answer ({first_line(error)})") from None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import files, lifeline
+from pipeline import files
 from pipeline.settings import StageSettings, load
 from robustness.errors import UserError
 from robustness.heap import keep_freed_memory
@@ -42,7 +42,6 @@ def run_model(work: Callable[[StageSettings, str], None], reads: Sequence[str]) 
 
 def _started(settings: StageSettings) -> StageSettings:
     """The number of threads set: results then do not depend on how stages are run."""
-    lifeline.end_with_run()
     keep_freed_memory()
     if settings.threads is not None:
         import torch

@@ -13,8 +13,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,11 +24,10 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 @dataclass(frozen=True)
 class Ended:
-    """How a stage ended: its exit status (negative: the signal), the steps that it took, the seconds."""
+    """How a stage ended: its exit status (negative: the signal), and the steps that it took."""
 
     status: int
     steps: int
-    seconds: float
 
 
 class Launcher:
@@ -47,20 +44,14 @@ class Launcher:
             text=True,
         )
 
-    def run(self, stage: str, folder: Path, *, kill_at_step: int = 0, kill_after: float = 0.0) -> Ended:
-        """Run a stage in a folder to its end, to a step, or for some seconds."""
+    def run(self, stage: str, folder: Path, *, kill_at_step: int = 0) -> Ended:
+        """Run a stage in a folder to its end, or to a step."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{stage}\t{folder}\t{kill_at_step}\n")
         self._process.stdin.flush()
-        start = time.perf_counter()
-        number = int(self._process.stdout.readline())
-        if kill_after:
-            time.sleep(kill_after)
-            with suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
         status, steps = self._process.stdout.readline().split()
-        return Ended(int(status), int(steps), time.perf_counter() - start)
+        return Ended(int(status), int(steps))
 
     def __enter__(self) -> Launcher:
         return self
@@ -114,7 +105,7 @@ def use_current_folder() -> None:
 
 
 def main() -> None:
-    """Do a stage for every line ``stage<tab>folder<tab>step`` of the input; tell its number, then its end."""
+    """Do a stage for every line ``stage<tab>folder<tab>step`` of the input; tell its end."""
     # What a forked process would have to import anew.
     import tiny_run
     import torch
@@ -140,7 +131,6 @@ def main() -> None:
                 status = 0
             finally:
                 os._exit(status)
-        print(number, flush=True)
         status = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
         print(status, int(os.pread(told, 32, 0).split(b"\n")[0] or 0), flush=True)
 

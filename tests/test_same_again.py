@@ -5,10 +5,8 @@ docs/reproducibility.md says which outputs are equal byte for byte, and within w
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,9 @@ import torch
 from threadpoolctl import threadpool_limits
 from tiny_run import ORDER, PARAMS, run_stage, write_class_list, write_library, write_params
 
-from pipeline import cells, files
+from pipeline import files
+from pipeline.cells import processes
+from pipeline.worker import Order
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
@@ -79,11 +79,15 @@ def same_bytes(once: Path, again: Path, place: Path) -> None:
 
 def side_by_side(run: Path, commands: dict[str, str]) -> None:
     """Cells at once, as with ``make repro JOBS=2``: a process each, in which text has other hashes."""
-    with ThreadPoolExecutor(len(commands)) as pool, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, processes(len(commands)) as engine:
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("PYTHONHASHSEED", "77")
-        ended = pool.map(lambda cell: cells.run_command(run, cell, shlex.split(commands[cell])), commands)
-        assert [status for status, _ in ended] == [0] * len(commands)
+        logs = run / "data" / "work"
+        ended = [
+            engine.submit(Order(cell, command, run, logs / f"{cell}.log", logs / cell, "inputs"))
+            for cell, command in commands.items()
+        ]
+        assert [future.result().status for future in ended] == [0] * len(commands)
 
 
 def test_the_number_of_render_workers_changes_no_byte(once: Path, again: Path) -> None:

@@ -1,52 +1,64 @@
-"""A run of made-up cells under DVC. Every command leaves a line in its own count: how often did it run?"""
+"""A run of made-up cells under DVC. Every cell leaves a line in its own count: how often did it run?"""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from contextlib import chdir
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
-from pipeline.cells import dvc
+from pipeline.reproduce import DVC_FILES
 
 MODELS = "abc"
-CELL = "python cell.py {stage} ${{item.model}}"
-DVC_YAML = "stages:\n  render:\n    cmd: python cell.py render all\n    outs: [images]\n" + "".join(
-    f"""  {stage}:
+STAGES = ("train", "evaluate", "attack", "probe")
+DVC_YAML = (
+    "stages:\n  render:\n    cmd: python -m cell render all\n    outs: [images]\n    deps: [cell.py]\n"
+    + "".join(
+        f"""  {stage}:
     matrix: {{model: [{", ".join(MODELS)}]}}
-    cmd: {CELL.format(stage=stage)}
+    cmd: python -m cell {stage} ${{item.model}}
     deps: [{dep}]
     outs: ["{stage}_${{item.model}}"]
 """
-    for stage, dep in (
-        ("train", "images"),
-        ("evaluate", '"train_${item.model}"'),
-        ("attack", '"train_${item.model}"'),
-        ("probe", '"train_${item.model}"'),
+        for stage, dep in (
+            ("train", 'images, "recipe_${item.model}"'),
+            ("evaluate", '"train_${item.model}"'),
+            ("attack", '"train_${item.model}"'),
+            ("probe", '"train_${item.model}"'),
+        )
     )
 )
-# break_<cell>: it fails. kill_<cell>: so often as the file has letters, it kills who started it, and stays.
+# break_<cell>: it fails. kill_<cell>: as often as the file has letters, it kills its worker. nothing_<cell>:
+# it writes nothing. slow_<cell>: it takes so many seconds. Its output is written in two halves.
 CELL_PY = """
 import os, pathlib, signal, sys, time
-from pipeline import lifeline
-lifeline.end_with_run()
 stage, model = sys.argv[1:]
-count = pathlib.Path(f"count_{stage}_{model}")
-count.write_text((count.read_text() if count.exists() else "") + "x")
-if pathlib.Path(f"break_{stage}_{model}").exists():
+with open("order", "a") as order:
+    order.write(f"{stage}_{model}\\n")
+def told(what):
+    path = pathlib.Path(f"{what}_{stage}_{model}")
+    return path.read_text() if path.exists() else None
+with open(f"count_{stage}_{model}", "a") as count:
+    count.write("x")
+if told("break") is not None:
     print("this cell is broken")
     sys.exit(2)
-kill = pathlib.Path(f"kill_{stage}_{model}")
-if kill.exists() and kill.read_text():
-    kill.write_text(kill.read_text()[1:])
-    pathlib.Path(f"orphan_{stage}_{model}").write_text(str(os.getpid()))
+if told("kill"):
+    pathlib.Path(f"kill_{stage}_{model}").write_text(told("kill")[1:])
     print("this cell kills", flush=True)
-    os.kill(os.getppid(), signal.SIGKILL)
-    time.sleep(600)
-pathlib.Path("images" if stage == "render" else f"{stage}_{model}").write_text(stage + model)
+    os.kill(os.getpid(), signal.SIGKILL)
+if told("nothing") is None:
+    with open("images" if stage == "render" else f"{stage}_{model}", "w") as out:
+        out.write(stage)
+        out.flush()
+        time.sleep(float(told("slow") or 0.05))
+        out.write(model)
 """
+OUTPUTS = {"images": "renderall"} | {
+    f"{stage}_{model}": stage + model for stage in STAGES for model in MODELS
+}
 
 
 def needs_ray() -> None:
@@ -59,19 +71,32 @@ def make(folder: Path) -> Path:
     """The run in a folder."""
     (folder / "dvc.yaml").write_text(DVC_YAML)
     (folder / "cell.py").write_text(CELL_PY)
-    assert dvc(folder, "init", "--quiet", "--no-scm") == 0
+    for model in MODELS:
+        (folder / f"recipe_{model}").write_text(model)
+    for name, text in DVC_FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text.format(cache="cache"))
     return folder
 
 
-def times(run: Path, stage: str) -> list[int]:
-    """How often the stage's cells ran, in the order of MODELS."""
-    counts = [run / f"count_{stage}_{model}" for model in MODELS]
-    return [len(count.read_text()) if count.exists() else 0 for count in counts]
+def times(run: Path, stage: str, models: str = MODELS) -> list[int]:
+    """How often the stage's cells ran, in the order of the models."""
+    counts = [run / f"count_{stage}_{model}" for model in models]
+    return [count.stat().st_size if count.exists() else 0 for count in counts]
+
+
+def counts(run: Path) -> dict[str, int]:
+    """How often each cell ran, by the name of its output."""
+    found = {path.name.removeprefix("count_"): path.stat().st_size for path in run.glob("count_*")}
+    return {("images" if name == "render_all" else name): count for name, count in found.items()}
+
+
+def contents(run: Path) -> dict[str, str]:
+    """The outputs that are there."""
+    return {name: (run / name).read_text() for name in OUTPUTS if (run / name).exists()}
 
 
 def is_up_to_date(run: Path) -> bool:
     """Whether ``dvc repro`` has nothing to do."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro"], cwd=run, capture_output=True, text=True, check=True
-    )
-    return "Data and pipelines are up to date." in done.stdout + done.stderr
+    with chdir(run), Repo() as repo:
+        return not repo.status()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from counted_run import is_up_to_date, make, needs_ray, times
+from counted_run import MODELS, STAGES, contents, counts, is_up_to_date, make, needs_ray, times
 
-from pipeline.cells import Engine, available_cores, processes, run_cells
+from pipeline import cells
+from pipeline.cell_seconds import CellSeconds
+from pipeline.cells import LOST, Engine, available_cores, processes, run_cells
 from pipeline.ray_cells import cluster
+from pipeline.worker import Ended
 
 
 @pytest.fixture
@@ -17,14 +21,19 @@ def run(tmp_path: Path) -> Path:
     return make(tmp_path)
 
 
-@pytest.fixture(params=["processes", "ray"])
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    if request.param == "processes":
-        with processes(2) as started:
-            yield started
-        return
+@pytest.fixture(scope="module")
+def ray() -> Iterator[Engine]:
     needs_ray()
     with cluster(threads=1, device="cpu", jobs=2) as started:
+        yield started
+
+
+@pytest.fixture(params=["processes", "ray"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    if request.param == "ray":
+        yield request.getfixturevalue("ray")
+        return
+    with processes(2) as started:
         yield started
 
 
@@ -34,32 +43,79 @@ def test_a_failed_cell_is_shown_all_others_finish_and_it_alone_is_done_again(
     broken = run / "break_train_b"
     broken.touch()
     assert run_cells(run, engine) == 2
-    told = capsys.readouterr().err
-    assert "train@b failed (status 2)" in told
-    assert "this cell is broken" in told
-    assert "failed: train@b; left out: evaluate@b, attack@b, probe@b; the others are done" in told
-    for stage in ("train", "evaluate", "attack", "probe"):
+    told = capsys.readouterr()
+    assert "13 cells to do: 1 render, 3 train, 3 evaluate, 3 attack, 3 probe\n" in told.out
+    assert "train@b failed (status 2)" in told.err
+    assert "this cell is broken" in told.err
+    assert "failed: train@b; left out: evaluate@b, attack@b, probe@b; the others are done" in told.err
+    for stage in STAGES:
         assert times(run, stage) == [1, stage == "train", 1]
 
     broken.unlink()
     assert run_cells(run, engine) == 0
+    assert "4 cells to do: 1 train, 1 evaluate, 1 attack, 1 probe\n" in capsys.readouterr().out
     assert times(run, "train") == [1, 2, 1]
-    for stage in ("evaluate", "attack", "probe"):
+    for stage in STAGES[1:]:
         assert times(run, stage) == [1, 1, 1]
     assert is_up_to_date(run)
-
-    # Trained again with the same outcome: what comes after it has nothing to do.
-    (run / "train_c").unlink()
     assert run_cells(run, engine) == 0
-    assert times(run, "train") == [1, 2, 2]
-    assert times(run, "attack") == [1, 1, 1]
+    assert capsys.readouterr().out == "nothing to do: 13 cells are up to date\n"
 
 
-def test_a_failure_before_the_cells_ends_the_run(run: Path) -> None:
-    (run / "break_render_all").touch()
+def test_a_worker_killed_in_mid_cell_costs_that_cell_only(
+    run: Path, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "kill_train_b").write_text("x")
+    (run / "kill_attack_c").write_text("xx")
+    assert run_cells(run, engine) == LOST
+    # Killed once: run once more. Killed twice: reported, with what it had printed.
+    assert times(run, "train") == [1, 2, 1]
+    assert times(run, "attack") == [1, 1, 2]
+    for stage in ("evaluate", "probe"):
+        assert times(run, stage) == [1, 1, 1]
+    told = capsys.readouterr().err
+    assert "attack@c failed (its worker died: " in told
+    assert "this cell kills" in told
+
+    assert run_cells(run, engine) == 0
+    assert times(run, "attack") == [1, 1, 3]
+    assert is_up_to_date(run)
+
+
+def test_what_need_not_run_does_not(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with processes(2) as engine:
+        assert run_cells(run, engine) == 0
+        whole = contents(run)
+        # Trained again with the same outcome: what comes after it has nothing to do.
+        (run / "recipe_c").write_text("another")
+        assert run_cells(run, engine) == 0
+        assert times(run, "train") == [1, 1, 2]
+        for stage in STAGES[1:]:
+            assert times(run, stage) == [1, 1, 1]
+        # Lost, but in the cache.
+        (run / "train_a").unlink()
+        (run / "probe_b").write_text("not what it wrote")
+        before = counts(run)
+        assert run_cells(run, engine) == 0
+        assert counts(run) == before
+        assert contents(run) == whole
+        # Code that changes while the run is at work counts from the next run on.
+        script = (run / "cell.py").read_text()
+        (run / "cell.py").write_text("open('cell.py', 'a').write('# changed')\n" + script)
+        assert run_cells(run, engine) == 0
+        assert not is_up_to_date(run)
+
+
+def test_a_failure_before_the_cells_ends_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "nothing_render_all").touch()
     with processes(2) as engine:
         assert run_cells(run, engine) != 0
-    assert times(run, "train") == [0, 0, 0]
+        assert "render failed (output 'images' does not exist)" in capsys.readouterr().err
+        (run / "nothing_render_all").unlink()
+        (run / "recipe_b").unlink()
+        assert run_cells(run, engine) != 0
+    assert "train@b failed (dependency 'recipe_b' does not exist)" in capsys.readouterr().err
+    assert times(run, "train") == [1, 0, 1]
 
 
 def test_a_model_goes_on_while_another_is_trained(run: Path) -> None:
@@ -76,6 +132,39 @@ def test_a_model_goes_on_while_another_is_trained(run: Path) -> None:
     with processes(2) as engine:
         assert run_cells(run, engine) == 0
     assert times(run, "attack") == [1, 1, 1]
+
+
+def test_what_is_known_to_take_long_starts_first_and_seconds_are_kept(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = CellSeconds(run / cells.SECONDS)
+    earlier = {"train@a": 10, "train@b": 5, "attack@a": 10, "probe@a": 1, "probe@b": 1, "probe@c": 40}
+    for cell, seconds in earlier.items():
+        known.add(cell, Ended(0, seconds, seconds))
+    with processes(1) as engine:
+        assert run_cells(run, engine) == 0
+    order = (run / "order").read_text().split()
+    assert order[:5] == ["render_all", "train_c", "probe_c", "train_a", "train_b"]
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in told[1:]] == [["stage", "cells"], ["render", "1"]] + [
+        [stage, str(len(MODELS))] for stage in STAGES
+    ]
+    with (run / cells.SECONDS).open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == len(earlier) + 13
+    assert all(0.04 < float(row["seconds"]) < 5 for row in rows[len(earlier) :])
+
+
+def test_time_left_is_told_by_stage(tmp_path: Path) -> None:
+    seconds = CellSeconds(tmp_path / "seconds.csv")
+    assert seconds.of_stage("train@a") is None
+    seconds.add("train@a", Ended(0, 10, 10))
+    seconds.add("train@b", Ended(0, 20, 10))
+    later = CellSeconds(tmp_path / "seconds.csv")
+    assert (later.of_stage("train@c"), later.of_cell("train@b")) == (15, 20)
+    later.add("train@b", Ended(0, 40, 10))
+    assert later.of_stage("train@c") == 40
+    assert later.of_stage("attack@c") is None
 
 
 def test_there_is_at_least_one_core() -> None:

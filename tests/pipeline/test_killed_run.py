@@ -1,96 +1,78 @@
-"""``make repro`` killed at any moment: the next goes on, does nothing twice, and is not blocked."""
+"""A run killed at any moment: the next goes on, does nothing twice, and is not blocked."""
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from counted_run import MODELS, OUTPUTS, contents, counts, is_up_to_date, make
 
-from pipeline import one_at_a_time
-from pipeline.reproduce import DVC_FILES, bring_up_to_date
-from robustness.errors import UserError
+from pipeline.cells import processes, run_cells
+from pipeline.record import DVC_LOCK, STAMPS, opened
 
 ROOT = Path(__file__).resolve().parents[2]
-MODELS = "ab"
-DVC_YAML = """
-stages:
-  render:
-    cmd: python cell.py render all
-    deps: [cell.py]
-    outs: [images]
-""" + "".join(
-    f"""
-  {stage}:
-    matrix: {{model: [{", ".join(MODELS)}]}}
-    cmd: python cell.py {stage} ${{item.model}}
-    deps: [{dep}]
-    outs: ["{stage}_${{item.model}}"]
-"""
-    for stage, dep in (
-        ("train", "images"),
-        ("evaluate", '"train_${item.model}"'),
-        ("attack", '"train_${item.model}"'),
-        ("probe", '"train_${item.model}"'),
-    )
-)
-# Counts how often it began and, a moment later, writes its output in two halves; `at_work` names those there.
-CELL = """
-import os, pathlib, sys, time
-from pipeline import lifeline
-lifeline.INTERVAL = 0.05
-lifeline.end_with_run()
-stage, model = sys.argv[1:]
-name = "images" if stage == "render" else f"{stage}_{model}"
-mark = pathlib.Path(f"at_work_{name}_{os.getpid()}")
-mark.touch()
-with open(f"count_{name}", "a") as count:
-    count.write("x")
-with open(name, "w") as out:
-    out.write(stage); out.flush()
-    time.sleep(0.2)
-    out.write(model)
-mark.unlink()
-"""
+# What is patched makes the moment of the kill: see the tests.
 DRIVER = """
-import sys
+import os, signal, sys
 from pathlib import Path
-from pipeline.reproduce import bring_up_to_date
-print("starts", flush=True)
-sys.exit(bring_up_to_date(Path.cwd(), 2, sys.argv[1:]))
+if __name__ == "__main__":  # workers import the rest of this page
+    from dvc.dvcfile import Lockfile
+    from pipeline import cells, record, stage
+    def die(*_, **__):
+        os.kill(os.getpid(), signal.SIGKILL)
+    def do():
+        with cells.processes(2) as engine:
+            status = cells.run_cells(Path.cwd(), engine)
+        sys.exit(status)
+    {patch}
+    print("starts", flush=True)
+    stage.guard(do)
 """
-OUTPUTS = {"images": "renderall"} | {
-    f"{stage}_{model}": f"{stage}{model}"
-    for stage in ("train", "evaluate", "attack", "probe")
-    for model in MODELS
+IN_THE_RECORD = """
+    cells.RECORD_INTERVAL = 0.0
+    write = Lockfile.dump_stages
+    def half(self, stages, **options):
+        write(self, stages, **options)
+        text = Path(self.path).read_text()
+        Path(self.path).write_text(text[:len(text) // 2] + ' [')  # a cut that YAML cannot read
+        if "attack@a" in text:
+            die()
+        Path(self.path).write_text(text)
+    Lockfile.dump_stages = half
+"""
+MOMENTS = {
+    # The cell has ended, and this process does not know it yet.
+    "before a cell's end is told": "record.Record.finish = die",
+    # Its outputs are in the cache or half in it, and dvc.lock does not name them.
+    "before it is recorded": "record.Record.write = lambda self: self._unwritten and die()",
+    "while outputs go to the cache": "from dvc.output import Output; Output.commit = die",
+    "in the midst of writing dvc.lock": IN_THE_RECORD.strip(),
+    "after dvc.lock was written": "cells.RECORD_INTERVAL = 0.0; record.Record.write = (lambda write: "
+    "lambda self: (write(self), self._repo and Path('train_b').exists() and die()))(record.Record.write)",
 }
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    (tmp_path / "dvc.yaml").write_text(DVC_YAML)
-    (tmp_path / "cell.py").write_text(CELL)
-    for name, text in DVC_FILES.items():  # quicker than `dvc init`
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text.format(cache="cache"))
-    return tmp_path
+def run(tmp_path: Path) -> Path:
+    return make(tmp_path)
 
 
-def start(run: Path, arguments: list[str]) -> subprocess.Popen[str]:
+def start(run: Path, patch: str = "") -> subprocess.Popen[str]:
+    (run / "driver.py").write_text(DRIVER.replace("{patch}", patch))
     process = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, *arguments],
+        [sys.executable, "driver.py"],
         cwd=run,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stdout is not None
@@ -98,156 +80,86 @@ def start(run: Path, arguments: list[str]) -> subprocess.Popen[str]:
     return process
 
 
-def counts(run: Path) -> dict[str, int]:
-    return {
-        name: (run / f"count_{name}").stat().st_size for name in OUTPUTS if (run / f"count_{name}").exists()
-    }
+def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
-def recorded(run: Path) -> set[str]:
-    """The outputs of the cells that DVC has recorded."""
-    stages = (
-        one_at_a_time._stages(run / "dvc.lock") or one_at_a_time._stages(run / one_at_a_time.KEPT) or set()
-    )
-    return {"images" if stage == "render" else stage.replace("@", "_") for stage in stages}
+def finished(run: Path) -> dict[str, int]:
+    """How often those cells ran that ended, recorded or not, and whose outputs are whole."""
+    with opened(run) as record:
+        ended = {cell for cell, stage in record.stages.items() if all(out.hash_info for out in stage.outs)}
+    ended |= {stamp.name for stamp in (run / STAMPS).glob("*") if not stamp.suffix}
+    names = {"images" if cell == "render" else cell.replace("@", "_") for cell in ended}
+    assert {name: text for name, text in contents(run).items() if name in names}.items() <= OUTPUTS.items()
+    return {name: count for name, count in counts(run).items() if name in names}
 
 
-def at_work(run: Path) -> Iterator[int]:
-    """The processes of cells that are there."""
-    for mark in run.glob("at_work_*"):
-        number = int(mark.name.split("_")[-1])
-        # One that ended after its parent stays a zombie where nobody asks how it ended.
-        if psutil.pid_exists(number) and psutil.Process(number).status() != psutil.STATUS_ZOMBIE:
-            yield number
-        else:
-            mark.unlink()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("arguments", [[], ["--quiet"]], ids=["cells side by side", "dvc repro alone"])
-def test_killed_at_random_moments_it_ends_whole_and_does_nothing_twice(
-    arguments: list[str], run: Path
-) -> None:
-    moments = random.Random(len(arguments))
-    killed = 0
-    finished: dict[str, int] = {}
-    shares = (0.2, 0.6)
-    for share in shares:  # of the cells, which have begun at least when it is killed
-        process = start(run, arguments)
-        end = time.monotonic() + 120
-        while len(counts(run)) < share * len(OUTPUTS) and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.02)
-        time.sleep(moments.uniform(0.0, 0.6))
-        process.kill()
-        killed += process.wait() == -signal.SIGKILL
-        end = time.monotonic() + 10  # its cells end with it
-        while list(at_work(run)) and time.monotonic() < end:
-            time.sleep(0.05)
-        assert not list(at_work(run))
-        now = counts(run)
-        assert all(now[name] == count for name, count in finished.items()), "a finished cell was done again"
-        finished = {name: now[name] for name in recorded(run)}
-    assert killed == len(shares), "a kill did not meet it at work"
-    assert bring_up_to_date(run, 2, arguments) == 0
-    assert {name: (run / name).read_text() for name in OUTPUTS} == OUTPUTS
-    assert all(counts(run)[name] == count for name, count in finished.items())
+def ends_whole(run: Path, before: dict[str, int]) -> None:
+    """The next run ends with all outputs and does none of the finished cells again."""
+    with processes(2) as engine:
+        assert run_cells(run, engine) == 0
+    assert contents(run) == OUTPUTS
     done = counts(run)
-    assert bring_up_to_date(run, 1) == 0
-    assert counts(run) == done, "a whole run has nothing to do"
-    assert not (run / one_at_a_time.KEPT).exists()
+    assert {name: done[name] for name in before} == before
+    assert is_up_to_date(run)
+    assert not list((run / STAMPS).iterdir())
 
 
-def write_lock(run: Path, cells: int = 3) -> str:
-    entries = "".join(
-        f"  train@{model}:\n    cmd: python cell.py train {model}\n    outs:\n    - path: train_{model}\n"
-        f"      hash: md5\n      md5: 0123456789abcdef0123456789abcdef\n      size: 6\n"
-        for model in "abcdef"[:cells]
-    )
-    text = f"schema: '2.0'\nstages:\n{entries}"
-    (run / "dvc.lock").write_text(text)
-    return text
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_a_chosen_moment(moment: str, run: Path) -> None:
+    process = start(run, MOMENTS[moment])
+    assert process.wait(60) == -signal.SIGKILL
+    before = finished(run)
+    assert before
+    ends_whole(run, before)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.02, 0.1, 0.4, 0.55, 0.9])
-@pytest.mark.parametrize("kept", [True, False])
-def test_a_record_cut_short_is_put_back(share: float, kept: bool, tmp_path: Path) -> None:
-    text = write_lock(tmp_path)
-    if kept:
-        one_at_a_time.keep(tmp_path)
-    (tmp_path / "dvc.lock").write_text(text[: int(share * len(text))])
-    lines = one_at_a_time.mend(tmp_path)
-    if kept:
-        found = one_at_a_time._stages(tmp_path / "dvc.lock")
-        assert found == {"train@a", "train@b", "train@c"}
-    else:
-        assert (
-            not (tmp_path / "dvc.lock").exists() or one_at_a_time._stages(tmp_path / "dvc.lock") is not None
-        )
-    assert all("dvc.lock: damaged" in line and "\n" not in line for line in lines)
-    assert one_at_a_time.mend(tmp_path) == []
+def test_killed_at_random_moments_its_workers_end_with_it(run: Path) -> None:
+    for model in MODELS:
+        (run / f"slow_train_{model}").write_text("0.4")
+    moments = random.Random(3)
+    before: dict[str, int] = {}
+    for share in (0.1, 0.5):
+        process = start(run)
+        wait_for(lambda share=share: len(counts(run)) > share * len(OUTPUTS))
+        time.sleep(moments.uniform(0.0, 0.3))
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        _, alive = psutil.wait_procs(children, 60)  # one that was starting ends when it has started
+        assert [child for child in alive if child.status() != psutil.STATUS_ZOMBIE] == []
+        now = finished(run)
+        assert now.items() >= before.items(), "a finished cell was done again"
+        before = now
+    ends_whole(run, before)
 
 
-def test_a_whole_record_is_left_alone(tmp_path: Path) -> None:
-    text = write_lock(tmp_path)
-    one_at_a_time.keep(tmp_path)
-    longer = write_lock(tmp_path, 4)
-    assert one_at_a_time.mend(tmp_path) == []
-    assert (tmp_path / "dvc.lock").read_text() == longer != text
+@pytest.mark.parametrize("everybody", [True, False], ids=["Ctrl-C", "the run alone"])
+def test_interrupted_it_ends_at_once_and_what_is_finished_is_recorded(everybody: bool, run: Path) -> None:
+    (run / "slow_train_b").write_text("60")
+    process = start(run)
+    wait_for(lambda: (run / "probe_c").exists())
+    everything = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for one in everything if everybody else everything[:1]:
+        one.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert told.splitlines()[-1] == "interrupted; finished work is kept, run again to go on"
+    assert "Traceback" not in told, told
+    assert psutil.wait_procs(everything, 5)[1] == []
+    assert "probe@a" in (run / DVC_LOCK).read_text()
+    (run / "slow_train_b").unlink()
+    ends_whole(run, finished(run))
 
 
-def rwlock(run: Path, text: str) -> Path:
-    path = run / ".dvc" / "tmp" / "rwlock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return path
-
-
-@pytest.mark.parametrize("text", ["", '{"write": {"/a/', "[]", '{"write": {"/a": 3}}'])
-def test_a_list_of_readers_cut_short_is_removed(text: str, tmp_path: Path) -> None:
-    path = rwlock(tmp_path, text)
-    (line,) = one_at_a_time.mend(tmp_path)
-    assert "rwlock: damaged" in line
-    assert not path.exists()
-
-
-def test_readers_that_are_there_are_left_and_those_that_took_a_number_later_are_not(tmp_path: Path) -> None:
-    entry = {"pid": os.getpid(), "cmd": "dvc repro"}
-    path = rwlock(tmp_path, json.dumps({"write": {"/a": entry}, "read": {"/b": [entry]}}))
-    assert one_at_a_time.mend(tmp_path) == []
-    assert path.exists()
-    os.utime(path, (0, 0))  # written before this process began: another had its number
-    assert one_at_a_time.mend(tmp_path) == []
-    assert not path.exists()
-
-
-HOLDER = """
-import fcntl, os, sys, time
-file = open(sys.argv[1], "a+")
-fcntl.flock(file, fcntl.LOCK_EX)
-file.write(f"{os.getpid()}\\n"); file.flush()
-print("held", flush=True)
-time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize(
-    ("place", "who"), [(one_at_a_time.LOCK, "another run"), (Path(".dvc/tmp/lock"), "another DVC command")]
-)
-def test_another_run_in_the_folder_is_named_and_a_killed_one_is_not_in_the_way(
-    place: Path, who: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(one_at_a_time, "PATIENCE", 0.3)
-    (tmp_path / place).parent.mkdir(parents=True)
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path / place)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(UserError, match=rf"{who} \(process {holder.pid}\) is at work here; wait"):
-            bring_up_to_date(tmp_path, 1)
-    finally:
-        holder.kill()
-        holder.wait()
-    with one_at_a_time.alone(tmp_path):
-        assert (tmp_path / one_at_a_time.LOCK).read_text() == f"{os.getpid()}\n"
+def test_a_second_run_in_the_folder_is_refused(run: Path) -> None:
+    with opened(run):
+        process = start(run)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert len(told.splitlines()) == 1
+    assert f"another run or DVC command (process {os.getpid()}) is at work here" in told
