@@ -13,7 +13,7 @@ from reports.inputs import DataCard, ReportInputs, Sheet
 from robustness import scores
 from robustness.data.image_set import ImageSet
 from robustness.seeds import numpy_generator
-from robustness.statistics import wilson
+from robustness.statistics.proportions import wilson
 
 CLASSES = ("chair", "sofa", "bed", "table", "lamp")
 OBJECTS = 20
