@@ -11,7 +11,7 @@ from pipeline import files, stage
 from pipeline.params import ModelParams, Params
 from robustness import weights
 from robustness.data.image_set import ImageSet
-from robustness.data.photos import class_groups
+from robustness.data.origin import class_groups
 from robustness.devices import resolve
 from robustness.errors import UserError
 

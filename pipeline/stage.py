@@ -70,7 +70,7 @@ def load_model(params: Params, name: str, images: ImageSet) -> Classifier:
         raise UserError(f"image set {images.folder}: has no clean test images; make the set again")
     source = params.origin(name)
     if source is not None:
-        from robustness.data.photos import class_groups
+        from robustness.data.origin import class_groups
 
         expected = {
             "source": str(source),

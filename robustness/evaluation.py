@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,9 +14,7 @@ from robustness import frontends, shifts
 from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
 from robustness.seeds import derive
-
-if TYPE_CHECKING:
-    from robustness.shifts.background import Donors
+from robustness.shifts.background import Donors
 
 COLUMNS = ("shift", "factor", "level", "sample", "object", "label", "prediction", "confidence", "margin")
 
@@ -142,8 +139,6 @@ def lenders(images: ImageSet, conditions: Iterable[ImageCondition]) -> Donors | 
     factors = [shifts.get(f"{condition.shift}/{condition.factor}") for condition in conditions]
     if not any(factor.needs_donors for factor in factors):
         return None
-    from robustness.shifts.background import Donors
-
     rows = images.rows(split="test", shift="clutter", factor="background", level="room")
     if not len(rows):
         rows = images.rows(split="test", shift="clean")

@@ -23,7 +23,7 @@ LAYERS = (
     {"robustness.scores"},
     {"robustness.statistics"},
     {"robustness.seeds", "robustness.devices", "robustness.heap", "robustness.augmentation"},
-    {"robustness.errors"},
+    {"robustness.errors", "robustness.settings"},
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 
