@@ -11,6 +11,5 @@ import timm.layers
 import timm.models
 
 from pipeline import adopt, attack, evaluate, learning_curve, library_settings, probe, train
-from reports.probes import draw
 from robustness import architectures, attacks, frontends, probes, weights
 from robustness.data import photos

@@ -17,9 +17,7 @@ from robustness.errors import UserError
 
 
 def probe(params: Params, name: str, model_params: ModelParams) -> None:
-    """Write the table ``probes`` of one model, the arrays behind its pictures, and the pictures."""
-    from reports.probes import draw
-
+    """Write the table ``probes`` of one model and the arrays behind its pictures."""
     images = ImageSet.open(files.IMAGES)
     device = resolve(params.device)
     model = stage.load_model(params, name, images).to(device)
@@ -32,7 +30,7 @@ def probe(params: Params, name: str, model_params: ModelParams) -> None:
     }
     tables = []
     with files.whole(files.RESULTS / name / "probe") as folder:
-        (folder / "figures").mkdir(parents=True)
+        folder.mkdir(parents=True)
         for probe_name, settings in params.probe.probes.items():
             with stage.unit_progress(f"probe {name}: {probe_name}") as progress:
                 extra = {"placed": placed} if probe_name == "embedding" else {}
@@ -41,7 +39,6 @@ def probe(params: Params, name: str, model_params: ModelParams) -> None:
                 )
             tables.append(result.table.assign(model=name))
             np.savez_compressed(folder / f"{probe_name}.npz", **result.arrays)
-            draw(result, folder / "figures", classes=images.classes)
         table = pd.concat(tables, ignore_index=True)
         table.to_parquet(folder / "probes.parquet", index=False)
 

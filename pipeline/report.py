@@ -26,7 +26,7 @@ PACKAGES = (
 
 
 def report(params: Params) -> None:
-    """Write the PDF, the HTML page, the models' cards and the figures from the collated tables."""
+    """Write the PDF, the HTML page, the models' cards and the figures from the tables and the arrays."""
     from reports.build import write_report
     from reports.inputs import ReportInputs
 

@@ -68,9 +68,8 @@ def _params(params: Params, name: str, models) -> dict[str, object]:
 
 def _files(name: str) -> dict[str, Path]:
     """Artifact folder/name → file: the pictures and the weights of a model."""
-    pictures = sorted((files.RESULTS / name).glob("*/figures/*"))
-    found = {f"{path.parent.parent.name}/{path.stem}": path for path in pictures}
-    return found | {"model": files.weights(name)}
+    pictures = sorted((files.REPORTS / "figures" / name).glob("*"))
+    return {f"figures/{path.stem}": path for path in pictures} | {"model": files.weights(name)}
 
 
 if __name__ == "__main__":

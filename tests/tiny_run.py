@@ -86,8 +86,8 @@ ALONE: dict[str, Callable[..., None]] = {
     "learning_curve": learning_curve,
     "transfer": transfer,
     "collate": collate,
-    "track": track,
     "report": report,
+    "track": track,
 }
 EACH: dict[str, Callable[..., None]] = {
     "train": train,
@@ -97,7 +97,7 @@ EACH: dict[str, Callable[..., None]] = {
 }
 # From the library, which stands there, to the collated tables; then all stages.
 ORDER = ("render", "train", "evaluate", "attack", "probe", "transfer", "learning_curve", "collate")
-ALL = ("fetch_objects", *ORDER, "track", "report")
+ALL = ("fetch_objects", *ORDER, "report", "track")
 
 
 def write_params(folder: Path, params: dict[str, Any] = PARAMS) -> Path:
