@@ -35,8 +35,8 @@ FINDINGS_PER_QUESTION = 4
 
 
 def write_report(inputs: ReportInputs, out_folder: Path) -> None:
-    """Write ``robustness.pdf``, ``robustness.html``, ``cards/<model>.pdf`` and ``figures`` to a folder: plots of
-    all models, and a folder of pictures for each.
+    """Write ``robustness.pdf``, ``robustness.html``, ``cards/<model>.pdf`` and ``figures`` to a folder: plots
+    of all models, and a folder of pictures for each.
 
     What stood under these names is replaced, each only when all are made. Equal inputs give equal bytes.
     """

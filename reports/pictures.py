@@ -19,8 +19,8 @@ PROBES = {
     "ascent": ascent.draw,
     "inversion": inversion.draw,
 }
-"""Each takes (arrays, folder, names of the classes) and returns the paths of what it has drawn there. Pictures
-are PNG, plots SVG; the stem of a file is the probe's name or begins with it."""
+"""Each takes (arrays, folder, names of the classes) and returns the paths of what it drew there: pictures as
+PNG, plots as SVG. A file's stem is the probe's name or begins with it."""
 
 FEW = 8
 """So many models are drawn in less time than another process takes to start."""
