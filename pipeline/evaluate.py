@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from pipeline import files, stage
-from pipeline.params import ModelParams, Params
+from pipeline import files, inputs, stage
+from pipeline.settings import StageSettings
 from robustness import evaluation
-from robustness.data.image_set import ImageSet
 from robustness.devices import resolve
 
+READS = ("seed", "evaluation")
 
-def evaluate(params: Params, name: str, model_params: ModelParams) -> None:
+
+def evaluate(settings: StageSettings, name: str) -> None:
     """Write the table ``predictions`` of one model."""
-    images = ImageSet.open(files.IMAGES)
-    model = stage.load_model(params, name, images)
+    conditions = settings.evaluation.image_conditions()
+    images = inputs.test_images()
+    model = inputs.load_model(name)
     rows = images.rows(split="test")
-    conditions = params.image_conditions()
-    total = len(rows) + len(conditions) * len(images.rows(split="test", shift="clean"))
-    with stage.progress(total, f"evaluate {name}", "image") as bar:
+    total = evaluation.images_to_classify(images, rows, conditions)
+    with stage.progress(f"evaluate {name}", total) as progress:
         table = evaluation.evaluate(
             model,
             images,
             rows,
             conditions,
-            batch_size=params.evaluation.batch_size,
-            seed=params.seed,
-            device=resolve(params.device),
-            progress=bar.update,
+            batch_size=settings.evaluation.batch_size,
+            seed=settings.seed,
+            device=resolve(settings.device),
+            progress=progress,
         )
     table.insert(0, "model", name)
     files.write_table(table, files.RESULTS / name / "predictions.parquet")
 
 
 if __name__ == "__main__":
-    stage.run_model(evaluate)
+    stage.run_model(evaluate, READS)

@@ -5,20 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline import files, stage
-from pipeline.params import Params
+from pipeline.settings import StageSettings
+from robustness.data import library_fetch
+
+READS = ("data.set", "data.library")
 
 
-def fetch_objects(params: Params) -> None:
+def fetch_objects(settings: StageSettings) -> None:
     """Bring the .sh3f model library, checked by hash; a set that needs no library gets an empty folder."""
-    if params.data.set == "objects":
-        from robustness.data import library_fetch
-
-        source = Path(params.data.library) if params.data.library else None
-        library_fetch.fetch(files.LIBRARY, source=source, cache=files.DOWNLOADS / "library")
-    else:
+    if settings.data.set != "objects":
         with files.whole(files.LIBRARY) as folder:
             folder.mkdir()
+        return
+    source = Path(settings.data.library) if settings.data.library else None
+    library_fetch.fetch(files.LIBRARY, source=source, cache=files.DOWNLOADS / "library")
 
 
 if __name__ == "__main__":
-    stage.run(fetch_objects)
+    stage.run(fetch_objects, READS)

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -34,23 +34,14 @@ RESULTS_OF = {
     "predictions": Path("predictions.parquet"),
     "attacks": Path("attack/attacks.parquet"),
     "checks": Path("attack/checks.parquet"),
+    "noise": Path("attack/noise.parquet"),
+    "draws": Path("attack/draws.parquet"),
     "probes": Path("probe/probes.parquet"),
 }
-# Written for stochastic models only.
-OF_NOISE = {"noise": Path("attack/noise.parquet"), "draws": Path("attack/draws.parquet")}
 TRANSFER = Path("data/transfer.parquet")
 LEARNING_CURVE = Path("data/learning_curve.parquet")
 TABLES = Path("data/tables")
-COLLATED = (
-    "scores",
-    "models",
-    "histories",
-    "comparisons",
-    *OF_NOISE,
-    "transfer",
-    "learning_curve",
-    *RESULTS_OF,
-)
+COLLATED = ("scores", "models", "histories", "comparisons", "transfer", "learning_curve", *RESULTS_OF)
 REPORTS = Path("reports")
 MLFLOW_STORE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")
@@ -117,6 +108,18 @@ def read_table(path: Path) -> pd.DataFrame:
         raise UserError(
             f"{path}: not a readable Parquet table ({error}); remove it and run dvc repro"
         ) from error
+
+
+def read_results(models: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The tables of all models joined, one model after the other, and the histories of their training."""
+    joined = {table: [read_table(RESULTS / name / place) for name in models]
+              for table, place in RESULTS_OF.items()}  # fmt: skip
+    joined["histories"] = [
+        read_table(MODELS / name / "history.parquet").assign(model=name) for name in models
+    ]
+    return {
+        table: pd.concat([part for part in parts if len(part)] or parts) for table, parts in joined.items()
+    }
 
 
 def read_arrays(path: Path, names: Iterable[str]) -> list[np.ndarray]:

@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 from pipeline import files, stage
-from pipeline.params import Params
+from pipeline.settings import StageSettings
 from robustness.data import photos
 
+READS = ("seed", "data")
 
-def render(params: Params) -> None:
+
+def render(settings: StageSettings) -> None:
     """Render the objects benchmark, write the digits, or read a set from disk, as one image set."""
-    if params.data.set == "objects":
+    data, seed = settings.data, settings.seed
+    if data.set == "objects":
         from robustness.data.objects import RenderSettings, render_objects
 
-        settings = RenderSettings.from_mapping(
-            params.data.render, image_size=params.data.image_size, seed=params.seed
-        )
+        how = RenderSettings.from_mapping(data.render, image_size=data.image_size, seed=seed)
         render_objects(
-            files.LIBRARY,
-            files.CLASS_LIST,
-            settings,
-            files.IMAGES,
-            workers=params.data.workers,
-            progress=True,
+            files.LIBRARY, files.CLASS_LIST, how, files.IMAGES, workers=data.workers, progress=True
         )
-    elif params.data.set in photos.ADAPTERS:
-        data = params.data
+    elif data.set == "digits":
+        from robustness.data.digits import build_digits
+
+        build_digits(files.IMAGES, image_size=data.image_size, seed=seed)
+    else:
         images = photos.build(
             data.set,
             files.IMAGES,
             path=files.given(data.path),
             image_size=data.image_size,
             workers=data.workers,
-            seed=params.seed,
-            **{key: files.given(value) if key in ("reference", "mapping") else value
-               for key, value in params.set_settings().items()},
-        )  # fmt: skip
+            seed=seed,
+            reference=files.given(data.reference),
+            mapping=files.given(data.mapping),
+            policy=data.policy,
+        )
         print(f"{data.set}: {photos.summary(images)}")
-    else:
-        from robustness.data.digits import build_digits
-
-        build_digits(files.IMAGES, image_size=params.data.image_size, seed=params.seed)
 
 
 if __name__ == "__main__":
-    stage.run(render)
+    stage.run(render, READS)

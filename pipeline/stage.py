@@ -5,103 +5,83 @@ from __future__ import annotations
 import argparse
 import errno
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from pipeline import files, lifeline
-from pipeline.params import ModelParams, Params, load
+from pipeline import lifeline
+from pipeline.settings import StageSettings, load
 from robustness.errors import UserError
 from robustness.heap import keep_freed_memory
-
-if TYPE_CHECKING:
-    from robustness.data.image_set import ImageSet
-    from robustness.models import Classifier
 
 # What the disk refuses: the user's to mend, not a mistake in the code.
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
            errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}  # fmt: skip
 
 
-def run(work: Callable[[Params], None]) -> None:
-    """Run a stage that works on all models at once; ends the process with status 2 on a user's mistake."""
+def run(work: Callable[[StageSettings], None], reads: Sequence[str]) -> None:
+    """Run a stage that works on all models at once; ends the process with status 2 on a user's mistake.
+
+    ``reads``: the keys of params.yaml that it reads, see ``pipeline.settings``.
+    """
     _parser(work).parse_args()
-    guard(lambda: work(_settings()))
+    guard(lambda: work(_started(load(reads))))
 
 
-def run_model(work: Callable[[Params, str, ModelParams], None]) -> None:
+def run_model(work: Callable[[StageSettings, str], None], reads: Sequence[str]) -> None:
     """Run a stage for the model named by ``--model``; ends with status 2 on a user's mistake."""
     parser = _parser(work)
     parser.add_argument("--model", required=True, metavar="ID", help="a key of models: in params.yaml")
     model = parser.parse_args().model
-
-    def do() -> None:
-        params = _settings()
-        work(params, model, params.model(model))
-
-    guard(do)
+    guard(lambda: work(_started(load(reads, model)), model))
 
 
-def _settings() -> Params:
-    """params.yaml, with its number of threads set: results then do not depend on how stages are run."""
+def _parser(work: Callable[..., None]) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(description=work.__doc__)
+
+
+def _started(settings: StageSettings) -> StageSettings:
+    """The number of threads set: results then do not depend on how stages are run."""
     lifeline.end_with_run()
     keep_freed_memory()
-    params = load()
-    if params.threads is not None:
+    if settings.threads is not None:
         import torch
         from threadpoolctl import threadpool_limits
 
-        threadpool_limits(params.threads)
-        torch.set_num_threads(params.threads)
-    return params
+        threadpool_limits(settings.threads)
+        torch.set_num_threads(settings.threads)
+    return settings
 
 
-def load_model(params: Params, name: str, images: ImageSet) -> Classifier:
-    """The trained model of that id; refused if its checkpoint is from other settings than params.yaml.
+def guard(do: Callable[[], None]) -> None:
+    """Do it; a user's mistake, or what the disk refuses, becomes one line on stderr and exit status 2.
 
-    Raises UserError also for an image set without clean test images, which every later stage looks at.
+    An interruption gives status 130. Anything else is a mistake in the code and keeps its traceback.
     """
-    from dataclasses import asdict
-
-    if not len(images.rows(split="test", shift="clean")):
-        raise UserError(f"image set {images.folder}: has no clean test images; make the set again")
-    source = params.origin(name)
-    if source is not None:
-        from robustness.data.origin import class_groups
-
-        expected = {
-            "source": str(source),
-            "groups": class_groups(images),
-            "image_size": images.image_size,
-            "frontend": params.model(name).frontend,
-            "frontend_options": params.frontend_options(name),
-            "fine_tune": params.fine_tuning(name),
-        }
-    else:
-        expected = asdict(params.spec(name, images))
-    return read_model(name, expected=expected)
-
-
-def read_model(name: str, expected: dict[str, Any] | None = None) -> Classifier:
-    """The model in the checkpoint of that id; one line if the file is no whole checkpoint."""
-    from robustness import models, weights
-
-    path = files.weights(name)
     try:
-        load = weights.load if weights.is_adopted(path) else models.load
-        return load(path, expected=expected)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path}: its header does not describe a model ({error!r}); train the model again"
-        ) from error
+        do()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        place = error.filename or Path.cwd()
+        print(f"error: {place}: {error.strerror or error}; free space or rights, then run again",
+              file=sys.stderr)  # fmt: skip
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("interrupted; finished work is kept, run again to go on", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
-def progress(total: int, what: str, unit: str) -> tqdm:
-    """A progress bar with a rate, which says what is being done."""
-    return tqdm(total=total, desc=what, unit=unit, mininterval=1.0, dynamic_ncols=True)
+@contextmanager
+def progress(what: str, total: int, unit: str = "image") -> Iterator[Callable[[int], object]]:
+    """A progress bar with a rate, which says what is being done: called with how many more are done."""
+    with tqdm(total=total, desc=what, unit=unit, mininterval=1.0, dynamic_ncols=True) as bar:
+        yield bar.update
 
 
 def epoch_progress(name: str) -> Callable[[int, int, float, float], None]:
@@ -130,29 +110,3 @@ def unit_progress(what: str, unit: str = "unit") -> Iterator[Callable[[str, int,
             bar.update(done - bar.n)
 
         yield show
-
-
-def _parser(work: Callable[..., None]) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(description=work.__doc__)
-
-
-def guard(do: Callable[[], None]) -> None:
-    """Do it; a user's mistake, or what the disk refuses, becomes one line on stderr and exit status 2.
-
-    An interruption gives status 130. Anything else is a mistake in the code and keeps its traceback.
-    """
-    try:
-        do()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except OSError as error:
-        if error.errno not in REFUSED:
-            raise
-        place = error.filename or Path.cwd()
-        print(f"error: {place}: {error.strerror or error}; free space or rights, then run again",
-              file=sys.stderr)  # fmt: skip
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print("interrupted; finished work is kept, run again to go on", file=sys.stderr)
-        raise SystemExit(130) from None

@@ -55,16 +55,30 @@ def _check_size(value: Any, path: Path) -> None:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error: PyYAML alone keeps the last and says nothing."""
+    """YAML in which a key that stands twice is an error: PyYAML alone keeps the last and says nothing.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    A key may replace one that the mapping merges in (``<<: *anchor``).
+    """
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._checked: set[int] = set()
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        # Before the first merge, after which merged keys stand beside those that replace them.
+        if id(node) not in self._checked:
+            self._checked.add(id(node))
+            self._check(node)
+        super().flatten_mapping(node)
+
+    def _check(self, node: yaml.MappingNode) -> None:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
+            merges = key_node.tag == "tag:yaml.org,2002:merge"
+            key = "<<" if merges else self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable) or key in seen:
                 wrong = f"the key {key!r} stands twice" if isinstance(key, Hashable) else "a key is no text"
                 raise yaml.constructor.ConstructorError(
                     None, None, f"{wrong} in one mapping", key_node.start_mark
                 )
             seen.add(key)
-        return super().construct_mapping(node, deep)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from robustness.settings import Settings
 
-@dataclass(frozen=True)
-class Augmentation:
+
+class Augmentation(Settings):
     """How far training images are varied; 0 (or False) leaves that out.
 
     shift_pixels: each image is moved by up to that many pixels along each axis, its edge repeated.
@@ -23,12 +23,12 @@ class Augmentation:
         Z. Zhong et al., AAAI 2020).
     """
 
-    shift_pixels: int = 0
+    shift_pixels: int = Field(default=0, ge=0, le=64)
     mirror: bool = False
-    zoom: float = 0.0
-    colour: float = 0.0
-    grey: float = 0.0
-    erase: float = 0.0
+    zoom: float = Field(default=0.0, ge=0, le=4)
+    colour: float = Field(default=0.0, ge=0, le=2)
+    grey: float = Field(default=0.0, ge=0, le=1)
+    erase: float = Field(default=0.0, ge=0, le=1)
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Vary images (N, C, H, W) in [0, 1]; the same generator gives the same draws."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -11,10 +12,22 @@ class UserError(Exception):
 
     The message is one line that names the key or file, says what is wrong with which value, and what is
     allowed or what to do. The pipeline prints it without a traceback and ends with exit status 2.
+    ``place`` (``models.alexnet.width``) stands before the reason, where it is known.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(str(message).split()))
+    def __init__(self, message: str, place: str = "") -> None:
+        self.place, self.reason = place, " ".join(str(message).split())
+        super().__init__(f"{place}: {self.reason}" if place else self.reason)
+
+
+@contextmanager
+def at(place: str, strip: str = "") -> Iterator[None]:
+    """Put the key that a message is about in front of it, in the place of ``strip``."""
+    try:
+        yield
+    except UserError as error:
+        whole = ".".join(part for part in (place, error.place) if part)
+        raise UserError(error.reason.removeprefix(strip), whole) from None
 
 
 def nearest(name: str, options: Iterable[str]) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from robustness import frontends, shifts
-from robustness.data.image_set import ImageSet
-from robustness.errors import UserError
+from robustness.data.image_set import ImageSet, format_level
+from robustness.errors import UserError, at
 from robustness.seeds import derive
+from robustness.settings import Settings
 from robustness.shifts.background import Donors
 
 COLUMNS = ("shift", "factor", "level", "sample", "object", "label", "prediction", "confidence", "margin")
@@ -26,6 +29,46 @@ class ImageCondition:
     shift: str
     factor: str
     level: str
+
+
+class EvaluationSettings(Settings):
+    """How images are classified, and what is made from clean ones: shift → factor → levels."""
+
+    batch_size: int = Field(ge=1, le=65536)
+    conditions: dict[str, dict[str, list[Any]]] = Field(default={})
+
+    def check(self) -> None:
+        for shift, factors in self.conditions.items():
+            for name, levels in factors.items():
+                with at(f"conditions.{shift}.{name}"):
+                    _check_levels(shifts.get(f"{shift}/{name}"), levels)
+
+    def image_conditions(self) -> list[ImageCondition]:
+        """The conditions one by one, in order."""
+        return [
+            ImageCondition(shift, factor, format_level(level))
+            for shift, factors in self.conditions.items()
+            for factor, levels in factors.items()
+            for level in levels
+        ]
+
+
+def _check_levels(factor: shifts.Factor, levels: list[Any]) -> None:
+    if factor.applies == "rendered":
+        raise UserError("is rendered; it belongs under data.render.factors")
+    for level in levels:
+        if not isinstance(level, (int, float, str)):
+            raise UserError(f"{level!r} is no level; use numbers or names")
+        factor.parse(level)
+    texts = [format_level(level) for level in levels]
+    twice = next((text for text in texts if texts.count(text) > 1), None)
+    if twice is not None:
+        raise UserError(f"the level {twice} stands twice; leave one out")
+
+
+def images_to_classify(images: ImageSet, rows: np.ndarray, conditions: Sequence[ImageCondition]) -> int:
+    """How many images an evaluation classifies: ``rows``, and the clean test images under each condition."""
+    return len(rows) + len(conditions) * len(images.rows(split="test", shift="clean"))
 
 
 def evaluate(
@@ -124,7 +167,7 @@ def shifted(
 ) -> Tensor:
     """The images ``x`` of ``rows`` under a condition; draws belong to (seed, factor, image)."""
     factor = shifts.get(f"{condition.shift}/{condition.factor}")
-    extras: dict[str, object] = {}
+    extras: dict[str, object] = Field(default={})
     if factor.needs_masks:
         extras["masks"] = masks_of(images, rows)
     if factor.needs_donors:

@@ -5,20 +5,117 @@ Normalisation is the first layer of every model, so that images are in [0, 1] ev
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from robustness import architectures, frontends
-from robustness.errors import UserError
+from robustness.errors import UserError, at, nearest
 from robustness.seeds import derive
+from robustness.settings import Settings, check_types
 
 _FORMAT = "robustness-classifier-1"
+TRAIN = "train"
+"""What ``weights`` says of a model that is trained here."""
+
+
+class ModelSettings(Settings):
+    """One model: architecture, front-end, training, and what its family needs other than all models.
+
+    ``family``: the file in ``robustness/architectures`` that holds the architecture, whose name may be left
+    out where it is the same. ``recipe`` and ``frontend_options`` change those of all models. ``seed``, of a
+    replicate, decides its weights, its front-end and the order of its images. ``weights``: ``train``, or
+    weights trained elsewhere (``robustness.weights``), which bring their architecture along, ``file:`` apart;
+    ``sha256`` is that of the file; ``fine_tune`` (``weights.FineTune``) trains stages of these, which without
+    it are used as they are.
+    """
+
+    family: str | None = None
+    architecture: str | None = None
+    weights: str = TRAIN
+    sha256: str | None = None
+    fine_tune: dict[str, Any] | None = None
+    frontend: str = "learned"
+    training: Literal["canonical", "diverse", "adversarial"] = "canonical"
+    width: float = Field(default=1.0, gt=0, le=8)
+    options: dict[str, Any] = Field(default={})
+    frontend_options: dict[str, Any] = Field(default={})
+    recipe: dict[str, Any] = Field(default={})
+    seed: int | None = Field(default=None, ge=0, lt=2**31)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_as_its_family(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("weights", TRAIN) == TRAIN and "family" in values:
+            return {"architecture": values["family"]} | values
+        return values
+
+    def check(self) -> None:
+        if self.weights != TRAIN:  # robustness.weights knows what these bear
+            return
+        if self.fine_tune is not None:
+            raise UserError(
+                "belongs to weights from elsewhere; what is trained here has its recipe", "fine_tune"
+            )
+        if self.architecture is None:
+            raise UserError("is missing; name one, or weights that bring it along", "architecture")
+        for key, known in (("architecture", architectures.names()), ("frontend", frontends.names())):
+            value = getattr(self, key)
+            if value not in known:
+                raise UserError(f"unknown {value!r}; {nearest(value, known)}", key)
+        entry = architectures.get(self.architecture)
+        if self.family != entry.module:
+            wrong = "is missing" if self.family is None else f"{self.family!r} is another file"
+            raise UserError(f"{wrong}; {entry.name} is of the family {entry.module}", "family")
+        with at("options", strip=f"{entry.name}: "):
+            entry.complete(self.options)
+
+    def check_size(self, image_size: int) -> None:
+        """Raises UserError if the architecture does not bear images of that size, or its width."""
+        if self.weights == TRAIN:
+            with at("", strip=f"{self.architecture}: "):
+                # Classes and channels are the image set's own; the smallest numbers stand for them here.
+                architectures.get(self.architecture).check(
+                    num_classes=2, in_channels=1, image_size=image_size, width=self.width
+                )
+
+    def all_frontend_options(self, common: Mapping[str, Any]) -> dict[str, Any]:
+        """The front-end's options, ``common`` ones included; none for weights' own stem."""
+        own_stem = self.weights != TRAIN and self.frontend == "learned"
+        return {} if own_stem else {**common, **self.frontend_options}
+
+    @property
+    def recipe_changes(self) -> dict[str, Any]:
+        """What it changes of the recipe of all models, a fine-tuning's numbers last."""
+        tuned = {
+            key: value for key, value in (self.fine_tune or {}).items() if key in ("epochs", "learning_rate")
+        }
+        return self.recipe | tuned
+
+    def seed_or(self, seed: int) -> int:
+        """Its own seed, else the given one."""
+        return seed if self.seed is None else self.seed
+
+    def spec(self, num_classes: int, image_size: int, frontend: Mapping[str, Any], seed: int) -> ModelSpec:
+        """What decides its function on an image set; ``frontend`` are the options of all front-ends."""
+        return ModelSpec(
+            architecture=self.architecture,
+            frontend=self.frontend,
+            training=self.training,
+            num_classes=num_classes,
+            image_size=image_size,
+            seed=self.seed_or(seed),
+            width=self.width,
+            options=self.options,
+            frontend_options=self.all_frontend_options(frontend),
+        )
 
 
 @dataclass(frozen=True)
@@ -107,6 +204,7 @@ def frontend_options(options: dict[str, Any]) -> frontends.FrontendOptions:
     for key in options:
         if key not in known:
             raise UserError(f"frontend_options: unknown key {key!r}; known are {', '.join(sorted(known))}")
+    check_types(options, frontends.FrontendOptions)
     return frontends.FrontendOptions(**options)
 
 
@@ -145,24 +243,31 @@ def read_header(path: Path) -> tuple[ModelSpec, dict[str, Any]]:
     return ModelSpec(**spec), content["notes"]
 
 
-def load(path: Path, expected: dict[str, Any] | None = None) -> Classifier:
-    """Read a model; no code in the file is executed.
-
-    ``expected``: fields of the spec that must hold, e.g. those of params.yaml. Raises UserError that names
-    the first field in which the checkpoint comes from another configuration.
-    """
+def load(path: Path) -> Classifier:
+    """Read a model; no code in the file is executed. Raises UserError if its weights do not fit its spec."""
     from safetensors.torch import load_file
 
     spec, _ = read_header(path)
-    for key, value in (expected or {}).items():
-        if getattr(spec, key) != value:
-            raise UserError(
-                f"{path}: the checkpoint is from another configuration ({key} is {getattr(spec, key)!r} "
-                f"there and {value!r} in the settings); train the model again"
-            )
     model = build(spec)
     try:
         model.load_state_dict(load_file(str(path)))
     except RuntimeError as error:
         raise UserError(f"{path}: weights do not fit {spec.architecture} ({str(error)[:200]})") from error
     return model.eval()
+
+
+def table_row(model: nn.Module, path: Path) -> dict[str, object]:
+    """What the table ``models`` says of a model (its name apart), read from its checkpoint."""
+    spec, notes = read_header(path)
+    return {
+        "architecture": spec.architecture,
+        "frontend": spec.frontend,
+        "training": spec.training,
+        "width": spec.width,
+        "seed": spec.seed,
+        "parameters": count_parameters(model),
+        "images": notes["images"],
+        "epochs": notes["recipe"]["epochs"],
+        "attack_steps": notes["recipe"]["adversarial_steps"] if spec.training == "adversarial" else 0,
+        "weights": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }

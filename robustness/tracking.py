@@ -22,6 +22,20 @@ if TYPE_CHECKING:
 
 KEY, DIGEST = "robustness.key", "robustness.digest"
 
+QUESTIONS = """Which image classifier holds up when the viewpoint changes, when the background is cluttered,
+when someone attacks it; does a fixed V1-like front-end help; and do pictures of what the network learned tell
+us why?
+
+1. How well does each architecture do on clean images?
+2. How much does it lose to viewpoint, and to clutter?
+3. How does it stand up to adversarial attack, and can that number be trusted?
+4. What does a fixed V1 front-end change, and which part of it does the work?
+5. What did the layers learn: first, last, intermediate?
+6. Do the visualizations predict the robustness?
+7. Is it the data or the architecture?
+"""
+"""What an experiment says of itself."""
+
 
 @dataclass(frozen=True)
 class TrackedModel:

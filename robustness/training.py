@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -18,12 +20,11 @@ from robustness import frontends
 from robustness.augmentation import Augmentation
 from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
-from robustness.models import Classifier
+from robustness.models import Classifier, ModelSettings, build
 from robustness.seeds import derive, numpy_generator, torch_generator
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(Augmentation):
     """How a model is trained: AdamW with a one-cycle rate; varied images.
 
     ``shift_pixels``, ``mirror``, ``zoom``, ``colour``, ``grey``, ``erase``: how images are varied, see
@@ -32,26 +33,20 @@ class Recipe:
     for adversarial training.
     """
 
-    batch_size: int
-    epochs: int
-    learning_rate: float
-    weight_decay: float
-    label_smoothing: float
-    shift_pixels: int
+    batch_size: int = Field(ge=2, le=65536)
+    epochs: int = Field(ge=1, le=10000)
+    learning_rate: float = Field(gt=0, le=10)
+    weight_decay: float = Field(ge=0, le=1)
+    label_smoothing: float = Field(ge=0, lt=1)
+    shift_pixels: int = Field(ge=0, le=64)
     mirror: bool = True
-    zoom: float = 0.0
-    colour: float = 0.0
-    grey: float = 0.0
-    erase: float = 0.0
-    precision: str = "float32"
-    adversarial_epsilon: float = 4.0
-    adversarial_steps: int = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
+    adversarial_epsilon: float = Field(default=4.0, ge=0, le=255)
+    adversarial_steps: int = Field(default=1, ge=1, le=100)
 
-    @property
-    def augmentation(self) -> Augmentation:
-        """How training images are varied."""
-        kept = {field.name: getattr(self, field.name) for field in fields(Augmentation)}
-        return Augmentation(**kept)
+    def changed(self, values: Mapping[str, Any]) -> Recipe:
+        """The recipe with other values at some keys; raises UserError for an unknown key or a wrong value."""
+        return Recipe.read(self.model_dump() | dict(values))
 
 
 class DivergedError(UserError):
@@ -91,8 +86,8 @@ def train(
     )
     steps = max(1, len(rows) // recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, one_cycle(steps * recipe.epochs))
-    identity = derive(seed, repr(model.spec), repr(asdict(recipe)), *map(int, rows))
-    vary = recipe.augmentation
+    identity = derive(seed, repr(model.spec), repr(recipe.model_dump()), *map(int, rows))
+    vary: Augmentation = recipe
     history = _load_state(resume, identity, model, optimiser, schedule)
 
     for epoch in range(len(history), recipe.epochs):
@@ -232,3 +227,61 @@ def _load_state(path: Path, identity: int, model: nn.Module, optimiser, schedule
     optimiser.load_state_dict(state["optimiser"])
     schedule.load_state_dict(state["schedule"])
     return list(state["history"])
+
+
+SECOND_TRY = 0.3
+"""A diverged training is tried once more at this share of its learning rate."""
+
+
+def train_model(
+    name: str,
+    settings: ModelSettings,
+    recipe: Recipe,
+    frontend: Mapping[str, Any],
+    images: ImageSet,
+    *,
+    seed: int,
+    device: torch.device,
+    state: Path,
+    progress: Progress | None = None,
+) -> tuple[Classifier, pd.DataFrame, dict[str, Any]]:
+    """Train the model of these settings; the model, the history of its epochs, and notes for its checkpoint.
+
+    ``recipe`` and ``frontend`` (options) are those of all models, which the settings may change; ``seed`` is
+    that of a model without its own; ``state``: a folder for unfinished work. Raises DivergedError if it
+    diverges twice, UserError if the image set has no images for this training.
+    """
+    recipe, seed = recipe.changed(settings.recipe), settings.seed_or(seed)
+    rows = training_rows(images, settings.training)
+    spec = settings.spec(len(images.classes), images.image_size, frontend, seed)
+
+    def attempt(recipe: Recipe) -> tuple[Classifier, pd.DataFrame, dict[str, Any]]:
+        model = build(spec)
+        history = train(
+            model,
+            images,
+            rows,
+            images.rows(split="validation", role="canonical"),  # every training is judged by the same images
+            recipe,
+            seed=seed,
+            device=device,
+            resume=state / "state.pt",
+            progress=progress,
+        )
+        return model, history, {"recipe": recipe.model_dump(), "images": len(rows)}
+
+    try:
+        return attempt(recipe)
+    except DivergedError as error:
+        recipe = recipe.changed({"learning_rate": SECOND_TRY * recipe.learning_rate})
+        print(f"{name}: {error}; once more at {recipe.learning_rate:g}", file=sys.stderr)
+        return attempt(recipe)
+
+
+def training_rows(images: ImageSet, training: str) -> np.ndarray:
+    """The rows of the images that a model with that training learns from; UserError if there are none."""
+    role = "diverse" if training == "diverse" else "canonical"
+    rows = images.rows(split="train", role=role)
+    if not len(rows):
+        raise UserError(f"image set {images.folder}: has no {role} training images; make the set with them")
+    return rows

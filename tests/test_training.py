@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +62,7 @@ def run(images: ImageSet, resume: Path, recipe: Recipe = RECIPE, model=None, **k
 
 
 def test_learns_what_is_easy(coloured_squares: ImageSet, tmp_path: Path) -> None:
-    _, history = run(coloured_squares, tmp_path / "state.pt", replace(RECIPE, epochs=8))
+    _, history = run(coloured_squares, tmp_path / "state.pt", RECIPE.changed({"epochs": 8}))
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
     assert history["validation_accuracy"].iloc[-1] >= 0.9
     assert list(history["epoch"]) == list(range(1, 9))
@@ -93,9 +92,9 @@ def test_interrupted_training_ends_as_the_uninterrupted(
 
 
 def test_state_of_another_recipe_is_not_taken_up(coloured_squares: ImageSet, tmp_path: Path) -> None:
-    run(coloured_squares, tmp_path / "state.pt", replace(RECIPE, epochs=1))
+    run(coloured_squares, tmp_path / "state.pt", RECIPE.changed({"epochs": 1}))
     epochs: list[int] = []
-    other = replace(RECIPE, learning_rate=1e-3)
+    other = RECIPE.changed({"learning_rate": 1e-3})
     run(coloured_squares, tmp_path / "state.pt", other, progress=lambda e, *_: epochs.append(e))
     assert epochs == [1, 2, 3, 4]
 
@@ -109,14 +108,14 @@ def test_diverged_training_is_refused(coloured_squares: ImageSet, tmp_path: Path
 
 
 def test_bfloat16_and_noisy_front_end_train(coloured_squares: ImageSet, tmp_path: Path) -> None:
-    recipe = replace(RECIPE, epochs=1, precision="bfloat16")
+    recipe = RECIPE.changed({"epochs": 1, "precision": "bfloat16"})
     model, history = run(coloured_squares, tmp_path / "state.pt", recipe, model=fresh("vone"))
     assert np.isfinite(history["loss"]).all()
     assert all(p.dtype == torch.float32 for p in model.parameters())
 
 
 def test_noisy_front_end_gives_the_same_history_again(coloured_squares: ImageSet, tmp_path: Path) -> None:
-    recipe = replace(RECIPE, epochs=2)
+    recipe = RECIPE.changed({"epochs": 2})
     histories = []
     for name in "ab":
         torch.manual_seed(len(histories))  # nothing may come from the global generator
@@ -138,7 +137,7 @@ def test_perturb_raises_the_loss_within_the_budget(steps: int) -> None:
     torch.manual_seed(0)
     model = fresh().eval()
     x, y = torch.rand(8, 3, 32, 32), torch.arange(8) % 2
-    recipe = replace(RECIPE, adversarial_epsilon=4.0, adversarial_steps=steps)
+    recipe = RECIPE.changed({"adversarial_epsilon": 4.0, "adversarial_steps": steps})
     out = perturb(model, x, y, recipe)
     assert (out - x).abs().max() <= 4 / 255 + 1e-6
     assert out.min() >= 0

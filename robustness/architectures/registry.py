@@ -112,6 +112,11 @@ class Architecture:
     channels: int = 3
     pretrained: str | None = None
 
+    @property
+    def module(self) -> str:
+        """The family's file, without ``.py``."""
+        return getattr(self.make, "func", self.make).__module__.rpartition(".")[2]
+
     def check(self, num_classes: int, in_channels: int, image_size: int, width: float) -> None:
         """Raise UserError where one of the common settings is not allowed."""
         for key, value, least in (

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from robustness import shifts
-from robustness.errors import UserError, nearest
+from robustness.errors import UserError, at, nearest
 from robustness.shifts import Level
 from robustness.shifts.factors import RENDERED, SPHERE_AZIMUTHS, SPHERE_ELEVATIONS
 
@@ -80,9 +80,10 @@ class RenderSettings(BaseModel):
         """
         values = dict(mapping or {})
         if "factors" in values:
-            values["factors"] = _factors(values["factors"])
+            with at("data.render.factors"):
+                values["factors"] = _factors(values["factors"])
         try:
-            settings = cls(**{**values, "image_size": image_size, "seed": seed})
+            settings = cls.model_validate({**values, "image_size": image_size, "seed": seed})
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
@@ -103,24 +104,22 @@ class RenderSettings(BaseModel):
 def _factors(given: object) -> dict[str, tuple[Level, ...]]:
     """Factor ids with their levels, checked, the clean ones left out."""
     if isinstance(given, (list, tuple)):
-        given = {name: None for name in given}
+        given = {str(name): None for name in given}
     if not isinstance(given, Mapping):
-        raise UserError(
-            f"data.render.factors: {given!r} is neither a list of factors nor factors with levels"
-        )
+        raise UserError(f"{given!r} is neither a list of factors nor factors with levels")
     checked: dict[str, tuple[Level, ...]] = {}
     renderable = default_factors()
     for name, levels in given.items():
         if name not in renderable:
             help_text = nearest(str(name), renderable)
-            raise UserError(f"data.render.factors: no rendered factor {name!r}; {help_text}")
+            raise UserError(f"no rendered factor {name!r}; {help_text}")
         factor = shifts.get(name)
         levels = factor.levels if levels is None else levels
         if not isinstance(levels, (list, tuple)):
-            raise UserError(f"data.render.factors.{name}: {levels!r} is no list of levels")
+            raise UserError(f"{levels!r} is no list of levels", name)
         for level in levels:
             shifts.check(factor.shift, factor.name, level)
         if len(set(levels)) != len(levels):
-            raise UserError(f"data.render.factors.{name}: a level stands twice in {list(levels)}")
+            raise UserError(f"a level stands twice in {list(levels)}", name)
         checked[name] = tuple(level for level in levels if level != factor.clean_level)
     return checked

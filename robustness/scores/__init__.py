@@ -6,6 +6,7 @@ one is, its unit and which direction is better.
 
 from robustness.scores.association import association
 from robustness.scores.attacks import from_attacks
+from robustness.scores.collated import collated, corruption_normaliser, nested, summary
 from robustness.scores.comparison import compare
 from robustness.scores.consistency import error_consistencies
 from robustness.scores.labels import Label, describe
@@ -18,8 +19,10 @@ __all__ = [
     "COLUMNS",
     "Label",
     "association",
+    "collated",
     "compare",
     "compare_largest",
+    "corruption_normaliser",
     "describe",
     "error_consistencies",
     "from_attacks",
@@ -27,5 +30,7 @@ __all__ = [
     "from_predictions",
     "from_probes",
     "metrics_matching",
+    "nested",
+    "summary",
     "wide",
 ]

@@ -13,11 +13,19 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from robustness.seeds import numpy_generator
+from robustness.settings import Settings
 
 CONFIDENCE = 0.95
 RESAMPLES = 1000
+
+
+class StatisticsSettings(Settings):
+    """Intervals: bootstrap over objects."""
+
+    resamples: int = Field(ge=100, le=100000)
 
 
 class Interval(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from robustness.seeds import derive
 from robustness.weights import fine_tuning, networks, stages
 from robustness.weights.outputs import Gather
 from robustness.weights.source import Source, parse
+
+_HOW = ("architecture", "groups", "new_head")
 
 
 class Adopted(nn.Module):
@@ -91,37 +93,21 @@ def adopt(
 
 
 def save(model: Adopted, source: Source, path: Path, notes: dict[str, Any], **how: Any) -> None:
-    """Write weights, spec and origin as one safetensors file.
-
-    ``how`` are adopt's other arguments, and ``fine_tune``, the settings (JSON-able) of what followed.
-    """
-    keys = ("architecture", "groups", "new_head", "fine_tune")
-    origin = {"source": str(source)} | {key: how.get(key) for key in keys}
-    models.save(model, path, notes | {"adopted": origin})
+    """Write weights, spec and origin as one safetensors file; ``how`` are adopt's other arguments."""
+    models.save(model, path, notes | origin_notes(source, **how))
 
 
-def is_adopted(path: Path) -> bool:
-    """Whether a checkpoint's weights come from elsewhere."""
-    return "adopted" in models.read_header(path)[1]
+def origin_notes(source: Source, **how: Any) -> dict[str, Any]:
+    """What a checkpoint must say of where its weights come from; ``how`` as :func:`save`."""
+    return {"adopted": {"source": str(source), **{key: how.get(key) for key in _HOW}}}
 
 
-def load(path: Path, expected: dict[str, Any] | None = None) -> Adopted:
-    """Read a saved classifier without its source: nothing is downloaded, no code in the file is executed.
-
-    ``expected``: ``source`` (text), ``groups``, ``fine_tune`` and fields of the spec that must hold. Raises
-    UserError that names the first one that differs.
-    """
+def load(path: Path) -> Adopted:
+    """Read a saved classifier without its source: nothing is downloaded, no code in the file is executed."""
     from safetensors.torch import load_file
 
     spec, notes = models.read_header(path)
     origin = notes["adopted"]
-    there = asdict(spec) | {key: origin.get(key) for key in ("source", "groups", "fine_tune")}
-    for key, value in (expected or {}).items():
-        if there[key] != value:
-            raise UserError(
-                f"{path}: the checkpoint is from another configuration ({key} is {_short(there[key])} there "
-                f"and {_short(value)} in the settings); run the train stage again"
-            )
     source = parse(origin["source"])
     model = _frame(
         source, origin["architecture"], spec.image_size, spec.num_classes, origin["groups"], spec.seed,
@@ -220,8 +206,3 @@ def stem_entry(library: str, name: str) -> architectures.Architecture:
             "that an architecture of the registry has"
         )
     return entry
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

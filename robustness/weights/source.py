@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from robustness.errors import UserError, nearest
 
-TRAIN = "train"
 PACKAGES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 KINDS = ("timm", "torchvision", "package", "file")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

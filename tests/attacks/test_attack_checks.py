@@ -92,7 +92,7 @@ def test_every_point_of_the_reference_has_its_checks(
 ) -> None:
     model, images, labels = plain
     outcome, _ = undefended
-    scale = replace(SCALE, samples=4, decision_samples=1)
+    scale = SCALE.model_copy(update={"samples": 4, "decision_samples": 1})
     others = {"other": outcome.adversarials[4 / 255]}
     found = run(
         model, images[:N], labels[:N], outcome, SETUP, scale=scale, twin=model, others=others, epsilon=4 / 255
@@ -217,5 +217,7 @@ def test_the_reference_budget_leaves_a_fifth_standing() -> None:
 def test_a_linear_model_passes_the_checks_of_its_gradient() -> None:
     model, images, labels = linear_case(count=8)
     outcome = attack(model, images, labels, {"pgd": {"steps": 5}}, [0.001, 0.01], SETUP, keep=4)
-    found = run(model, images, labels, outcome, SETUP, scale=replace(SCALE, samples=8)).set_index("check")
+    found = run(
+        model, images, labels, outcome, SETUP, scale=SCALE.model_copy(update={"samples": 8})
+    ).set_index("check")
     assert found.loc[["graph", "gradients", "gradient_values", "loss_stability"], "verdict"].eq("pass").all()

@@ -9,16 +9,17 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from robustness.attacks.engine import Found, search
 from robustness.attacks.evaluation import Outcome, Setup
 from robustness.attacks.iterative import IterativeAttack
 from robustness.attacks.victim import Victim
+from robustness.settings import Settings
 
 
-@dataclass(frozen=True)
-class Scale:
+class Scale(Settings):
     """How much the checks may cost. A sample is one image; costs are in samples × steps.
 
     samples: images that the checks' own attacks run on. steps: of their PGD. longer_steps: of the one run
@@ -27,12 +28,12 @@ class Scale:
     (about 1,500 forward passes each; 0 leaves it out).
     """
 
-    samples: int = 24
-    steps: int = 20
-    longer_steps: int | None = None
-    queries: int = 100
-    near_points: int = 100
-    decision_samples: int = 2
+    samples: int = Field(default=24, ge=1)
+    steps: int = Field(default=20, ge=1)
+    longer_steps: int | None = Field(default=None, ge=1)
+    queries: int = Field(default=100, ge=1)
+    near_points: int = Field(default=100, ge=1)
+    decision_samples: int = Field(default=2, ge=0)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from robustness.data.image_set import ImageSet
 from robustness.data.photos import cifar, image_folder, imagenet, imagenet_samples, objectnet, smallnorb
 from robustness.data.photos.listing import Listing
 from robustness.data.photos.writing import write
-from robustness.errors import UserError
+from robustness.errors import UserError, nearest
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,29 @@ ADAPTERS: dict[str, Adapter] = {
 }
 
 
+OWN_SETS = ("objects", "digits")
+"""Sets that are made here, not read from a folder."""
+
+
 def check(name: str, path: str | None, trains: bool, **settings: str | None) -> None:
     """Refuse what a set cannot do before any work: a setting it does not take, training on test images."""
+    if name not in (*OWN_SETS, *ADAPTERS):
+        raise UserError(f"unknown {name!r}; {nearest(name, (*OWN_SETS, *ADAPTERS))}", "set")
+    if name in OWN_SETS:
+        for key, value in {"path": path, **settings}.items():
+            if value is not None:
+                raise UserError(f"the set {name} takes no such setting", key)
+        return
     adapter = ADAPTERS[name]
     if adapter.needs_path and not path:
-        raise UserError(f"data.path: is missing; name the folder that holds {name}")
+        raise UserError(f"is missing; name the folder that holds {name}", "path")
     for key, value in settings.items():
         if value is not None and key not in adapter.settings:
-            raise UserError(f"data.{key}: {name} takes no such setting")
+            raise UserError(f"{name} takes no such setting", key)
     if trains and not adapter.trains:
         why = "its licence allows tests only" if name == "objectnet" else "it holds test images only"
         raise UserError(
-            f"data.set: no model may be trained on {name}, {why}; give every model weights and no fine_tune"
+            f"no model may be trained on {name}, {why}; give every model weights and no fine_tune", "set"
         )
 
 
@@ -71,6 +82,7 @@ def build(
     Files of the folder that are no part of the set are counted among its notes. Raises UserError, in one
     line, where what lies on disk is not that set.
     """
+    check(name, None if path is None else str(path), trains=False, **settings)
     given = {key: value for key, value in settings.items() if value is not None}
     listed = ADAPTERS[name].listing(path=path, seed=seed, **given)
     if path is not None and "file" in listed.samples:

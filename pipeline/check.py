@@ -1,0 +1,92 @@
+"""All of params.yaml, checked once before a run: every section by the library's class, and what fits what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.settings import KEYS, of_params, value
+from pipeline.yaml_file import read_yaml
+from robustness import models, weights
+from robustness.data import photos
+from robustness.data.render_settings import RenderSettings
+from robustness.data.settings import DataSettings
+from robustness.devices import resolve
+from robustness.errors import UserError, at, nearest
+from robustness.models import TRAIN, ModelSettings
+from robustness.training import Recipe
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run must know of its settings: threads of each stage, device, and the models by id."""
+
+    threads: int | None
+    device: str
+    models: dict[str, ModelSettings]
+
+
+def check(path: Path) -> RunSettings:
+    """Read and check params.yaml. Raises UserError that names the key, the value and what is allowed."""
+    values = read_yaml(path)
+    with of_params():
+        for key in values:
+            if key not in KEYS:
+                raise UserError(f"unknown key; {nearest(str(key), KEYS)}", str(key))
+        found = {key: value(values, key) for key in KEYS}
+        _check_together(found)
+    return RunSettings(found["threads"], found["device"], found["models"])
+
+
+def _check_together(found: Mapping[str, Any]) -> None:
+    """What one section says of another."""
+    with at("device", strip="device: "):
+        resolve(found["device"])
+    data: DataSettings = found["data"]
+    trained = dict(_models(found))
+    with at("data"):
+        trains = any(model.weights == TRAIN or model.fine_tune for model in trained.values())
+        settings = data.model_dump(include={"reference", "mapping", "policy"})
+        photos.check(data.set, data.path, trains, **settings)
+    for place, model in trained.items():
+        _check_model(place, model, data.image_size, found["training"], found["frontend"])
+    if data.set == "objects":
+        _check_rendering(data, trained)
+    for name in found["attack"].noise_models or ():
+        if name not in found["models"]:
+            raise UserError(
+                f"there is no model {name!r}; {nearest(name, found['models'])}", "attack.noise_models"
+            )
+
+
+def _models(found: Mapping[str, Any]) -> Iterator[tuple[str, ModelSettings]]:
+    """Place and settings of every model, also of those that no cell runs."""
+    for key in ("models", "families"):
+        yield from ((f"{key}.{name}", model) for name, model in found[key].items())
+    if found["learning_curve"] is not None:
+        yield "learning_curve.model", found["learning_curve"].model
+
+
+def _check_model(
+    place: str, model: ModelSettings, image_size: int, recipe: Recipe, frontend: Mapping[str, Any]
+) -> None:
+    with at(place):
+        if model.weights != TRAIN:
+            weights.check(model)
+        model.check_size(image_size)
+        with at("recipe"):
+            recipe.changed(model.recipe_changes)
+    with at(f"frontend and {place}.frontend_options"):
+        models.frontend_options(model.all_frontend_options(frontend))
+
+
+def _check_rendering(data: DataSettings, trained: Mapping[str, ModelSettings]) -> None:
+    rendered = RenderSettings.from_mapping(data.render, image_size=data.image_size, seed=0).training
+    for place, model in trained.items():
+        if model.training == "diverse" and "diverse" not in rendered and not place.startswith("families."):
+            raise UserError(
+                f"lacks diverse, which {place} is trained on; add it or set {place}.training: canonical",
+                "data.render.training",
+            )

@@ -1,0 +1,51 @@
+"""What surrounds the tables of a run: the data card, and the machine and versions that made them."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+from reports.inputs import DataCard
+from robustness.data.image_set import ImageSet
+from robustness.data.origin import facts
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "foolbox",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "dvc",
+    "mlflow",
+    "typst",
+)
+
+
+def data_card(name: str, images: ImageSet, objects: str) -> DataCard:
+    """The card of an image set; ``objects`` is the description of the rendered one.
+
+    A set from disk says what is known of it among the facts.
+    """
+    described = {"objects": objects, "digits": digits.__doc__ or ""}
+    counts = (
+        images.samples.groupby(["split", "role"], sort=False)
+        .agg(objects=("object", "nunique"), images=("sample", "size"))
+        .reset_index()
+    )
+    return DataCard(
+        name=name,
+        classes=images.classes,
+        image_size=images.image_size,
+        counts=counts,
+        facts=facts(images),
+        description=described.get(name, ""),
+        images=images,
+    )
+
+
+def environment() -> dict[str, str]:
+    """Python, system and the packages that results depend on, with their versions."""
+    found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    return found | {package: version(package) for package in PACKAGES}

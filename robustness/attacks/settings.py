@@ -1,0 +1,97 @@
+"""The settings of an adversarial evaluation in one or more norms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from robustness.attacks.checks import Scale
+from robustness.attacks.evaluation import Setup
+from robustness.attacks.registry import names, plan
+from robustness.errors import UserError, at, nearest
+from robustness.settings import Settings, check_types
+
+# Fresh draws that decide on a stochastic target of a transfer: a matrix of all pairs needs no more.
+TRANSFER_DRAWS = 4
+LARGEST_EPSILON = 255.0  # of L∞, in 255ths: more than black to white
+
+
+class NormSettings(Settings):
+    """Budgets and attacks (name → settings) in one norm."""
+
+    epsilons: tuple[float, ...] = Field(min_length=1)
+    attacks: dict[str, dict[str, Any]] = Field(min_length=1)
+
+    @field_validator("epsilons", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:
+        return tuple(float(v) if type(v) is int else v for v in value) if isinstance(value, list) else value
+
+    @field_validator("epsilons")
+    @classmethod
+    def _positive(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        for epsilon in value:
+            if not 0 < epsilon < float("inf"):
+                raise ValueError(
+                    f"{epsilon:g} is no budget: every ε must be above 0 (ε = 0 is always checked)"
+                )
+        if len(set(value)) != len(value):
+            raise ValueError("an ε stands there twice")
+        return value
+
+
+class AttackSettings(Settings):
+    """The attack suite; ``epsilons`` of L∞ in 255ths, of L2 in image units.
+
+    ``images`` are attacked, ``keep`` adversarial ones kept; ``draws`` and ``score_draws`` as in ``Setup``;
+    ``checks``: their cost. ``noise_models``: the stochastic models whose noise is studied (live, frozen, off;
+    ``draws_sweep``: numbers of draws), on ``noise_images``; null: all of them.
+    """
+
+    images: int = Field(ge=1)
+    batch_size: int = Field(ge=1, le=65536)
+    draws: int = Field(ge=1, le=1000)
+    score_draws: int = Field(ge=1, le=1000)
+    keep: int = Field(default=16, ge=1)
+    checks: Scale = Scale()
+    noise_images: int = Field(default=50, ge=1)
+    noise_models: list[str] | None = None
+    draws_sweep: list[int] = Field(default=[1, 2, 4, 8, 16], min_length=1)
+    norms: dict[Literal["linf", "l2", "l1"], NormSettings] = Field(min_length=1)
+
+    def check(self) -> None:
+        for norm, suite in self.norms.items():
+            if norm == "linf" and max(suite.epsilons) > LARGEST_EPSILON:
+                raise UserError(
+                    f"{max(suite.epsilons):g} is more than black to white; they are in 255ths, use up to 255",
+                    "norms.linf.epsilons",
+                )
+            with at(f"norms.{norm}.attacks"):
+                for name in suite.attacks:
+                    if name not in names():
+                        raise UserError(f"unknown {name!r}; {nearest(name, names())}")
+                for planned in plan(suite.attacks, norm):
+                    with at(planned.label):
+                        check_types(planned.settings, planned.entry.build)
+
+    def budgets(self, norm: str) -> list[float]:
+        """The ε's of a norm in image units."""
+        return [epsilon / (255.0 if norm == "linf" else 1.0) for epsilon in self.norms[norm].epsilons]
+
+    def setup(self, norm: str, seed: int) -> Setup:
+        """How the attacks in one norm run."""
+        return Setup(
+            norm=norm,
+            draws=self.draws,
+            score_draws=self.score_draws,
+            batch_size=self.batch_size,
+            seed=seed,
+        )
+
+    def of_transfer(self, seed: int) -> tuple[str, float, Setup]:
+        """Norm (L∞ if it is there), largest ε in image units, and setup of the transfer between models."""
+        norm = "linf" if "linf" in self.norms else next(iter(self.norms))
+        setup = replace(self.setup(norm, seed), score_draws=min(TRANSFER_DRAWS, self.score_draws))
+        return norm, max(self.budgets(norm)), setup

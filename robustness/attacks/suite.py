@@ -1,0 +1,91 @@
+"""All that is asked of one model under attack: every norm, the checks, and the studies of its noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from robustness import frontends
+from robustness.attacks import checks
+from robustness.attacks.evaluation import Progress, Setup, Store, attack
+from robustness.attacks.noise_study import COLUMNS, draws_sweep, noise_modes
+from robustness.attacks.settings import AttackSettings
+from robustness.data.image_set import ImageSet
+from robustness.data.sampling import spread_over_objects
+
+
+def attack_in_all_norms(
+    model: nn.Module,
+    images: ImageSet,
+    settings: AttackSettings,
+    *,
+    name: str,
+    seed: int,
+    device: torch.device,
+    store: Store | None = None,
+    progress: Progress | None = None,
+) -> tuple[dict[str, pd.DataFrame], dict[str, np.ndarray]]:
+    """Attack a classifier on clean test images, spread over objects; tables and arrays.
+
+    Tables: ``attacks``, ``checks`` (in L∞), ``noise`` and ``draws`` (no rows for a model without noise).
+    Arrays: ``rows`` (K,) of the first images, ``clean``, and for each ``<norm>/<ε>`` their adversarial images
+    (K, C, H, W). A model without a defence is its own positive control.
+    """
+    clean = images.rows(split="test", shift="clean")
+    rows = spread_over_objects(images, clean, settings.images, seed=seed)
+    x, y = images.batch(rows), images.labels(rows)
+    who = {"samples": rows, "name": name, "device": device}
+    attacked: list[pd.DataFrame] = []
+    tables = {"noise": pd.DataFrame(columns=list(COLUMNS)), "draws": pd.DataFrame(columns=list(COLUMNS))}
+    arrays = {"clean": x[: settings.keep].numpy(), "rows": rows[: settings.keep]}
+    for norm, suite in settings.norms.items():
+        setup, budgets = settings.setup(norm, seed), settings.budgets(norm)
+        outcome = attack(
+            model,
+            x,
+            y,
+            suite.attacks,
+            budgets,
+            setup,
+            objects=images.samples["object"].to_numpy()[rows],
+            store=store,
+            progress=progress,
+            keep=settings.keep,
+            **who,
+        )
+        attacked.append(outcome.table)
+        arrays |= {f"{norm}/{epsilon:.6g}": found.numpy() for epsilon, found in outcome.adversarials.items()}
+        if norm != "linf":
+            continue
+        plain = model.spec.frontend == "learned" and model.spec.training != "adversarial"
+        twin = model if plain else None
+        tables["checks"] = checks.run(model, x, y, outcome, setup, twin=twin, scale=settings.checks, **who)
+        studied = settings.noise_models is None or name in settings.noise_models
+        if studied and frontends.is_stochastic(model):
+            few, first = slice(settings.noise_images), next(iter(suite.attacks))
+            part, told = (model, x[few], y[few], {first: suite.attacks[first]}), who | {"samples": rows[few]}
+            tables["noise"] = noise_modes(*part, budgets, setup=setup, **told)
+            epsilon = checks.reference_epsilon(outcome.table)
+            tables["draws"] = draws_sweep(*part, epsilon, settings.draws_sweep, setup, **told)
+    return {"attacks": pd.concat(attacked, ignore_index=True), **tables}, arrays
+
+
+def attacked_by_pgd(
+    model: nn.Module,
+    images: ImageSet,
+    rows: np.ndarray,
+    epsilon: float,
+    *,
+    draws: int,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """The images of ``rows`` under PGD (L∞, 20 steps; ``epsilon`` in image units), and their labels."""
+    x, y = images.batch(rows), images.labels(rows)
+    setup = Setup(draws=draws, batch_size=batch_size, seed=seed)
+    pgd = {"pgd": {"steps": 20}}
+    found = attack(model, x, y, pgd, [epsilon], setup, samples=rows, device=device, keep=len(rows))
+    return found.adversarials[epsilon].to(device), y

@@ -1,0 +1,69 @@
+"""All probes of one model, one after the other, on clean test images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robustness import probes
+from robustness.data.image_set import ImageSet
+from robustness.data.sampling import spread_over_objects
+from robustness.errors import UserError
+from robustness.probes.result import ProbeResult, Progress
+from robustness.probes.settings import ProbeSettings
+
+Attacked = Callable[[np.ndarray, float], tuple[Tensor, Tensor]]
+"""Rows of the image set and ε in image units → these images under attack, and their labels."""
+
+
+def look(
+    model: nn.Module,
+    images: ImageSet,
+    settings: ProbeSettings,
+    *,
+    seed: int,
+    device: torch.device,
+    attacked: Attacked,
+    bar: Callable[[str], AbstractContextManager[Progress]],
+) -> Iterator[ProbeResult]:
+    """The results of the probes, in the order of the settings; ``bar`` gives a probe's bar of progress.
+
+    Raises UserError if a condition is to be placed of which the image set has no images.
+    """
+    model = model.to(device)
+    clean = images.rows(split="test", shift="clean")
+    rows = spread_over_objects(images, clean, settings.images, seed=seed)
+    x, y = images.batch(rows).to(device), images.labels(rows)
+    for name, options in settings.probes.items():
+        extra = {}
+        if name == "embedding":
+            extra["placed"] = {
+                condition: _placed(condition, images, rows, settings.placed_images, seed, device, attacked)
+                for condition in settings.placed
+            }
+        with bar(name) as progress:
+            yield probes.run(name, model, x, y, seed=seed, progress=progress, **extra, **options)
+
+
+def _placed(
+    condition: str,
+    images: ImageSet,
+    rows: np.ndarray,
+    count: int,
+    seed: int,
+    device: torch.device,
+    attacked: Attacked,
+) -> tuple[Tensor, Tensor]:
+    """Images and labels of a condition: of the image set, or of clean ``rows`` under attack."""
+    shift, *rest = condition.split("/")
+    if shift == "attack":
+        return attacked(rows[:: max(1, len(rows) // count)][:count], float(rest[0]) / 255)
+    there = images.rows(split="test", shift=shift, factor=rest[0], level=rest[1])
+    if len(there) == 0:
+        raise UserError(f"no images of the condition {condition!r} were rendered", "probe.placed")
+    few = spread_over_objects(images, there, count, seed=seed)
+    return images.batch(few).to(device), images.labels(few)

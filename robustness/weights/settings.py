@@ -1,0 +1,67 @@
+"""What a model may say of weights from elsewhere, and of their fine-tuning: settings and checks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from robustness import frontends
+from robustness.errors import UserError, at, nearest
+from robustness.models import ModelSettings
+from robustness.settings import Settings
+from robustness.weights.adopted import stem_entry
+from robustness.weights.networks import library_of
+from robustness.weights.source import parse
+
+
+class FineTune(Settings):
+    """A short training of some stages of weights from elsewhere; the other stages stay as they came.
+
+    ``stages`` are canonical names, ``head`` being what follows the penultimate one. ``new_head`` draws the
+    last layer anew for the classes of the image set.
+    """
+
+    stages: list[Literal["stem", "early", "middle", "late", "penultimate", "head"]] = Field(min_length=1)
+    epochs: int = Field(ge=1, le=10000)
+    learning_rate: float = Field(gt=0, le=10)
+    new_head: bool = False
+
+    def check(self) -> None:
+        if len(set(self.stages)) != len(self.stages):
+            raise UserError("a stage stands there twice; leave one out", "stages")
+        if self.new_head and "head" not in self.stages:
+            raise UserError("lacks head, which new_head draws anew; add it", "stages")
+
+
+def check(model: ModelSettings) -> None:
+    """Raises UserError if something is asked of weights from elsewhere but to be used or fine-tuned."""
+    with at("weights"):
+        network = library_of(parse(model.weights, model.sha256), model.architecture)
+    if model.family is not None:
+        raise UserError("weights from elsewhere bring their network along; leave it out", "family")
+    usual = {"training": "canonical", "width": 1.0, "options": {}}
+    if model.fine_tune is None:
+        if model.frontend != "learned":
+            raise UserError(
+                f"{model.frontend} in front of trained weights would feed them what they never saw; leave it "
+                "out, fine-tune the first stages (fine_tune), or train the model (weights: train)",
+                "frontend",
+            )
+        usual["recipe"] = {}
+    for key, value in usual.items():
+        if getattr(model, key) != value:
+            raise UserError("weights from elsewhere are used as they are", key)
+    if model.fine_tune is None:
+        return
+    with at("fine_tune"):
+        fine_tune = FineTune.read(model.fine_tune)
+    if model.frontend not in frontends.names():
+        raise UserError(
+            f"unknown {model.frontend!r}; {nearest(model.frontend, frontends.names())}", "frontend"
+        )
+    if model.frontend != "learned":
+        if "stem" not in fine_tune.stages:
+            raise UserError("lacks stem, where the front-end stands untrained; add it", "fine_tune.stages")
+        with at("frontend"):
+            stem_entry(*network)
