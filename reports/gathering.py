@@ -6,6 +6,7 @@ import platform
 from importlib.metadata import version
 
 from reports.inputs import DataCard
+from robustness.data import digits
 from robustness.data.image_set import ImageSet
 from robustness.data.origin import facts
 
