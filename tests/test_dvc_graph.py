@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import ast
 import shutil
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from import_graph import MODULES, ROOT, SETTINGS, imports, known, names
 
-ROOT = Path(__file__).resolve().parents[1]
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 CELLS = [name for name, entry in STAGES.items() if "foreach" in entry]
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for package in ("pipeline", "reports", "robustness")
-    for path in sorted((ROOT / package).rglob("*.py"))
-}
 FAMILIES = {
     name: f"robustness.architectures.{name}"
     for name in (path.stem for path in sorted((ROOT / "robustness" / "architectures").glob("*.py")))
     if name not in ("__init__", "registry")
 }
-SETTINGS = "pipeline.settings"
 
 
 def entry_of(stage: str) -> dict[str, Any]:
@@ -39,38 +32,6 @@ def reads_of(stage: str) -> tuple[str, ...]:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "READS":
             return ast.literal_eval(node.value)
     raise AssertionError(f"pipeline/{stage}.py declares no READS")
-
-
-@cache
-def imports(module: str) -> frozenset[str]:
-    """The modules of the project that a module imports, wherever it does so; for type checkers alone: not."""
-    return frozenset(_known(_names(ast.parse(MODULES[module].read_text()), module)))
-
-
-def _names(tree: ast.AST, module: str, *, late: bool = True) -> Iterator[str]:
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            continue
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{name.name}" for name in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "import_module" and module != SETTINGS:
-            package = ast.unparse(node.args[0]).removeprefix("f").strip("'\"").rpartition(".")[0]
-            package = package.replace("{__name__}", module)
-            found = [name for name in MODULES if name.rpartition(".")[0] == package]
-            assert found, f"{module}: {ast.unparse(node)}: this test does not see what it imports"
-            yield from found
-        if late or not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            yield from _names(node, module, late=late)
-
-
-def _known(names: Iterator[str]) -> Iterator[str]:
-    """Those of this project, and the packages that they lie in."""
-    for name in names:
-        parts = name.split(".")
-        yield from (each for n in range(len(parts)) if (each := ".".join(parts[: n + 1])) in MODULES)
 
 
 def used_settings(stage: str) -> set[str]:
@@ -87,11 +48,11 @@ def settings_imports(stage: str) -> frozenset[str]:
     """What ``pipeline.settings`` imports for a stage: the classes of the keys that it asks for."""
     from pipeline.settings import CLASSES
 
-    names = [*_names(ast.parse(MODULES[SETTINGS].read_text()), SETTINGS, late=False)]
+    found = [*names(SETTINGS, late=False)]
     keys = used_settings(stage)
-    names += [CLASSES[key].partition(":")[0] for key in keys if key in CLASSES]
-    names += ["robustness.models"] * bool(keys & {"model", "models", "families"})
-    return frozenset(_known(iter(names)))
+    found += [CLASSES[key].partition(":")[0] for key in keys if key in CLASSES]
+    found += ["robustness.models"] * bool(keys & {"model", "models", "families"})
+    return known(found)
 
 
 def closure(stage: str, family: str | None = None) -> set[str]:
