@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from robustness.errors import UserError, nearest
-from robustness.statistics.bootstrap import CONFIDENCE, percentiles
-from robustness.statistics.proportions import wilson
+from robustness.statistics.bootstrap import percentiles
+from robustness.statistics.proportions import CONFIDENCE, wilson
 
 COLUMNS = ("model", "metric", "value", "low", "high", "n")
 """``n`` is the number of objects (of units, for probes) that the interval resamples."""
