@@ -8,6 +8,8 @@ PROFILE ?=
 RUN := $(if $(PROFILE),runs/$(PROFILE),.)
 export PATH := $(BIN):$(PATH)
 export MPLBACKEND := Agg
+# Not beside the code: DVC heeds no .dvcignore outside a run's folder, and would take it for changed code.
+export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
 .PHONY: setup repro smoke test fuzz lint ui bench clean
 .DEFAULT_GOAL := repro

@@ -21,7 +21,8 @@ def draw(arrays: ARRAYS, folder: Path, classes: Sequence[str] = ()) -> list[Path
     bank, fit = folder / "filters.png", folder / "filters_fit.svg"
     with picture(bank, 2.2, 2.2 + 0.12 * arrays["dead"].any()) as figure:
         draw_bank(panel(figure, 0.02, 0.02, 2.16), arrays)
-    with style.figure(fit, style.PAGE_WIDTH, 1.75) as figure:
+    edges = {"left": 0.05, "right": 0.99, "bottom": 0.2, "top": 0.88, "wspace": 0.3}
+    with style.figure(fit, style.PAGE_WIDTH, 1.75, edges) as figure:
         draw_numbers(figure, arrays)
     return [bank, fit]
 
@@ -76,7 +77,7 @@ def draw_numbers(figure: Figure, arrays: ARRAYS) -> None:
     waves.set_rlim(0, 0.6)
     waves.set_rticks([0.25, 0.5], ["¼", "½"])
     waves.set_xticks(np.radians([0, 45, 90, 135, 180, 225, 270, 315]), [""] * 8)
-    waves.set_title("preferred waves (cycles/pixel)")
+    waves.set_title("waves (cycles/pixel)")
 
     selectivity = figure.add_subplot(grid[2])
     values = arrays["selectivity"][live]

@@ -32,7 +32,8 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
                 made.image(row, index, np.clip(values / top, 0, 1)[..., None].repeat(3, 2))
         for row, (method, name) in enumerate(METHODS.items(), start=1):
             made.beside(row, name + (note if method != "gradient" else ""), 6)
-    with style.figure(curves, style.PAGE_WIDTH * 0.6, 1.6) as figure:
+    edges = {"left": 0.1, "right": 0.98, "bottom": 0.2, "top": 0.89, "wspace": 0.1}
+    with style.figure(curves, style.PAGE_WIDTH * 0.6, 1.6, edges) as figure:
         for axes, kind in zip(figure.subplots(1, 2, sharey=True), ("deletion", "insertion"), strict=True):
             for method, colour in COLOURS.items():
                 values = arrays[f"{method}/{kind}"].mean(0)
