@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks.timing import ratio, seconds, write_record
-from pipeline.params import load
+from pipeline.settings import load
 from robustness import models
 from robustness.devices import resolve
 from robustness.heap import keep_freed_memory
@@ -62,11 +62,11 @@ def main() -> None:
     options = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(1)
-    params, device, found = load(), resolve(options.device), {}
+    params, device, found = load(("data.image_size", "training", "models")), resolve(options.device), {}
     for name, settings in params.models.items():
         if settings.frontend != "learned" or settings.training != "canonical":
             continue
-        recipe = params.recipe(name)
+        recipe = params.training.changed(settings.recipe)
         spec = models.ModelSpec(
             settings.architecture,
             "learned",

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
-from robustness import attacks
+from robustness import attacks, progress
 from robustness.devices import resolve
 
 READS = ("seed", "attack")
@@ -17,10 +17,10 @@ READS = ("seed", "attack")
 def attack(settings: StageSettings, name: str) -> None:
     """Write the tables of attacks, checks and noise studies of one model, and adversarial images."""
     suite = settings.attack
-    images = inputs.test_images()
+    images = inputs.image_set()
     model = inputs.load_model(name)
     finished = files.WORK / name / "attack"
-    with stage.unit_progress(f"attack {name}", "image") as progress:
+    with progress.units(f"attack {name}", "image") as bar:
         tables, arrays = attacks.attack_in_all_norms(
             model,
             images,
@@ -29,7 +29,7 @@ def attack(settings: StageSettings, name: str) -> None:
             seed=settings.seed,
             device=resolve(settings.device),
             store=attacks.FolderStore(finished),
-            progress=progress,
+            progress=bar,
         )
     with files.whole(files.RESULTS / name / "attack") as folder:
         folder.mkdir(parents=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,28 +45,23 @@ def _check_together(found: Mapping[str, Any]) -> None:
     with at("device", strip="device: "):
         resolve(found["device"])
     data: DataSettings = found["data"]
-    trained = dict(_models(found))
+    run = {f"models.{name}": model for name, model in found["models"].items()}
+    if found["learning_curve"] is not None:
+        run["learning_curve.model"] = found["learning_curve"].model
     with at("data"):
-        trains = any(model.weights == TRAIN or model.fine_tune for model in trained.values())
+        trains = any(model.weights == TRAIN or model.fine_tune for model in run.values())
         settings = data.model_dump(include={"reference", "mapping", "policy"})
         photos.check(data.set, data.path, trains, **settings)
-    for place, model in trained.items():
+    families = {f"families.{name}": model for name, model in found["families"].items()}
+    for place, model in (run | families).items():
         _check_model(place, model, data.image_size, found["training"], found["frontend"])
     if data.set == "objects":
-        _check_rendering(data, trained)
+        _check_rendering(data, run)
     for name in found["attack"].noise_models or ():
         if name not in found["models"]:
             raise UserError(
                 f"there is no model {name!r}; {nearest(name, found['models'])}", "attack.noise_models"
             )
-
-
-def _models(found: Mapping[str, Any]) -> Iterator[tuple[str, ModelSettings]]:
-    """Place and settings of every model, also of those that no cell runs."""
-    for key in ("models", "families"):
-        yield from ((f"{key}.{name}", model) for name, model in found[key].items())
-    if found["learning_curve"] is not None:
-        yield "learning_curve.model", found["learning_curve"].model
 
 
 def _check_model(
@@ -82,10 +77,10 @@ def _check_model(
         models.frontend_options(model.all_frontend_options(frontend))
 
 
-def _check_rendering(data: DataSettings, trained: Mapping[str, ModelSettings]) -> None:
+def _check_rendering(data: DataSettings, run: Mapping[str, ModelSettings]) -> None:
     rendered = RenderSettings.from_mapping(data.render, image_size=data.image_size, seed=0).training
-    for place, model in trained.items():
-        if model.training == "diverse" and "diverse" not in rendered and not place.startswith("families."):
+    for place, model in run.items():
+        if model.training == "diverse" and "diverse" not in rendered:
             raise UserError(
                 f"lacks diverse, which {place} is trained on; add it or set {place}.training: canonical",
                 "data.render.training",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
-from robustness import evaluation
+from robustness import evaluation, progress
 from robustness.devices import resolve
 
 READS = ("seed", "evaluation")
@@ -13,11 +13,11 @@ READS = ("seed", "evaluation")
 def evaluate(settings: StageSettings, name: str) -> None:
     """Write the table ``predictions`` of one model."""
     conditions = settings.evaluation.image_conditions()
-    images = inputs.test_images()
+    images = inputs.image_set()
     model = inputs.load_model(name)
     rows = images.rows(split="test")
     total = evaluation.images_to_classify(images, rows, conditions)
-    with stage.progress(f"evaluate {name}", total) as progress:
+    with progress.counted(f"evaluate {name}", total) as bar:
         table = evaluation.evaluate(
             model,
             images,
@@ -26,7 +26,7 @@ def evaluate(settings: StageSettings, name: str) -> None:
             batch_size=settings.evaluation.batch_size,
             seed=settings.seed,
             device=resolve(settings.device),
-            progress=progress,
+            progress=bar,
         )
     table.insert(0, "model", name)
     files.write_table(table, files.RESULTS / name / "predictions.parquet")

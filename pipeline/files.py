@@ -98,45 +98,48 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         table.reset_index(drop=True).to_parquet(temporary, index=False, compression="zstd")
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A Parquet table of an earlier stage; one line if it is missing or damaged."""
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Read a file of an earlier stage; one line if it is missing, damaged or lacks something."""
     if not path.is_file():
-        raise UserError(f"{path}: no such table; run the stage that writes it (dvc repro)")
+        raise UserError(f"{path}: no such file; run the stage that writes it (dvc repro)")
     try:
+        yield
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read ({error}); remove it and run dvc repro") from error
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A Parquet table of an earlier stage."""
+    with _reading(path):
         return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: not a readable Parquet table ({error}); remove it and run dvc repro"
-        ) from error
+
+
+def read_arrays(path: Path, names: Iterable[str]) -> list[np.ndarray]:
+    """Arrays of an npz file of an earlier stage."""
+    with _reading(path), np.load(path, allow_pickle=False) as arrays:
+        return [arrays[name] for name in names]
 
 
 def read_results(models: Sequence[str]) -> dict[str, pd.DataFrame]:
     """The tables of all models joined, one model after the other, and the histories of their training."""
-    joined = {table: [read_table(RESULTS / name / place) for name in models]
-              for table, place in RESULTS_OF.items()}  # fmt: skip
-    joined["histories"] = [
-        read_table(MODELS / name / "history.parquet").assign(model=name) for name in models
-    ]
-    return {
-        table: pd.concat([part for part in parts if len(part)] or parts) for table, parts in joined.items()
+    parts = {
+        table: [read_table(RESULTS / name / place) for name in models] for table, place in RESULTS_OF.items()
     }
-
-
-def read_arrays(path: Path, names: Iterable[str]) -> list[np.ndarray]:
-    """Arrays of an npz file of an earlier stage; one line if it is missing, damaged or lacks one."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; run the stage that writes it (dvc repro)")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return [arrays[name] for name in names]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read ({error}); remove it and run dvc repro") from error
+    histories = [read_table(MODELS / name / "history.parquet").assign(model=name) for name in models]
+    joined = (parts | {"histories": histories}).items()
+    return {table: pd.concat([part for part in every if len(part)] or every) for table, every in joined}
 
 
 def write_text(text: str, path: Path) -> None:
     """A text file, whole or not at all."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(value: Any, path: Path) -> None:
+    """A JSON file with sorted keys, whole or not at all."""
+    write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", path)
 
 
 def surroundings() -> dict[str, str]:
@@ -158,9 +161,3 @@ def _git(*arguments: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def write_json(value: Any, path: Path) -> None:
-    """A JSON file with sorted keys, whole or not at all."""
-    with whole(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")

@@ -1,4 +1,4 @@
-"""What the stages after training read: the test images and a trained model."""
+"""What the stages after training read: the image set and a trained model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
 
 
-def test_images() -> ImageSet:
+def image_set() -> ImageSet:
     """The image set, which has clean test images: every stage after training looks at them."""
     images = ImageSet.open(files.IMAGES)
     if not len(images.rows(split="test", shift="clean")):
@@ -19,11 +19,6 @@ def test_images() -> ImageSet:
 def load_model(name: str) -> models.Classifier:
     """The model in the checkpoint of that id; one line if the file is no whole checkpoint."""
     path = files.weights(name)
-    try:
-        if "adopted" in models.read_header(path)[1]:
-            return weights.load(path)
-        return models.load(path)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path}: its header does not describe a model ({error!r}); train the model again"
-        ) from error
+    if "adopted" in models.read_header(path)[1]:
+        return weights.load(path)
+    return models.load(path)

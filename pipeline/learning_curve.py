@@ -7,6 +7,7 @@ import shutil
 from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
 from robustness import learning_curve as library
+from robustness import progress
 from robustness.devices import resolve
 
 READS = ("seed", "training", "frontend", "evaluation", "learning_curve")
@@ -22,12 +23,12 @@ def learning_curve(settings: StageSettings) -> None:
             settings.training,
             settings.frontend,
             settings.evaluation,
-            inputs.test_images(),
+            inputs.image_set(),
             seed=settings.seed,
             device=resolve(settings.device),
             state=unfinished,
-            epochs_bar=stage.epoch_progress,
-            images_bar=stage.progress,
+            epochs_bar=progress.epochs,
+            images_bar=progress.counted,
         )
     files.write_table(table, files.LEARNING_CURVE)
     shutil.rmtree(unfinished, ignore_errors=True)

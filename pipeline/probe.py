@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
+from robustness import progress
 from robustness.attacks import attacked_by_pgd
 from robustness.devices import resolve
 from robustness.probes.looking import look
@@ -20,14 +21,14 @@ def probe(settings: StageSettings, name: str) -> None:
     """Write the table ``probes`` of one model and the arrays behind its pictures."""
     wanted, how = settings.probe, vars(settings.attack)
     common = {"seed": settings.seed, "device": resolve(settings.device)}
-    images = inputs.test_images()
+    images = inputs.image_set()
     model = inputs.load_model(name)
     results = look(
         model,
         images,
         wanted,
         attacked=partial(attacked_by_pgd, model, images, **how, **common),
-        bar=lambda probed: stage.unit_progress(f"probe {name}: {probed}"),
+        bar=lambda probed: progress.units(f"probe {name}: {probed}"),
         **common,
     )
     tables = []

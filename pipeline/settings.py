@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from pipeline.files import PARAMS
 from pipeline.yaml_file import read_yaml
 from robustness.errors import UserError, at, nearest
 from robustness.settings import Settings, short
@@ -23,7 +24,6 @@ from robustness.settings import Settings, short
 if TYPE_CHECKING:
     from robustness.models import ModelSettings
 
-PARAMS = Path("params.yaml")
 # Key → the library's class for it. Front-end options are checked with those of a model.
 CLASSES = {
     "data": "robustness.data.settings:DataSettings",
@@ -53,7 +53,7 @@ class Common(Settings):
 
 # The keys that params.yaml must have, and what the others are where they are left out.
 OPTIONAL = {"device": "auto", "threads": None, "frontend": {}, "families": {}, "learning_curve": None}
-KEYS = ("seed", "device", "threads", *CLASSES, "frontend", "families", "models")
+KEYS = ("seed", "device", "threads", *CLASSES, "frontend", "models", "families")
 ALWAYS = ("device", "threads")
 
 

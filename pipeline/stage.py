@@ -5,11 +5,8 @@ from __future__ import annotations
 import argparse
 import errno
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from tqdm import tqdm
 
 from pipeline import lifeline
 from pipeline.settings import StageSettings, load
@@ -26,20 +23,16 @@ def run(work: Callable[[StageSettings], None], reads: Sequence[str]) -> None:
 
     ``reads``: the keys of params.yaml that it reads, see ``pipeline.settings``.
     """
-    _parser(work).parse_args()
+    argparse.ArgumentParser(description=work.__doc__).parse_args()
     guard(lambda: work(_started(load(reads))))
 
 
 def run_model(work: Callable[[StageSettings, str], None], reads: Sequence[str]) -> None:
     """Run a stage for the model named by ``--model``; ends with status 2 on a user's mistake."""
-    parser = _parser(work)
+    parser = argparse.ArgumentParser(description=work.__doc__)
     parser.add_argument("--model", required=True, metavar="ID", help="a key of models: in params.yaml")
     model = parser.parse_args().model
     guard(lambda: work(_started(load(reads, model)), model))
-
-
-def _parser(work: Callable[..., None]) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(description=work.__doc__)
 
 
 def _started(settings: StageSettings) -> StageSettings:
@@ -75,38 +68,3 @@ def guard(do: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted; finished work is kept, run again to go on", file=sys.stderr)
         raise SystemExit(130) from None
-
-
-@contextmanager
-def progress(what: str, total: int, unit: str = "image") -> Iterator[Callable[[int], object]]:
-    """A progress bar with a rate, which says what is being done: called with how many more are done."""
-    with tqdm(total=total, desc=what, unit=unit, mininterval=1.0, dynamic_ncols=True) as bar:
-        yield bar.update
-
-
-def epoch_progress(name: str) -> Callable[[int, int, float, float], None]:
-    """A bar over epochs that shows loss and validation accuracy; it starts with the first epoch."""
-    bar: list[tqdm] = []
-
-    def show(epoch: int, epochs: int, loss: float, accuracy: float) -> None:
-        if not bar:
-            bar.append(tqdm(total=epochs, initial=epoch - 1, desc=f"train {name}", unit="epoch"))
-        bar[0].set_postfix(loss=f"{loss:.3f}", validation=f"{accuracy:.3f}")
-        bar[0].update(1)
-        if epoch == epochs:
-            bar[0].close()
-
-    return show
-
-
-@contextmanager
-def unit_progress(what: str, unit: str = "unit") -> Iterator[Callable[[str, int, int], None]]:
-    """A bar whose total is told on the way: called with (what is being done, done, total)."""
-    with tqdm(desc=what, unit=unit, mininterval=1.0, dynamic_ncols=True) as bar:
-
-        def show(now: str, done: int, total: int) -> None:
-            bar.set_postfix_str(now, refresh=False)
-            bar.total = max(total, done)
-            bar.update(done - bar.n)
-
-        yield show

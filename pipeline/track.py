@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from pipeline import files, stage
 from pipeline.settings import StageSettings
 from robustness import tracking
 
-READS = ("seed", "data.set", "data.image_size", "training", "models")
+READS = ("data.set", "data.image_size", "training", "models")
 
 
 def track(settings: StageSettings) -> None:
@@ -33,7 +31,7 @@ def track(settings: StageSettings) -> None:
                 tags=tags,
             )
         )
-    outcome = tracking.track(
+    tracking.track(
         shown,
         store=files.MLFLOW_STORE,
         artifacts=files.MLFLOW_ARTIFACTS,
@@ -42,9 +40,6 @@ def track(settings: StageSettings) -> None:
         say=print,
     )
     files.write_json({"digests": {m.name: m.digest() for m in shown}, "data": data.set}, files.TRACKED)
-    print(
-        "MLflow: " + ", ".join(f"{count} {what}" for what, count in sorted(Counter(outcome.values()).items()))
-    )
 
 
 if __name__ == "__main__":

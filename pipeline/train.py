@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline import files, stage
 from pipeline.settings import StageSettings
-from robustness import models
+from robustness import models, progress
 from robustness.data.image_set import ImageSet
 from robustness.devices import resolve
 
@@ -27,7 +27,7 @@ def train(settings: StageSettings, name: str) -> None:
         seed=settings.seed,
         device=resolve(settings.device),
         state=unfinished,
-        progress=stage.epoch_progress(name),
+        progress=progress.epochs(name),
     )
     with files.whole(files.MODELS / name) as folder:
         folder.mkdir()

@@ -7,7 +7,7 @@ import torch
 
 from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
-from robustness import attacks
+from robustness import attacks, progress
 from robustness.devices import resolve
 
 READS = ("seed", "attack", "models")
@@ -21,16 +21,16 @@ def transfer(settings: StageSettings) -> None:
         wanted = ("rows", f"{norm}/{epsilon:.6g}")
         rows, found = files.read_arrays(files.RESULTS / name / "attack" / "images.npz", wanted)
         sources[name] = torch.from_numpy(found)
-    images = inputs.test_images()
+    images = inputs.image_set()
     x, y, device = images.batch(rows), images.labels(rows), resolve(settings.device)
     parts = []
-    with stage.progress("transfer", len(sources), "model") as progress:
+    with progress.counted("transfer", len(sources), "model") as bar:
         for name in sources:
             model = inputs.load_model(name)
             parts.append(
                 attacks.transfer(model, name, sources, x, y, epsilon, setup, samples=rows, device=device)
             )
-            progress(1)
+            bar(1)
     files.write_table(pd.concat(parts, ignore_index=True), files.TRANSFER)
 
 

@@ -61,7 +61,7 @@ ACCURACIES = (
 ARCHITECTURE = "architecture"
 """What stands in the column ``axis`` of these comparisons."""
 
-_AXES_OF_A_MODEL = ("architecture", "frontend", "training", "width")
+_AXES_OF_A_MODEL = ("architecture", "frontend", "training", "width", "seed")
 
 
 def twins(models: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -78,7 +78,7 @@ def twins(models: pd.DataFrame) -> list[tuple[str, str, str]]:
                     if (a[axis], b[axis]) in pairs:
                         found.append((axis, str(a["model"]), str(b["model"])))
     for a, b in permutations(rows, 2):
-        same = all(a[name] == b[name] for name in ("architecture", "width") if name in models.columns)
+        same = all(a[name] == b[name] for name in ("architecture", "width", "seed") if name in models.columns)
         if same and tuple((each["frontend"], each["training"]) for each in (a, b)) == BOTH:
             found.append(("both", str(a["model"]), str(b["model"])))
     return found

@@ -167,7 +167,7 @@ def shifted(
 ) -> Tensor:
     """The images ``x`` of ``rows`` under a condition; draws belong to (seed, factor, image)."""
     factor = shifts.get(f"{condition.shift}/{condition.factor}")
-    extras: dict[str, object] = Field(default={})
+    extras: dict[str, object] = {}
     if factor.needs_masks:
         extras["masks"] = masks_of(images, rows)
     if factor.needs_donors:

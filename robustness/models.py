@@ -238,9 +238,14 @@ def read_header(path: Path) -> tuple[ModelSpec, dict[str, Any]]:
         ) from error
     if _FORMAT not in header:
         raise UserError(f"{path}: not a checkpoint of this project (no {_FORMAT!r} in its header)")
-    content = json.loads(header[_FORMAT])
-    spec = content["spec"] | {key: tuple(content["spec"][key]) for key in ("mean", "std")}
-    return ModelSpec(**spec), content["notes"]
+    try:
+        content = json.loads(header[_FORMAT])
+        spec = content["spec"] | {key: tuple(content["spec"][key]) for key in ("mean", "std")}
+        return ModelSpec(**spec), dict(content["notes"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: its header does not describe a model ({error!r}); train the model again"
+        ) from error
 
 
 def load(path: Path) -> Classifier:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
+from typing import Any
 
 
 def changed(settings: dict, *path_and_value: object) -> dict:
     """A copy with the value at a path of keys replaced, or the key removed if the value is ``...``."""
     *path, last, value = path_and_value
-    settings = place = copy.deepcopy(settings)
+    settings = place = _unshared(settings)
     for key in path:
         place = place[key]
     if value is ...:
@@ -16,3 +16,10 @@ def changed(settings: dict, *path_and_value: object) -> dict:
     else:
         place[last] = value
     return settings
+
+
+def _unshared(value: Any) -> Any:
+    """A copy in which what an anchor and its aliases share stands apart."""
+    if isinstance(value, dict):
+        return {key: _unshared(part) for key, part in value.items()}
+    return [_unshared(part) for part in value] if isinstance(value, list) else value

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tiny_run import BOX, PARAMS
 
-from pipeline.params import Params, load
+from pipeline.check import RunSettings, check
 from robustness.data.mesh import load_mesh
 from robustness.data.model_library import CATALOGUE, ModelLibrary
 from robustness.data.obj_format import parse_mtl, parse_obj
@@ -55,13 +55,13 @@ def places(tree: Any, way: tuple = ()) -> list[tuple]:
     return found
 
 
-def read(text: str) -> Params | None:
+def read(text: str) -> RunSettings | None:
     """params.yaml with that text, or None where it is refused in one line that names the file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
         path.write_text(text, encoding="utf-8", errors="surrogatepass")
         try:
-            return load(path)
+            return check(path)
         except UserError as error:
             assert "params.yaml" in str(error)  # noqa: PT017
             assert "\n" not in str(error)  # noqa: PT017
@@ -77,7 +77,7 @@ def test_settings_with_one_value_made_up(way: tuple, value: Any) -> None:
         place = place[key]
     place[way[-1]] = value
     found = read(yaml.safe_dump(params))
-    assert found is None or isinstance(found, Params)
+    assert found is None or isinstance(found, RunSettings)
 
 
 @BOUNDED

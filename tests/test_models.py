@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ def test_round_trip_keeps_spec_weights_and_notes(tmp_path: Path) -> None:
     spec, notes = models.read_header(tmp_path / "w.safetensors")
     assert spec == SPEC
     assert notes == {"images": 7}
-    again = models.load(tmp_path / "w.safetensors", expected=asdict(SPEC))
+    again = models.load(tmp_path / "w.safetensors")
     for name, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
 
@@ -47,11 +47,19 @@ def test_another_seed_gives_other_weights() -> None:
     assert not torch.equal(next(a.network.layer1.parameters()), next(b.network.layer1.parameters()))
 
 
-def test_checkpoint_of_another_configuration_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "w.safetensors"
-    models.save(models.build(SPEC), path)
-    with pytest.raises(UserError, match=r"width is 0\.125 there and 0\.25 in the settings"):
-        models.load(path, expected=asdict(replace(SPEC, width=0.25)))
+def test_a_replicate_has_its_own_seed_and_all_else_alike() -> None:
+    values = {"family": "resnet", "architecture": "resnet18", "frontend": "vone", "width": 0.125}
+    first, second = models.ModelSettings.read(values), models.ModelSettings.read(values | {"seed": 2})
+    specs = [model.spec(4, 64, {"simple_channels": 8}, seed=1) for model in (first, second)]
+    assert specs[1] == replace(specs[0], seed=2)
+    banks = [models.build(spec).network.conv1.block.state_dict() for spec in specs]
+    assert any(not torch.equal(value, banks[1][name]) for name, value in banks[0].items())
+
+
+def test_an_architecture_may_be_named_by_its_family_alone() -> None:
+    assert models.ModelSettings.read({"family": "alexnet"}).architecture == "alexnet"
+    with pytest.raises(UserError, match="family: is missing; seresnet18 is of the family resnet"):
+        models.ModelSettings.read({"architecture": "seresnet18"})
 
 
 def test_broken_checkpoints_are_one_line(tmp_path: Path) -> None:

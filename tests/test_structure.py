@@ -23,7 +23,13 @@ LAYERS = (
     {"robustness.shifts"},
     {"robustness.scores"},
     {"robustness.statistics"},
-    {"robustness.seeds", "robustness.devices", "robustness.heap", "robustness.augmentation"},
+    {
+        "robustness.seeds",
+        "robustness.devices",
+        "robustness.heap",
+        "robustness.augmentation",
+        "robustness.progress",
+    },
     {"robustness.settings"},
     {"robustness.errors"},
 )

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import csv
 import zipfile
-from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from pipeline.attack import attack
-from pipeline.collate import collate
-from pipeline.evaluate import evaluate
-from pipeline.fetch_objects import fetch_objects
-from pipeline.learning_curve import learning_curve
-from pipeline.params import load
-from pipeline.probe import probe
-from pipeline.render import render
-from pipeline.report import report
-from pipeline.track import track
-from pipeline.train import train
-from pipeline.transfer import transfer
+from pipeline.settings import load
 from robustness.data.class_list import CLASSES, COLUMNS
 from robustness.data.model_library import CATALOGUE
 
@@ -32,6 +21,7 @@ BOX = "".join(f"v {x} {y} {z}\n" for x in (0, 1) for y in (0, 1) for z in (0, 1)
 OBJECTS = [(name, split) for name in CLASSES for split in ("train", "validation", "test")]
 LISTED = [*OBJECTS, ("distractor", "train"), ("distractor", "test")]
 
+LENET = {"family": "lenet", "architecture": "lenet5"}
 PARAMS: dict[str, Any] = {
     "seed": 3,
     "device": "cpu",
@@ -73,28 +63,14 @@ PARAMS: dict[str, Any] = {
     },
     "probe": {"images": 10, "probes": {"filters": {}}},
     "statistics": {"resamples": 100},
-    "learning_curve": {"model": {"architecture": "lenet5"}, "objects": [1.0], "views": [0.5]},
+    "learning_curve": {"model": LENET, "objects": [1.0], "views": [0.5]},
     "models": {
-        "plain": {"architecture": "lenet5"},
-        "noisy": {"architecture": "lenet5", "frontend": "vone"},
+        "plain": LENET,
+        "noisy": LENET | {"frontend": "vone"},
     },
 }
 
-ALONE: dict[str, Callable[..., None]] = {
-    "fetch_objects": fetch_objects,
-    "render": render,
-    "learning_curve": learning_curve,
-    "transfer": transfer,
-    "collate": collate,
-    "report": report,
-    "track": track,
-}
-EACH: dict[str, Callable[..., None]] = {
-    "train": train,
-    "evaluate": evaluate,
-    "attack": attack,
-    "probe": probe,
-}
+EACH = ("train", "evaluate", "attack", "probe")
 # From the library, which stands there, to the collated tables; then all stages.
 ORDER = ("render", "train", "evaluate", "attack", "probe", "transfer", "learning_curve", "collate")
 ALL = ("fetch_objects", *ORDER, "report", "track")
@@ -147,9 +123,10 @@ def write_class_list(path: Path) -> Path:
 
 def run_stage(stage: str, model: str | None = None) -> None:
     """One stage in the current folder, for one model or, where it works model by model, for all."""
-    params = load()
-    if stage in ALONE:
-        ALONE[stage](params)
+    module = import_module(f"pipeline.{stage}")
+    work = getattr(module, stage)
+    if stage not in EACH:
+        work(load(module.READS))
         return
-    for name in params.models if model is None else [model]:
-        EACH[stage](params, name, params.model(name))
+    for name in load(("models",)).models if model is None else [model]:
+        work(load(module.READS, name), name)

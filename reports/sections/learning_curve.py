@@ -97,7 +97,7 @@ def _answer(draft: Draft, axis: str, second, first, found: dict[str, Difference]
 def _net(draft: Draft) -> str:
     """Architecture and front-end of the net, as params.yaml names them."""
     settings = (draft.inputs.params.get("learning_curve") or {}).get("model", {})
-    name = settings.get("architecture", "one net")
+    name = settings.get("architecture") or settings.get("family", "one net")
     others = [
         settings[key]
         for key, usual in (("frontend", "learned"), ("training", "canonical"))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from robustness import frontends
 from robustness.attacks import checks
+from robustness.attacks.checks.verdict import table
 from robustness.attacks.evaluation import Progress, Setup, Store, attack
 from robustness.attacks.noise_study import COLUMNS, draws_sweep, noise_modes
 from robustness.attacks.settings import AttackSettings
@@ -29,7 +30,7 @@ def attack_in_all_norms(
 ) -> tuple[dict[str, pd.DataFrame], dict[str, np.ndarray]]:
     """Attack a classifier on clean test images, spread over objects; tables and arrays.
 
-    Tables: ``attacks``, ``checks`` (in L∞), ``noise`` and ``draws`` (no rows for a model without noise).
+    Tables: ``attacks``, ``checks`` (of L∞), ``noise`` and ``draws`` (of L∞, for a model with noise).
     Arrays: ``rows`` (K,) of the first images, ``clean``, and for each ``<norm>/<ε>`` their adversarial images
     (K, C, H, W). A model without a defence is its own positive control.
     """
@@ -38,7 +39,8 @@ def attack_in_all_norms(
     x, y = images.batch(rows), images.labels(rows)
     who = {"samples": rows, "name": name, "device": device}
     attacked: list[pd.DataFrame] = []
-    tables = {"noise": pd.DataFrame(columns=list(COLUMNS)), "draws": pd.DataFrame(columns=list(COLUMNS))}
+    tables = {study: pd.DataFrame(columns=list(COLUMNS)) for study in ("noise", "draws")}
+    tables["checks"] = table(name, [])
     arrays = {"clean": x[: settings.keep].numpy(), "rows": rows[: settings.keep]}
     for norm, suite in settings.norms.items():
         setup, budgets = settings.setup(norm, seed), settings.budgets(norm)

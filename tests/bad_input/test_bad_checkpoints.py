@@ -82,11 +82,6 @@ DAMAGED: dict[str, Case] = {
         "collate",
         (str(WEIGHTS), "header", "train the model again"),
     ),
-    "checkpoint of other settings": (
-        header(lambda h: h | {"spec": h["spec"] | {"seed": 4}}),
-        "evaluate",
-        ("seed", "another configuration"),
-    ),
     "wrong shapes": (
         weights(lambda s: {k: v.reshape(-1) for k, v in s.items()}),
         "evaluate",

@@ -9,7 +9,7 @@ from settings_change import changed
 from spoiling import refused
 from tiny_run import PARAMS, write_params
 
-from pipeline.params import load
+from pipeline.check import check
 
 # (path in the tree, value; ... removes the key) → words of the line.
 PLAIN = ("models", "plain")
@@ -26,7 +26,7 @@ SETTINGS: dict[str, tuple[tuple, tuple[str, ...]]] = {
     "library as a number": (("data", "library", 3), ("data.library", "string")),
     "no workers": (("data", "workers", 0), ("data.workers", "0")),
     "image too small for a model": (
-        ("models", {"plain": {"architecture": "alexnet"}}),
+        ("models", {"plain": {"family": "alexnet"}}),
         ("models.plain", "image_size is 32", "from"),
     ),
     "id that YAML reads as a number": (
@@ -106,7 +106,7 @@ def test_settings(
     change, words = SETTINGS[case]
     monkeypatch.chdir(tmp_path)
     write_params(tmp_path, changed(PARAMS, *change))
-    line = refused(load, capsys)
+    line = refused(lambda: check(Path("params.yaml")), capsys)
     assert all(word in line for word in ("params.yaml", *words)), line
 
 
@@ -140,7 +140,7 @@ def test_files_that_are_no_settings(
     monkeypatch.chdir(tmp_path)
     if text is not None:
         (tmp_path / "params.yaml").write_bytes(text)
-    line = refused(load, capsys)
+    line = refused(lambda: check(Path("params.yaml")), capsys)
     assert "params.yaml" in line
     assert words in line
 
@@ -153,7 +153,7 @@ def test_dvc_keeps_every_allowed_id_apart(tmp_path: Path, monkeypatch: pytest.Mo
     names = ("null", "true", "yes", "nan", "inf", "e3", "e03", "o7", "x10", "a", "a_", "a1", "a_1")
     monkeypatch.chdir(tmp_path)
     write_params(tmp_path, PARAMS | {"models": dict.fromkeys(names, PARAMS["models"]["plain"])})
-    assert tuple(load().models) == names
+    assert tuple(check(Path("params.yaml")).models) == names
     cell = {
         "matrix": {"model": "${models}"},
         "cmd": "train ${item.model}",

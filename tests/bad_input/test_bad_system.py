@@ -14,8 +14,6 @@ from spoiling import contents, refused
 from tiny_run import ORDER, PARAMS, run_stage, write_params
 
 from pipeline import files, reproduce
-from pipeline.fetch_objects import fetch_objects
-from pipeline.params import load
 from robustness.data import library_fetch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +63,7 @@ def test_an_image_set_takes_its_place_before_it_is_written(
 
 
 def fetch() -> None:
-    fetch_objects(load())
+    run_stage("fetch_objects")
 
 
 def test_no_network(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

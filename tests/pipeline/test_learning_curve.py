@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_run import PARAMS, write_params
+from tiny_run import LENET, PARAMS, run_stage, write_params
 
 from pipeline import files, stage
-from pipeline import learning_curve as module
-from pipeline.learning_curve import FACTS, learning_curve
-from pipeline.params import load
-from robustness import evaluation, training
+from robustness import evaluation, progress, training
 from robustness.data.image_set import ImageSet
+from robustness.learning_curve import FACTS, epochs
 
 CLASSES = ["dark", "light"]
 SIZE = 32
@@ -27,7 +25,7 @@ SETTINGS = PARAMS | {
         "batch_size": 16,
         "conditions": {"viewpoint": {"rotation": [90]}, "corruption": {"contrast": [3]}},
     },
-    "learning_curve": {"model": {"architecture": "lenet5"}, "objects": [0.5, 1.0], "views": [0.25]},
+    "learning_curve": {"model": LENET, "objects": [0.5, 1.0], "views": [0.25]},
 }
 OBJECTS, VIEWS = 4, 4  # of each class, in training
 STEPS = 2 * OBJECTS * VIEWS * len(CLASSES) // 8
@@ -68,7 +66,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 def run(folder: Path, settings: dict[str, Any] = SETTINGS) -> pd.DataFrame:
     if not (folder / files.IMAGES).exists():
         make_images(folder)
-    learning_curve(load(write_params(folder, settings)))
+    write_params(folder, settings)
+    run_stage("learning_curve")
     return files.read_table(files.LEARNING_CURVE)
 
 
@@ -89,7 +88,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, before: Callable[[int], None] = lam
 
         return show
 
-    monkeypatch.setattr(stage, "epoch_progress", bar)
+    monkeypatch.setattr(progress, "epochs", bar)
     return trained
 
 
@@ -122,9 +121,9 @@ def test_it_is_tested_on_clean_images_viewpoints_and_clutter_only(whole: pd.Data
 
 
 def test_epochs_make_up_for_missing_images() -> None:
-    assert module.epochs(12, 32, 1000, 4000) == 48  # 31 and 125 steps an epoch
-    assert module.epochs(12, 32, 4000, 4000) == 12
-    assert module.epochs(2, 10, 3, 40) == 8  # fewer images than a batch are one step
+    assert epochs(12, 32, 1000, 4000) == 48  # 31 and 125 steps an epoch
+    assert epochs(12, 32, 4000, 4000) == 12
+    assert epochs(2, 10, 3, 40) == 8  # fewer images than a batch are one step
 
 
 def test_after_an_interruption_only_the_rest_is_trained(
@@ -180,6 +179,6 @@ def test_a_training_that_diverges_is_named_with_its_key(
     assert end.value.code == 2
     told = capsys.readouterr().err
     assert told == (
-        "error: params.yaml: learning_curve.model.recipe: objects_0.5: training diverged in epoch 1 "
+        "error: learning_curve.model.recipe: objects_0.5: training diverged in epoch 1 "
         "(loss nan); lower learning_rate\n"
     )

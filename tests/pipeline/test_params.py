@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from settings_change import changed
 
-from pipeline.params import load
+from pipeline.check import check
+from pipeline.settings import load
+from pipeline.yaml_file import read_yaml
 from robustness.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-DEFAULT = yaml.safe_load((ROOT / "params.yaml").read_text())
+PROFILES = [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))]
+LENET = {"family": "lenet", "architecture": "lenet5"}
+CURVE = {"model": LENET, "objects": [0.5, 1.0]}
+DEFAULT = read_yaml(ROOT / "params.yaml") | {"learning_curve": CURVE}
 
 
 def first_model() -> str:
@@ -25,15 +33,12 @@ def write(folder: Path, settings: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    "path", [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))], ids=lambda p: p.stem
-)
+@pytest.mark.parametrize("path", PROFILES, ids=lambda p: p.stem)
 def test_every_profile_is_valid(path: Path) -> None:
-    load(path)
+    check(path)
 
 
 MODEL = ("models", first_model())
-CURVE = {"model": {"architecture": "lenet5"}, "objects": [0.5, 1.0]}
 CASES = {
     "missing section": (("attack", ...), "attack: is missing"),
     "unknown section": (("atack", {}), "atack: unknown key; did you mean attack"),
@@ -49,6 +54,23 @@ CASES = {
     "image set": (("data", "set", "imagenette"), "data.set"),
     "image size": (("data", "image_size", 4), "data.image_size"),
     "architecture": ((*MODEL, "architecture", "resnet81"), "architecture: unknown 'resnet81'; did you mean"),
+    "family that is another file": (
+        ("models", "lenet5", "family", "resnet"),
+        "lenet5.family: 'resnet' is another file; lenet5 is of the family lenet",
+    ),
+    "no family": (
+        ("models", {"a": {"architecture": "seresnet18"}}),
+        "family: is missing; seresnet18 is of the",
+    ),
+    "family of weights from elsewhere": (
+        ("models", {"a": {"weights": "timm:resnet50", "family": "resnet"}}),
+        "a.family: weights from elsewhere bring their network along",
+    ),
+    "family that no model has": (
+        ("families", {"a": {"family": "alexnet", "width": 9.0}}),
+        "families.a.width",
+    ),
+    "seed of a replicate": ((*MODEL, "seed", -1), "seed: use a number greater than or equal to 0"),
     "front-end": ((*MODEL, "frontend", "v1"), "frontend: unknown 'v1'"),
     "training": ((*MODEL, "training", "divers"), "training"),
     "width": ((*MODEL, "width", -1.0), "width"),
@@ -72,7 +94,7 @@ CASES = {
     "zoom": (("training", "zoom", -0.1), "training.zoom"),
     "share of erased images": (("training", "erase", 1.5), "training.erase"),
     "model whose noise is studied": (("attack", "noise_models", ["resnet"]), "there is no model 'resnet'"),
-    "check": (("attack", "checks", {"sample": 3}), "unknown key 'sample'; did you mean samples"),
+    "check": (("attack", "checks", {"sample": 3}), "attack.checks.sample: unknown key; did you mean samples"),
     "weights": ((*MODEL, "weights", "hub:resnet50"), "names no weights"),
     "front-end before trained weights": (
         ("models", {"a": {"weights": "timm:resnet50", "frontend": "vone"}}),
@@ -197,7 +219,7 @@ CASES = {
 def test_wrong_settings_are_refused_in_one_line(case: str, tmp_path: Path) -> None:
     change, message = CASES[case]
     with pytest.raises(UserError) as error:
-        load(write(tmp_path, changed(DEFAULT, *change)))
+        check(write(tmp_path, changed(DEFAULT, *change)))
     assert message in str(error.value)
     assert "params.yaml" in str(error.value) or case == "device"
     assert "\n" not in str(error.value)
@@ -206,16 +228,106 @@ def test_wrong_settings_are_refused_in_one_line(case: str, tmp_path: Path) -> No
 def test_a_learning_curve_on_diverse_images_needs_them(tmp_path: Path) -> None:
     settings = changed(DEFAULT, "data", "render", {"training": ["canonical"]})
     settings = changed(settings, "attack", "noise_models", None)
-    settings |= {"models": {"a": {"architecture": "lenet5"}}, "learning_curve": CURVE}
-    load(write(tmp_path, settings))
-    settings["learning_curve"] = {**CURVE, "model": {"architecture": "lenet5", "training": "diverse"}}
+    settings |= {"models": {"a": LENET}, "families": {}, "learning_curve": CURVE}
+    check(write(tmp_path, settings))
+    settings["learning_curve"] = {**CURVE, "model": LENET | {"training": "diverse"}}
     with pytest.raises(UserError, match=r"lacks diverse, which learning_curve\.model is trained on"):
-        load(write(tmp_path, settings))
+        check(write(tmp_path, settings))
 
 
 def test_without_the_key_there_is_no_learning_curve(tmp_path: Path) -> None:
-    assert load(write(tmp_path, changed(DEFAULT, "learning_curve", ...))).learning_curve is None
-    assert load(write(tmp_path, changed(DEFAULT, "learning_curve", None))).learning_curve is None
+    for value in (..., None):
+        path = write(tmp_path, changed(DEFAULT, "learning_curve", value))
+        check(path)
+        assert load(("learning_curve",), path=path).learning_curve is None
+
+
+def test_a_stage_reads_what_it_declares(tmp_path: Path) -> None:
+    path = write(tmp_path, DEFAULT)
+    settings = load(("data.set", "model"), "alexnet_vone", path)
+    assert (settings.data.set, settings.device, settings.threads) == ("objects", "auto", 1)
+    assert (settings.model.architecture, settings.model.frontend) == ("alexnet", "vone")
+    for undeclared in ("seed", "training", "models"):
+        with pytest.raises(AttributeError, match=undeclared):
+            getattr(settings, undeclared)
+    with pytest.raises(AttributeError, match="image_size"):
+        settings.data.image_size  # noqa: B018
+    with pytest.raises(UserError, match=r"params\.yaml: models has no 'alexnet_von'; did you mean"):
+        load(("model",), "alexnet_von", path).model  # noqa: B018
+
+
+def test_a_wrong_setting_is_refused_by_the_stage_that_reads_it(tmp_path: Path) -> None:
+    path = write(tmp_path, changed(DEFAULT, "evaluation", "batch_size", 0))
+    assert load(("statistics",), path=path).statistics.resamples == 1000
+    with pytest.raises(UserError, match=r"params\.yaml: evaluation\.batch_size: .* \(found 0\)"):
+        load(("evaluation",), path=path).evaluation  # noqa: B018
+
+
+def test_a_stage_checks_its_settings_with_its_own_part_of_the_library() -> None:
+    code = """
+import sys
+from pipeline.evaluate import READS
+from pipeline.settings import load
+settings = load(READS)
+settings.seed, settings.evaluation
+parts = ("attacks", "probes", "weights", "training", "data.photos", "data.objects", "learning_curve")
+print([part for part in parts if f"robustness.{part}" in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert done.stdout == "[]\n"
+
+
+# What may tell models of one anchor apart: the compared axes and the replicate.
+AXES = {"frontend", "training", "seed"}
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda p: p.stem)
+def test_twins_differ_in_the_compared_axis_alone(path: Path) -> None:
+    settings = read_yaml(path)
+    bases = [without_axes(family) for family in settings.get("families", {}).values()]
+    for name, model in settings["models"].items():
+        alone = without_axes(model)
+        siblings = [other for other in settings["models"].values() if without_axes(other) == alone]
+        same = [tuple(other.get(axis) for axis in sorted(AXES)) for other in siblings]
+        assert len(set(same)) == len(same), f"{name} stands there twice"
+        # What is not of a family has no twin and no axis: it stands for itself.
+        assert alone in bases or (len(siblings) == 1 and "training" not in model), name
+    assert all(not AXES & set(family) for family in settings.get("families", {}).values())
+
+
+def without_axes(model: dict) -> dict:
+    return {key: value for key, value in model.items() if key not in AXES}
+
+
+def test_the_default_grid_is_every_family_with_both_front_ends() -> None:
+    models = read_yaml(ROOT / "params.yaml")["models"]
+    families = read_yaml(ROOT / "params.yaml")["families"]
+    assert len(families) == 14
+    for name, family in families.items():
+        assert models[name] == family
+        assert models[f"{name}_vone"] == family | {"frontend": "vone"}
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda p: p.stem)
+def test_dvc_reads_the_same(path: Path) -> None:
+    from dvc.utils.serialize import load_yaml
+
+    assert load_yaml(str(path)) == read_yaml(path)
+
+
+def test_merged_keys_may_be_replaced_and_no_key_stands_twice(tmp_path: Path) -> None:
+    text = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, y: 3}\nc: {<<: *b, x: 4}\n"
+    assert read_yaml(write(tmp_path, text)) == {
+        "a": {"x": 1, "y": 2},
+        "b": {"x": 1, "y": 3},
+        "c": {"x": 4, "y": 3},
+    }
+    for twice in ("d: {<<: *a, z: 1, z: 2}", "d: {<<: *a, <<: *b}"):
+        with pytest.raises(UserError, match="stands twice"):
+            read_yaml(write(tmp_path, text + twice))
+    with pytest.raises(UserError, match="not valid YAML"):
+        read_yaml(write(tmp_path, "a: {<<: 3}"))
 
 
 @pytest.mark.parametrize(
@@ -235,10 +347,10 @@ def test_test_images_are_not_fine_tuned_on(data: dict, message: str, tmp_path: P
         "attack": DEFAULT["attack"] | {"noise_models": []},
         "learning_curve": None,
     }
-    load(write(tmp_path, settings))
+    check(write(tmp_path, settings))
     model["fine_tune"] = {"stages": ["stem"], "epochs": 1, "learning_rate": 0.001}
     with pytest.raises(UserError, match=message):
-        load(write(tmp_path, settings))
+        check(write(tmp_path, settings))
 
 
 @pytest.mark.parametrize(
@@ -254,9 +366,9 @@ def test_test_images_are_not_fine_tuned_on(data: dict, message: str, tmp_path: P
 )
 def test_files_that_are_no_settings(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=message):
-        load(write(tmp_path, text))
+        check(write(tmp_path, text))
 
 
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
-        load(tmp_path / "params.yaml")
+        check(tmp_path / "params.yaml")

@@ -10,15 +10,10 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from tiny_run import PARAMS, write_params
+from tiny_run import PARAMS, run_stage, write_params
 
-from pipeline import files, stage
-from pipeline.adopt import adopt
-from pipeline.evaluate import evaluate
-from pipeline.params import load
-from pipeline.render import render
-from robustness import architectures, models, training
-from robustness.data.image_set import ImageSet
+from pipeline import files, inputs
+from robustness import architectures, models, progress, training
 from robustness.errors import UserError
 from robustness.weights import fine_tuning, networks
 
@@ -68,11 +63,10 @@ def settings(folder: Path, **model: object) -> dict:
 def fine_tuned(folder: Path, **model: object) -> models.Classifier:
     """Run the stages up to the model, as the pipeline does, and read its checkpoint."""
     write_params(folder, settings(folder, **model))
-    params = load()
     if not files.IMAGES.exists():
-        render(params)
-    adopt(params, "tuned", params.model("tuned"))
-    return stage.load_model(params, "tuned", ImageSet.open(files.IMAGES))
+        run_stage("render")
+    run_stage("train", "tuned")
+    return inputs.load_model("tuned")
 
 
 def test_only_the_chosen_stages_learn(run: Path) -> None:
@@ -91,8 +85,7 @@ def test_only_the_chosen_stages_learn(run: Path) -> None:
     history = pd.read_parquet(files.MODELS / "tuned" / "history.parquet")
     assert history["epoch"].tolist() == list(range(1, EPOCHS + 1))
     assert history["loss"].iloc[-1] < history["loss"].iloc[0]
-    params = load()
-    evaluate(params, "tuned", params.model("tuned"))
+    run_stage("evaluate", "tuned")
     table = pd.read_parquet(files.RESULTS / "tuned" / "predictions.parquet")
     assert len(table[table["shift"] == "clean"]) == 6
     assert not list((files.WORK / "tuned").glob("*.pt"))
@@ -107,18 +100,6 @@ def test_a_front_end_in_front_of_trained_weights(run: Path) -> None:
     assert model(x).shape == (2, 2)
 
 
-def test_a_checkpoint_of_other_settings_is_refused(run: Path) -> None:
-    fine_tuned(run)
-    write_params(run, settings(run, fine_tune=FINE_TUNE | {"epochs": 1}))
-    with pytest.raises(UserError, match="another configuration"):
-        stage.load_model(load(), "tuned", ImageSet.open(files.IMAGES))
-    without = settings(run)
-    del without["models"]["tuned"]["fine_tune"]
-    write_params(run, without)
-    with pytest.raises(UserError, match="another configuration"):
-        stage.load_model(load(), "tuned", ImageSet.open(files.IMAGES))
-
-
 def test_it_resumes_and_ends_with_the_same_weights(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fine_tuned(run)
 
@@ -128,11 +109,10 @@ def test_it_resumes_and_ends_with_the_same_weights(run: Path, monkeypatch: pytes
 
         return show
 
-    params = load()
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "epoch_progress", interrupt)
+        patch.setattr(progress, "epochs", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            adopt(params, "tuned", params.model("tuned"))
+            run_stage("train", "tuned")
     (state,) = (files.WORK / "tuned").glob("*.pt")
     assert len(torch.load(state, weights_only=True)["history"]) == 1
     validated = []
@@ -147,10 +127,9 @@ def test_it_resumes_and_ends_with_the_same_weights(run: Path, monkeypatch: pytes
 def test_without_training_images_it_is_refused(run: Path) -> None:
     (run / "folder" / "train").rename(run / "elsewhere")
     write_params(run, settings(run))
-    params = load()
-    render(params)
+    run_stage("render")
     with pytest.raises(UserError, match=r"no training images to fine-tune models\.tuned"):
-        adopt(params, "tuned", params.model("tuned"))
+        run_stage("train", "tuned")
     assert not (files.MODELS / "tuned").exists()
 
 

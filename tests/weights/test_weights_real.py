@@ -94,7 +94,7 @@ def test_a_saved_model_answers_the_same(
     path = tmp_path / "weights.safetensors"
     groups = [[number] for number in range(1000)]
     weights.save(model, SOURCE, path, {}, groups=groups)
-    again = weights.load(path, expected={"source": str(SOURCE), "groups": groups})
+    again = weights.load(path)
     with torch.inference_mode():
         assert torch.equal(model(x), again(x))
 
