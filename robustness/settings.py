@@ -60,7 +60,7 @@ def _one_line(error: ValidationError, kind: type[Settings]) -> UserError:
         known = nearest(str(first["loc"][-1]), _fields_at(kind, first["loc"][:-1]))
         return UserError(f"unknown key; {known}", place)
     if first["type"] == "missing":
-        return UserError("is missing; add it (params.yaml of the repository shows every key)", place)
+        return UserError("is missing; add it", place)
     refused = first.get("ctx", {}).get("error")
     if isinstance(refused, _RefusedError):
         refused = refused.error

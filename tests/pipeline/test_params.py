@@ -11,6 +11,7 @@ import pytest
 import yaml
 from settings_change import changed
 
+from pipeline import evaluate, stage
 from pipeline.check import check
 from pipeline.settings import load
 from pipeline.yaml_file import read_yaml
@@ -261,6 +262,20 @@ def test_a_wrong_setting_is_refused_by_the_stage_that_reads_it(tmp_path: Path) -
     assert load(("statistics",), path=path).statistics.resamples == 1000
     with pytest.raises(UserError, match=r"params\.yaml: evaluation\.batch_size: .* \(found 0\)"):
         load(("evaluation",), path=path).evaluation  # noqa: B018
+
+
+def test_a_stage_run_by_hand_ends_with_one_line_and_status_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, changed(DEFAULT, "evaluation", "conditions", {"corruption": {"contrast": [9]}}))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--model", "alexnet"])
+    with pytest.raises(SystemExit) as end:
+        stage.run_model(evaluate.evaluate, evaluate.READS)
+    assert end.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: params.yaml: evaluation.conditions.corruption.contrast: ")
+    assert told.count("\n") == 1
 
 
 def test_a_stage_checks_its_settings_with_its_own_part_of_the_library() -> None:
