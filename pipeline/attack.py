@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 
-from pipeline import files, stage
+from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
 from robustness import attacks, progress
 from robustness.devices import resolve
@@ -17,8 +17,8 @@ READS = ("seed", "attack")
 def attack(settings: StageSettings, name: str) -> None:
     """Write the tables of attacks, checks and noise studies of one model, and adversarial images."""
     suite = settings.attack
-    images = stage.image_set()
-    model = stage.load_model(name)
+    images = inputs.image_set()
+    model = inputs.load_model(name)
     finished = files.WORK / name / "attack"
     with progress.units(f"attack {name}", "image") as bar:
         tables, arrays = attacks.attack_in_all_norms(

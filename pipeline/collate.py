@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pipeline import files, stage
+from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
 from reports.comparing import compare_best, compare_twins
 from robustness import models, scores
@@ -19,7 +19,7 @@ def collate(settings: StageSettings) -> None:
     common = {"seed": settings.seed, "resamples": settings.statistics.resamples,
               "classes": len(images.classes)}  # fmt: skip
     tables = files.read_results(names)
-    rows = [models.table_row(stage.load_model(name), files.weights(name)) for name in names]
+    rows = [models.table_row(inputs.load_model(name), files.weights(name)) for name in names]
     tables["models"] = pd.DataFrame(rows)
     tables["models"].insert(0, "model", names)
     fine_tuned = [name for name, model in settings.models.items() if model.fine_tune]

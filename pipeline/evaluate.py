@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline import files, stage
+from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
 from robustness import evaluation, progress
 from robustness.devices import resolve
@@ -13,8 +13,8 @@ READS = ("seed", "evaluation")
 def evaluate(settings: StageSettings, name: str) -> None:
     """Write the table ``predictions`` of one model."""
     conditions = settings.evaluation.image_conditions()
-    images = stage.image_set()
-    model = stage.load_model(name)
+    images = inputs.image_set()
+    model = inputs.load_model(name)
     rows = images.rows(split="test")
     total = evaluation.images_to_classify(images, rows, conditions)
     with progress.counted(f"evaluate {name}", total) as bar:

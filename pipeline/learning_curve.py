@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from pipeline import files, stage
+from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
 from robustness import learning_curve as library
 from robustness import progress
@@ -23,7 +23,7 @@ def learning_curve(settings: StageSettings) -> None:
             settings.training,
             settings.frontend,
             settings.evaluation,
-            stage.image_set(),
+            inputs.image_set(),
             seed=settings.seed,
             device=resolve(settings.device),
             state=unfinished,

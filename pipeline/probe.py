@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from pipeline import files, stage
+from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
 from robustness import progress
 from robustness.attacks import attacked_by_pgd
@@ -18,13 +18,11 @@ READS = ("seed", "probe", "attack.draws", "attack.batch_size")
 
 
 def probe(settings: StageSettings, name: str) -> None:
-    """Write the table ``probes`` of one model, the arrays behind its pictures, and the pictures."""
-    from reports.probes import draw
-
+    """Write the table ``probes`` of one model and the arrays behind its pictures."""
     wanted, how = settings.probe, vars(settings.attack)
     common = {"seed": settings.seed, "device": resolve(settings.device)}
-    images = stage.image_set()
-    model = stage.load_model(name)
+    images = inputs.image_set()
+    model = inputs.load_model(name)
     results = look(
         model,
         images,
@@ -35,11 +33,10 @@ def probe(settings: StageSettings, name: str) -> None:
     )
     tables = []
     with files.whole(files.RESULTS / name / "probe") as folder:
-        (folder / "figures").mkdir(parents=True)
+        folder.mkdir(parents=True)
         for result in results:
             tables.append(result.table.assign(model=name))
             np.savez_compressed(folder / f"{result.probe}.npz", **result.arrays)
-            draw(result, folder / "figures", classes=images.classes)
         pd.concat(tables, ignore_index=True).to_parquet(folder / "probes.parquet", index=False)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,9 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
     models = yaml.safe_load(source.read_text())["models"]
     if any("family" not in model for model in models.values()):
         pipeline = with_any_family(pipeline)
+    for folder in ("robustness", "reports"):
+        for byte_code in (files.SOURCE / folder).rglob("__pycache__"):
+            shutil.rmtree(byte_code, ignore_errors=True)  # it would count as code (see pipeline/__init__.py)
     up = os.path.relpath(files.SOURCE, run)
     _write_if_changed(run / "dvc.yaml", yaml.safe_dump(code_from(pipeline, up), sort_keys=False, width=200))
     for name, text in DVC_FILES.items():

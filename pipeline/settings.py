@@ -31,7 +31,7 @@ CLASSES = {
     "evaluation": "robustness.evaluation:EvaluationSettings",
     "attack": "robustness.attacks:AttackSettings",
     "probe": "robustness.probes.settings:ProbeSettings",
-    "statistics": "robustness.statistics:StatisticsSettings",
+    "statistics": "robustness.statistics.bootstrap:StatisticsSettings",
     "learning_curve": "robustness.learning_curve:LearningCurveSettings",
 }
 # A letter first: `1e3` is text to this reader of YAML and a number to that of DVC, which would merge it

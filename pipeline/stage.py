@@ -7,16 +7,10 @@ import errno
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from pipeline import files
 from pipeline.settings import StageSettings, load
 from robustness.errors import UserError
 from robustness.heap import keep_freed_memory
-
-if TYPE_CHECKING:
-    from robustness.data.image_set import ImageSet
-    from robustness.models import Classifier
 
 # What the disk refuses: the user's to mend, not a mistake in the code.
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
@@ -72,25 +66,3 @@ def guard(do: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted; finished work is kept, run again to go on", file=sys.stderr)
         raise SystemExit(130) from None
-
-
-def image_set() -> ImageSet:
-    """The image set, which has clean test images: every stage after training looks at them."""
-    from robustness.data.image_set import ImageSet
-
-    images = ImageSet.open(files.IMAGES)
-    if not len(images.rows(split="test", shift="clean")):
-        raise UserError(f"image set {images.folder}: has no clean test images; make the set again")
-    return images
-
-
-def load_model(name: str) -> Classifier:
-    """The model in the checkpoint of that id; one line if the file is no whole checkpoint."""
-    from robustness import models
-
-    path = files.weights(name)
-    if "adopted" in models.read_header(path)[1]:
-        from robustness import weights
-
-        return weights.load(path)
-    return models.load(path)

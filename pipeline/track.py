@@ -20,15 +20,14 @@ def track(settings: StageSettings) -> None:
         recipe = settings.training.changed(model.recipe_changes).model_dump()
         params = {"data": data.set, "image_size": data.image_size} | axes.loc[name].to_dict()
         params |= {f"recipe.{key}": value for key, value in recipe.items()}
-        pictures = sorted((files.RESULTS / name).glob("*/figures/*"))
+        pictures = sorted((files.REPORTS / "figures" / name).glob("*"))
         shown.append(
             tracking.TrackedModel(
                 name=name,
                 params=params,
                 scores=scores[scores["model"] == name].drop(columns="model"),
                 history=histories[histories["model"] == name].drop(columns="model"),
-                files={f"{path.parent.parent.name}/{path.stem}": path for path in pictures}
-                | {"model": files.weights(name)},
+                files={f"figures/{path.stem}": path for path in pictures} | {"model": files.weights(name)},
                 tags=tags,
             )
         )

@@ -16,7 +16,7 @@ def train(settings: StageSettings, name: str) -> None:
     if settings.model.weights == models.TRAIN:
         from robustness.training import train_model as make
     else:
-        from robustness.weights import take_over as make
+        from robustness.weights.taking_over import take_over as make
     unfinished = files.WORK / name
     model, history, notes = make(
         name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import torch
 
-from pipeline import files, stage
+from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
 from robustness import attacks, progress
 from robustness.devices import resolve
@@ -21,12 +21,12 @@ def transfer(settings: StageSettings) -> None:
         wanted = ("rows", f"{norm}/{epsilon:.6g}")
         rows, found = files.read_arrays(files.RESULTS / name / "attack" / "images.npz", wanted)
         sources[name] = torch.from_numpy(found)
-    images = stage.image_set()
+    images = inputs.image_set()
     x, y, device = images.batch(rows), images.labels(rows), resolve(settings.device)
     parts = []
     with progress.counted("transfer", len(sources), "model") as bar:
         for name in sources:
-            model = stage.load_model(name)
+            model = inputs.load_model(name)
             parts.append(
                 attacks.transfer(model, name, sources, x, y, epsilon, setup, samples=rows, device=device)
             )

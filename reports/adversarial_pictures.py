@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from reports.arrays import read_arrays
 from reports.drafting import Draft
 from reports.mosaic import mosaic, save_png, to_bytes
 from reports.roster import Model
@@ -33,18 +32,15 @@ def draw(draft: Draft, model: Model, norm: str = "linf") -> Examples | None:
     """
     folder = draft.inputs.pictures.get(model.name)
     source = folder / "attack" / "images.npz" if folder else None
-    if source is None or not source.is_file():
+    arrays = read_arrays(source) if source else None
+    budgets = [float(key.partition("/")[2]) for key in arrays or () if key.startswith(f"{norm}/")]
+    if not budgets:
         return None
+    epsilon = min(budgets, key=lambda value: abs(value - 4 / 255))
     try:
-        with np.load(source, allow_pickle=False) as arrays:
-            budgets = [float(key.partition("/")[2]) for key in arrays.files if key.startswith(f"{norm}/")]
-            if not budgets:
-                return None
-            epsilon = min(budgets, key=lambda value: abs(value - 4 / 255))
-            clean, rows = arrays["clean"], arrays["rows"]
-            attacked = arrays[f"{norm}/{epsilon:.6g}"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
-        raise UserError(f"{source}: cannot be read ({error}); remove it and run dvc repro") from error
+        clean, rows, attacked = (arrays[key] for key in ("clean", "rows", f"{norm}/{epsilon:.6g}"))
+    except KeyError as error:
+        raise UserError(f"{source}: lacks the array {error}; remove it and run dvc repro") from error
     count = min(len(clean), len(attacked), len(rows))
     table = draft.inputs.attacks
     near = np.isclose(table["epsilon"], epsilon, rtol=1e-3)
@@ -55,7 +51,7 @@ def draw(draft: Draft, model: Model, norm: str = "linf") -> Examples | None:
     order = np.argsort(~np.array(turned, dtype=bool), kind="stable")[:SHOWN]
     difference = 0.5 + (attacked[order] - clean[order]) * 0.5 / epsilon
     tiles = [list(to_bytes(part)) for part in (clean[order], attacked[order], difference)]
-    path = save_png(mosaic(tiles), draft.folder / "pictures" / f"adversarial_{model.name}.png")
+    path = save_png(mosaic(tiles), draft.pictures_of(model) / "adversarial.png")
     fell = sum(np.array(turned)[order])
     outcome = f"The first {fell} turned the answer." if fell else "None of these turned the answer."
     note = f"Rows: clean, attacked, difference (grey: none, full range: ±ε). {outcome}"

@@ -13,6 +13,7 @@ from reports.document import Document
 from reports.drafting import Draft
 from reports.html_page import html_page
 from reports.inputs import ReportInputs
+from reports.pictures import draw_pictures
 from reports.roster import Roster
 from reports.sections import (
     appendix,
@@ -34,13 +35,15 @@ FINDINGS_PER_QUESTION = 4
 
 
 def write_report(inputs: ReportInputs, out_folder: Path) -> None:
-    """Write ``robustness.pdf``, ``robustness.html``, ``cards/<model>.pdf`` and ``figures/*.svg`` to a folder.
+    """Write ``robustness.pdf``, ``robustness.html``, ``cards/<model>.pdf`` and ``figures`` to a folder: plots
+    of all models, and a folder of pictures for each.
 
     What stood under these names is replaced, each only when all are made. Equal inputs give equal bytes.
     """
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(max_workers=2) as pool:
         root = Path(temporary)
         draft = Draft(inputs, Roster.of(inputs), root)
+        draw_pictures(inputs.pictures, root / "figures", inputs.data.classes)
         pictures = take_pictures(draft, pool)
         document = write_document(draft)
         main = typesetting.lay_out(document.as_json(), "report.typ", root)

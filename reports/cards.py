@@ -44,8 +44,8 @@ METRICS = (
 )
 """Scores of a card; the robust accuracies of all L∞ budgets join them."""
 
-SMALL = (("probe/filters", "First-layer filters"), ("probe/embedding", "t-SNE of the last layer"))
-LARGE = (("probe/ascent", "Gradient ascent"), ("probe/inversion", "Inverted representations"))
+SMALL = (("filters", "First-layer filters"), ("embedding", "t-SNE of the last layer"))
+LARGE = (("ascent", "Gradient ascent"), ("inversion", "Inverted representations"))
 CARD_PIXELS = 900
 _FRACTIONS = ("fraction", "points")
 
@@ -212,7 +212,7 @@ def take_pictures(draft: Draft, pool: Executor) -> list[Future[None]]:
 
 
 def _picture_name(model: Model, key: str) -> str:
-    return f"card_{model.name}_{key.replace('/', '_')}"
+    return f"card_{model.name}_{key}"
 
 
 def _count(value: float) -> str:

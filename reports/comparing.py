@@ -15,7 +15,8 @@ import pandas as pd
 
 from robustness import scores
 from robustness.scores.comparison import COLUMNS
-from robustness.statistics import RESAMPLES, holm
+from robustness.statistics.bootstrap import RESAMPLES
+from robustness.statistics.multiple import holm
 
 AXES: dict[str, tuple[tuple[str, str], ...]] = {
     "frontend": (

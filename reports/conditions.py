@@ -9,7 +9,7 @@ from reports.curve import Curve
 from reports.inputs import ReportInputs, Score
 from reports.roster import Model
 from robustness import shifts
-from robustness.statistics import interval_over_objects
+from robustness.statistics.bootstrap import interval_over_objects
 
 _LEVEL = re.compile(r"(?P<shift>[^/]+)/(?P<factor>[^/]+)/(?P<level>[^/]+)/accuracy")
 _BUDGET = re.compile(r"attack/(?P<attack>[^/]+)/eps_(?P<epsilon>[0-9.e+-]+)/robust_accuracy")

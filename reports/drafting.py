@@ -49,14 +49,14 @@ class Draft:
         folder.mkdir(parents=True, exist_ok=True)
         return f"pictures/{_take(source, folder / name, longest).name}"
 
-    def model_picture(self, model: Model, key: str) -> Path | None:
-        """The picture ``<stage>/<stem>`` of a model, if there is one."""
-        folder = self.inputs.pictures.get(model.name)
-        if folder is None:
-            return None
-        stage, stem = key.split("/")
-        found = (folder / stage / "figures" / f"{stem}{suffix}" for suffix in (".svg", ".png", ".jpg"))
-        return next((path for path in found if path.is_file()), None)
+    def pictures_of(self, model: Model) -> Path:
+        """Where the pictures of a model lie (``pictures.draw_pictures``)."""
+        return self.folder / "figures" / model.name
+
+    def model_picture(self, model: Model, stem: str) -> Path | None:
+        """The picture of that name of a model, if there is one."""
+        path = self.pictures_of(model) / f"{stem}.png"
+        return path if path.is_file() else None
 
     def score_of(self, model: Model, metric: str):
         """The score of a model, or None."""

@@ -6,8 +6,9 @@ import platform
 from importlib.metadata import version
 
 from reports.inputs import DataCard
-from robustness.data import photos
+from robustness.data import digits
 from robustness.data.image_set import ImageSet
+from robustness.data.origin import facts
 
 PACKAGES = (
     "torch",
@@ -28,8 +29,6 @@ def data_card(name: str, images: ImageSet, objects: str) -> DataCard:
 
     A set from disk says what is known of it among the facts.
     """
-    from robustness.data import digits
-
     described = {"objects": objects, "digits": digits.__doc__ or ""}
     counts = (
         images.samples.groupby(["split", "role"], sort=False)
@@ -41,7 +40,7 @@ def data_card(name: str, images: ImageSet, objects: str) -> DataCard:
         classes=images.classes,
         image_size=images.image_size,
         counts=counts,
-        facts=photos.facts(images),
+        facts=facts(images),
         description=described.get(name, ""),
         images=images,
     )

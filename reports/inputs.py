@@ -112,9 +112,8 @@ class ReportInputs:
     that of ``robustness.attacks.draws_sweep``,
     ``transfer`` the matrix of ``robustness.attacks.transfer``, ``learning_curve`` the table of
     ``robustness.scores.from_learning_curve`` (all may be empty). ``pictures`` maps a model
-    to its folder of results, in which ``<stage>/figures/<stem>.svg`` or ``.png`` is looked for, as
-    ``probe/figures/filters.png``, and ``attack/images.npz``. ``environment`` holds versions, commit and the
-    like, shown as they are.
+    to its folder of results, whose arrays are drawn: ``probe/<probe>.npz`` and ``attack/images.npz``.
+    ``environment`` holds versions, commit and the like, shown as they are.
     """
 
     params: Mapping[str, Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,7 @@ from robustness.data.image_set import ImageSet, format_level
 from robustness.errors import UserError, at
 from robustness.seeds import derive
 from robustness.settings import Settings
-
-if TYPE_CHECKING:
-    from robustness.shifts.background import Donors
+from robustness.shifts.background import Donors
 
 COLUMNS = ("shift", "factor", "level", "sample", "object", "label", "prediction", "confidence", "margin")
 
@@ -184,8 +182,6 @@ def lenders(images: ImageSet, conditions: Iterable[ImageCondition]) -> Donors | 
     factors = [shifts.get(f"{condition.shift}/{condition.factor}") for condition in conditions]
     if not any(factor.needs_donors for factor in factors):
         return None
-    from robustness.shifts.background import Donors
-
     rows = images.rows(split="test", shift="clutter", factor="background", level="room")
     if not len(rows):
         rows = images.rows(split="test", shift="clean")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+import pipeline  # noqa: F401 - first: byte code then lies apart from the code that runs depend on
 from robustness.data import library_fetch
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".cache" / "pycache")
 
 
 @pytest.fixture(scope="session")

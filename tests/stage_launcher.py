@@ -110,8 +110,7 @@ def main() -> None:
     import tiny_run
     import torch
 
-    import reports.build
-    import reports.probes  # noqa: F401
+    import reports.build  # noqa: F401
     from pipeline import stage
 
     torch.set_num_threads(1)

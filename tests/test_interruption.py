@@ -45,11 +45,11 @@ OUTPUTS: dict[str, tuple[Path, ...]] = {
         files.TABLES,
         *(files.REPORTS / name for name in ("scores.csv", "summary.csv", "metrics.json")),
     ),
-    "track": (files.MLFLOW_STORE, files.MLFLOW_ARTIFACTS, files.TRACKED),
     "report": tuple(
         files.REPORTS / name
         for name in ("robustness.pdf", "robustness.html", "overview.svg", "cards", "figures")
     ),
+    "track": (files.MLFLOW_STORE, files.MLFLOW_ARTIFACTS, files.TRACKED),
 }
 
 

@@ -73,7 +73,7 @@ PARAMS: dict[str, Any] = {
 EACH = ("train", "evaluate", "attack", "probe")
 # From the library, which stands there, to the collated tables; then all stages.
 ORDER = ("render", "train", "evaluate", "attack", "probe", "transfer", "learning_curve", "collate")
-ALL = ("fetch_objects", *ORDER, "track", "report")
+ALL = ("fetch_objects", *ORDER, "report", "track")
 
 
 def write_params(folder: Path, params: dict[str, Any] = PARAMS) -> Path:

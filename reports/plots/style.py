@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,11 +50,19 @@ _RC = {
 
 
 @contextmanager
-def figure(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure of ``width`` × ``height`` inches, saved as SVG to ``path`` when the block ends well."""
+def figure(
+    path: Path, width: float, height: float, edges: Mapping[str, float] | None = None
+) -> Iterator[Figure]:
+    """A figure of ``width`` × ``height`` inches, saved as SVG to ``path`` when the block ends well.
+
+    ``edges``: where its axes lie (as ``subplots_adjust`` takes it), which saves the time to find that out.
+    """
     with mpl.rc_context(_RC):
-        made = Figure(figsize=(width, height), layout="constrained")
-        made.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.03, hspace=0.03)
+        made = Figure(figsize=(width, height), layout=None if edges else "constrained")
+        if edges:
+            made.subplots_adjust(**edges)
+        else:
+            made.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.03, hspace=0.03)
         yield made
         path.parent.mkdir(parents=True, exist_ok=True)
         made.savefig(path, metadata={"Date": None, "Creator": None})

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.plots import style
-from reports.probes.canvas import LEAST_COLUMNS, class_name, dead_tile, image, leave_out, picture, stages_of
+from reports.probes.canvas import LEAST_COLUMNS, class_name, sheet, stages_of
 
 TITLES = {
     "none": "none",
@@ -33,29 +33,22 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
     path = folder / "ascent.png"
     stages, regularisers = stages_of(arrays, "responses"), [str(name) for name in arrays["regularisers"]]
     lines = [(stage, place) for stage in stages for place in range(len(arrays[f"{stage}/units"]))]
-    used = 1 + len(regularisers)
-    columns = max(LEAST_COLUMNS, used)
-    cell = style.PAGE_WIDTH / columns
-    with picture(path, style.PAGE_WIDTH, (cell + 0.03) * len(lines) + 0.25) as figure:
-        grid = figure.subplots(len(lines), columns, squeeze=False)
-        leave_out(grid[:, used:])
-        for row, (stage, place) in zip(grid, lines, strict=True):
+    columns = max(LEAST_COLUMNS, 1 + len(regularisers))
+    with sheet(path, len(lines), columns, width=style.PAGE_WIDTH, label=0.22, head=0.22) as made:
+        for column, title in enumerate(("natural", *(TITLES.get(name, name) for name in regularisers))):
+            made.above(0, column, title, 5)
+        for row, (stage, place) in enumerate(lines):
             unit = int(arrays[f"{stage}/units"][place])
-            image(row[0], arrays[f"{stage}/natural_images"][place].transpose(1, 2, 0))
-            name = class_name(classes, unit) if stage == "logits" else f"{stage}\n{unit}"
-            row[0].set_ylabel(name, fontsize=5)
-            for number, axes in enumerate(row[1:used]):
+            made.beside(row, class_name(classes, unit) if stage == "logits" else f"{stage}\n{unit}", 5)
+            made.image(row, 0, arrays[f"{stage}/natural_images"][place].transpose(1, 2, 0))
+            for number in range(len(regularisers)):
                 if arrays[f"{stage}/dead"][place]:
-                    dead_tile(axes)
+                    made.dead(row, 1 + number)
                 elif not arrays[f"{stage}/moved"][place, number, 0]:
-                    dead_tile(axes, "no\ngradient")
+                    made.dead(row, 1 + number, "no\ngradient")
                 else:
                     found = arrays[f"{stage}/images"][place, number, :1]
-                    image(axes, around(found, arrays["mean"])[0])
-        for axes, title in zip(
-            grid[0, :used], ("natural", *(TITLES.get(n, n) for n in regularisers)), strict=True
-        ):
-            axes.set_title(title, fontsize=5)
+                    made.image(row, 1 + number, around(found, arrays["mean"])[0])
     return [path, *_facets(arrays, folder, classes)]
 
 
@@ -74,17 +67,13 @@ def _facets(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[st
     owners = arrays["facets/units"]
     units = list(dict.fromkeys(owners.tolist()))
     columns = max(int((owners == unit).sum()) for unit in units)
-    with picture(path, 0.8 * columns, 1.62 * len(units)) as figure:
-        grid = figure.subplots(2 * len(units), columns, squeeze=False)
-        for axes in grid.ravel():
-            axes.set_axis_off()
+    width = 0.3 + 0.8 * columns
+    with sheet(path, 2 * len(units), columns, width=width, label=0.22) as made:
         for line, unit in enumerate(units):
+            made.beside(2 * line, f"{class_name(classes, unit)}:\nmean of facet", 5)
+            made.beside(2 * line + 1, "preferred", 5)
             for place, index in enumerate(np.flatnonzero(owners == unit)):
-                start, end = grid[2 * line, place], grid[2 * line + 1, place]
-                for axes in (start, end):
-                    axes.set_axis_on()
-                image(start, arrays["facets/starts"][index].transpose(1, 2, 0))
-                image(end, around(arrays["facets/images"][index : index + 1], arrays["mean"])[0])
-            grid[2 * line, 0].set_ylabel(f"{class_name(classes, unit)}:\nmean of facet", fontsize=5)
-            grid[2 * line + 1, 0].set_ylabel("preferred", fontsize=5)
+                made.image(2 * line, place, arrays["facets/starts"][index].transpose(1, 2, 0))
+                found = arrays["facets/images"][index : index + 1]
+                made.image(2 * line + 1, place, around(found, arrays["mean"])[0])
     return [path]

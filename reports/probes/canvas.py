@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 _RC = {
     "font.family": "DejaVu Sans",
@@ -28,19 +29,120 @@ CLASS_COLOURS = (
 CLASS_MARKERS = ("o", "s", "^", "v", "D", "P", "X", "<", ">", "p", "*", "h")
 
 
+DPI = 200
+"""Of a picture: over the whole width of the page somewhat more pixels than the report shows."""
 LEAST_COLUMNS = 8
 """Of a grid over the whole width: a few pictures do not fill a page."""
+GAP, MARGIN = 0.04, 0.02
+"""Inches between tiles, and around all."""
+WARNING = "#d55e00"
 
 
 @contextmanager
 def picture(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure of ``width`` × ``height`` inches, saved as a 300 dpi PNG when the block ends well."""
+    """A figure of ``width`` × ``height`` inches, saved as PNG when the block ends well."""
     with mpl.rc_context(_RC):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
+        figure = Figure(figsize=(width, height))
         yield figure
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=300, metadata={"Software": None})
+        figure.savefig(path, dpi=DPI, metadata={"Software": None})
+
+
+def panel(figure: Figure, left: float, top: float, side: float) -> Axes:
+    """Square axes at a place in inches from the figure's upper left corner."""
+    width, height = figure.get_size_inches()
+    return figure.add_axes((left / width, 1 - (top + side) / height, side / width, side / height))
+
+
+class Sheet:
+    """Square tiles in rows and columns, with words beside, above and below them.
+
+    One pair of axes in inches holds all: axes of their own for each of a hundred tiles, and a layout engine
+    to place them, take many times as long.
+    """
+
+    def __init__(self, axes: Axes, left: float, top: float, tile: float, pitch: float) -> None:
+        self._axes = axes
+        self._left, self._top = left, top
+        self._tile, self._pitch = tile, pitch
+
+    def image(self, row: int, column: int, pixels: np.ndarray, **how: object) -> None:
+        """One picture; ``how``: keywords of ``imshow``."""
+        left, top = self._corner(row, column)
+        height, width = pixels.shape[:2]
+        across, down = (self._tile * side / max(height, width) for side in (width, height))
+        left, top = left + (self._tile - across) / 2, top + (self._tile - down) / 2
+        extent = (left, left + across, top + down, top)
+        self._axes.imshow(pixels, extent=extent, aspect="auto", **{"interpolation": "nearest"} | how)
+
+    def square(self, row: int, column: int, start: float, extent: float) -> None:
+        """A grey square on a tile; its corner and its side are shares of the tile."""
+        left, top = (edge + start * self._tile for edge in self._corner(row, column))
+        side = extent * self._tile
+        grey = Rectangle((left, top), side, side, facecolor="#808080", edgecolor="white", linewidth=0.6)
+        self._axes.add_patch(grey)
+
+    def dead(self, row: int, column: int, why: str = "dead") -> None:
+        """An empty frame that says why there is nothing to see."""
+        left, top = self._corner(row, column)
+        frame = Rectangle(
+            (left, top), self._tile, self._tile, facecolor="white", edgecolor=WARNING, linewidth=0.6
+        )
+        self._axes.add_patch(frame)
+        middle = self._tile / 2
+        self._axes.text(
+            left + middle, top + middle, why, ha="center", va="center", color=WARNING, fontsize=5.5
+        )
+
+    def beside(self, row: int, words: str, size: float) -> None:
+        """Words along the left edge of a row."""
+        _, top = self._corner(row, 0)
+        place = {"ha": "right", "va": "center", "multialignment": "center", "rotation": 90}
+        self._axes.text(self._left - 0.03, top + self._tile / 2, words, fontsize=size, **place)
+
+    def above(self, row: int, column: int, words: str, size: float) -> None:
+        """Words above a tile."""
+        left, top = self._corner(row, column)
+        self._axes.text(left + self._tile / 2, top - 0.03, words, ha="center", va="bottom", fontsize=size)
+
+    def below(self, row: int, column: int, words: str, size: float) -> None:
+        """Words below a tile."""
+        left, top = self._corner(row, column)
+        place = (left + self._tile / 2, top + self._tile + 0.03)
+        self._axes.text(*place, words, ha="center", va="top", fontsize=size)
+
+    def _corner(self, row: int, column: int) -> tuple[float, float]:
+        return self._left + column * (self._tile + GAP), self._top + row * self._pitch
+
+
+@contextmanager
+def sheet(
+    path: Path,
+    rows: int,
+    columns: int,
+    *,
+    width: float,
+    label: float = 0.0,
+    head: float = 0.0,
+    between: float = 0.0,
+    foot: float = 0.0,
+) -> Iterator[Sheet]:
+    """A sheet of tiles that fill ``width`` inches, saved as PNG when the block ends well.
+
+    Inches for words: ``label`` left of the rows, ``head`` above the first, ``between`` two rows, ``foot``
+    below the last.
+    """
+    left, top = MARGIN + label, MARGIN + head
+    tile = (width - left - MARGIN + GAP) / columns - GAP
+    pitch = tile + GAP + between
+    height = top + rows * pitch - GAP - between + foot + MARGIN
+    with picture(path, width, height) as figure:
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        axes.set_autoscale_on(False)
+        axes.set_xlim(0, width)
+        axes.set_ylim(height, 0)
+        yield Sheet(axes, left, top, tile, pitch)
 
 
 def class_style(label: int) -> tuple[str, str]:
@@ -85,39 +187,6 @@ def tiles(pictures: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
         top, left = row * (height + gap), column * (width + gap)
         sheet[top : top + height, left : left + width] = picture_
     return sheet
-
-
-def image(axes: Axes, pixels: np.ndarray, title: str = "", *, smooth: bool = False) -> None:
-    """One picture without ticks or frame."""
-    axes.imshow(pixels, interpolation="bilinear" if smooth else "nearest", aspect="equal")
-    blank(axes)
-    if title:
-        axes.set_title(title)
-
-
-def leave_out(grid: np.ndarray) -> None:
-    """Show nothing in these axes: they only keep the others from growing over the page."""
-    for axes in grid.ravel():
-        axes.set_axis_off()
-
-
-def blank(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def dead_tile(axes: Axes, why: str = "dead") -> None:
-    """An empty frame that says why there is nothing to see."""
-    axes.set_facecolor("white")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color("#d55e00")
-    axes.text(
-        0.5, 0.5, why, ha="center", va="center", transform=axes.transAxes, color="#d55e00", fontsize=5.5
-    )
 
 
 def stages_of(arrays: Mapping[str, np.ndarray], key: str) -> list[str]:

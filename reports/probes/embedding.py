@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from reports.probes.canvas import class_name, class_style, picture
+from reports.probes.canvas import class_name, class_style, panel, picture
 
 
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
@@ -18,18 +18,20 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
     paths = []
     for stage in stages:
         path = folder / ("embedding.png" if stage == stages[-1] else f"embedding_{stage}.png")
-        with picture(path, 2.2, 2.45) as figure:
-            axes = figure.add_subplot()
+        columns = 3 if max(map(len, classes), default=0) > 7 else 4
+        rows = -(-len(np.unique(arrays["labels"])) // columns)
+        with picture(path, 2.2, 2.24 + 0.105 * rows) as figure:
+            axes = panel(figure, 0.02, 0.02, 2.16)
             scatter(axes, arrays[f"{stage}/map"], arrays["labels"], classes)
-            columns = 3 if max(map(len, classes), default=0) > 7 else 4
-            figure.legend(loc="outside lower center", ncols=columns, handletextpad=0, columnspacing=0.4,
+            figure.legend(loc="lower center", ncols=columns, handletextpad=0, columnspacing=0.4,
                           borderpad=0, markerscale=1.3, fontsize=4.5)  # fmt: skip
         paths.append(path)
     placed = [name.split("/placed/")[1] for name in arrays if name.startswith(f"{stages[-1]}/placed/")]
     if placed:
         path = folder / "embedding_placed.png"
         with picture(path, 2.2 * len(placed), 2.35) as figure:
-            for axes, name in zip(np.atleast_1d(figure.subplots(1, len(placed))), placed, strict=True):
+            for place, name in enumerate(placed):
+                axes = panel(figure, 2.2 * place + 0.02, 0.17, 2.16)
                 scatter(axes, arrays[f"{stages[-1]}/map"], arrays["labels"], classes, faint=True)
                 points, labels = arrays[f"{stages[-1]}/placed/{name}"], arrays[f"placed_labels/{name}"]
                 scatter(axes, points, labels, classes)

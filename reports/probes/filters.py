@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.plots import style
-from reports.probes.canvas import blank, picture, shown, tiles
+from reports.probes.canvas import WARNING, panel, picture, shown, tiles
 
 ARRAYS = Mapping[str, np.ndarray]
 
@@ -18,33 +19,35 @@ def draw(arrays: ARRAYS, folder: Path, classes: Sequence[str] = ()) -> list[Path
     """``filters.png``: the bank, in order of frequency; ``filters_fit.svg``: its numbers, filter by
     filter."""
     bank, fit = folder / "filters.png", folder / "filters_fit.svg"
-    with picture(bank, 2.2, 2.2) as figure:
-        draw_bank(figure, arrays)
-    with style.figure(fit, style.PAGE_WIDTH, 1.75) as figure:
+    with picture(bank, 2.2, 2.2 + 0.12 * arrays["dead"].any()) as figure:
+        draw_bank(panel(figure, 0.02, 0.02, 2.16), arrays)
+    edges = {"left": 0.05, "right": 0.99, "bottom": 0.2, "top": 0.88, "wspace": 0.3}
+    with style.figure(fit, style.PAGE_WIDTH, 1.75, edges) as figure:
         draw_numbers(figure, arrays)
     return [bank, fit]
 
 
-def draw_bank(figure: Figure, arrays: ARRAYS, columns: int | None = None) -> None:
+def draw_bank(axes: Axes, arrays: ARRAYS) -> None:
     """All filters, low frequencies first, each scaled to its own range around zero; dead ones crossed out."""
     weights, dead = arrays["weights"], arrays["dead"]
     order = np.argsort(np.where(dead, np.inf, np.nan_to_num(arrays["frequency"])), kind="stable")
-    columns = columns or int(np.ceil(np.sqrt(len(order))))
+    columns = int(np.ceil(np.sqrt(len(order))))
     size = weights.shape[-1]
     scale = max(1, round(24 / size))
     pictures = shown(weights[order], centre=0.0).repeat(scale, axis=1).repeat(scale, axis=2)
     pictures[dead[order]] = 1.0
-    axes = figure.add_subplot()
     axes.imshow(tiles(pictures, columns, gap=2), interpolation="nearest")
-    blank(axes)
+    axes.set_axis_off()
     step = size * scale + 2
     for place in np.flatnonzero(dead[order]):
         row, column = divmod(int(place), columns)
         left, top, extent = column * step, row * step, size * scale - 1
         for start, end in ((top, top + extent), (top + extent, top)):
-            axes.plot([left, left + extent], [start, end], color="#d55e00", linewidth=0.6)
+            axes.plot([left, left + extent], [start, end], color=WARNING, linewidth=0.6)
     if dead.any():
-        axes.set_xlabel(f"crossed out: {int(dead.sum())} dead", fontsize=5.5, color="#d55e00", labelpad=2)
+        words = f"crossed out: {int(dead.sum())} dead"
+        place = {"ha": "center", "va": "top", "transform": axes.transAxes}
+        axes.text(0.5, -0.01, words, fontsize=5.5, color=WARNING, **place)
 
 
 def draw_numbers(figure: Figure, arrays: ARRAYS) -> None:
@@ -74,7 +77,7 @@ def draw_numbers(figure: Figure, arrays: ARRAYS) -> None:
     waves.set_rlim(0, 0.6)
     waves.set_rticks([0.25, 0.5], ["¼", "½"])
     waves.set_xticks(np.radians([0, 45, 90, 135, 180, 225, 270, 315]), [""] * 8)
-    waves.set_title("preferred waves (cycles/pixel)")
+    waves.set_title("waves (cycles/pixel)")
 
     selectivity = figure.add_subplot(grid[2])
     values = arrays["selectivity"][live]
@@ -88,14 +91,3 @@ def draw_numbers(figure: Figure, arrays: ARRAYS) -> None:
     fit.axvline(float(arrays["gabor_r2_null"]), color="#d55e00", linewidth=1, linestyle="--")
     fit.set_title("Gabor fit R²")
     fit.set_xlabel("dashed: random filters")
-
-
-def compare(banks: Mapping[str, ARRAYS], path: Path) -> Path:
-    """Several first layers side by side (name → arrays), such as AlexNet, ZFNet and the Gabor bank."""
-    with picture(path, 2.2 * len(banks), 2.35) as figure:
-        for part, (name, arrays) in zip(
-            np.atleast_1d(figure.subfigures(1, len(banks))), banks.items(), strict=True
-        ):
-            draw_bank(part, arrays)
-            part.suptitle(name, fontsize=7)
-    return path

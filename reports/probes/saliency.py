@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reports.plots import style
-from reports.probes.canvas import class_name, image, leave_out, picture
+from reports.probes.canvas import class_name, sheet
 
 METHODS = {"gradient": "gradient", "deconvolution": "deconvnet", "guided": "guided"}
 COLOURS = {"gradient": "#0072b2", "deconvolution": "#009e73", "guided": "#d55e00", "random": "#888888"}
@@ -21,20 +21,19 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
     path, curves = folder / "saliency.png", folder / "saliency_curves.svg"
     count = min(IMAGES, len(arrays["images"]))
     note = "" if int(arrays["rectifiers"]) else " (no ReLU: plain gradient)"
-    cell = style.PAGE_WIDTH / 2 / IMAGES
-    with picture(path, style.PAGE_WIDTH / 2, cell * (1 + len(METHODS)) + 0.2) as figure:
-        grid = figure.subplots(1 + len(METHODS), IMAGES, squeeze=False)
-        leave_out(grid[:, count:])
+    width = style.PAGE_WIDTH / 2
+    with sheet(path, 1 + len(METHODS), IMAGES, width=width, label=0.13, head=0.13) as made:
         for index in range(count):
-            title = class_name(classes, int(arrays["labels"][index]))
-            image(grid[0, index], arrays["images"][index].transpose(1, 2, 0), title)
-            for row, method in zip(grid[1:, index], METHODS, strict=True):
+            made.above(0, index, class_name(classes, int(arrays["labels"][index])), 7)
+            made.image(0, index, arrays["images"][index].transpose(1, 2, 0))
+            for row, method in enumerate(METHODS, start=1):
                 values = arrays[f"{method}/maps"][index].astype(float)
                 top = np.percentile(values, 99.5) or 1.0
-                image(row, np.clip(values / top, 0, 1)[..., None].repeat(3, 2))
-        for row, (method, name) in zip(grid[1:, 0], METHODS.items(), strict=True):
-            row.set_ylabel(name + (note if method != "gradient" else ""), fontsize=6)
-    with style.figure(curves, style.PAGE_WIDTH * 0.6, 1.6) as figure:
+                made.image(row, index, np.clip(values / top, 0, 1)[..., None].repeat(3, 2))
+        for row, (method, name) in enumerate(METHODS.items(), start=1):
+            made.beside(row, name + (note if method != "gradient" else ""), 6)
+    edges = {"left": 0.1, "right": 0.98, "bottom": 0.2, "top": 0.89, "wspace": 0.1}
+    with style.figure(curves, style.PAGE_WIDTH * 0.6, 1.6, edges) as figure:
         for axes, kind in zip(figure.subplots(1, 2, sharey=True), ("deletion", "insertion"), strict=True):
             for method, colour in COLOURS.items():
                 values = arrays[f"{method}/{kind}"].mean(0)

@@ -13,7 +13,7 @@ from reports.plots.dots import DotPanel, dot_rows, model_rows
 from reports.plots.panels import history_panels
 from reports.roster import Model
 from reports.wording import count_cell, listed, percent, plain_cell, points, score_cell, share
-from robustness.statistics import paired_difference
+from robustness.statistics.paired import paired_difference
 
 METRIC = "clean/accuracy"
 METHOD = (

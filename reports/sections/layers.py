@@ -277,7 +277,7 @@ def _learned_and_bank(draft: Draft) -> list[Model]:
 def _gallery(draft: Draft, stem: str, models: Sequence[Model], columns: int, caption: str) -> Gallery | None:
     pictures = []
     for model in models:
-        source = draft.model_picture(model, f"probe/{stem}")
+        source = draft.model_picture(model, stem)
         if source is not None:
             pictures.append(
                 Picture(draft.picture(source, f"{model.name}_{stem}", 1300 // columns), model.name)

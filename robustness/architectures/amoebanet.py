@@ -10,9 +10,9 @@ import functools
 
 from torch import nn
 
-from robustness.architectures import cell_network
-from robustness.architectures.cell_network import CellNetwork
-from robustness.architectures.cells import CellSpec, Genotype
+from robustness.architectures.blocks import cell_network
+from robustness.architectures.blocks.cell_network import CellNetwork
+from robustness.architectures.blocks.cells import CellSpec, Genotype
 from robustness.architectures.registry import Architecture, register
 
 # Figure 5 of the paper.

@@ -14,7 +14,7 @@ import functools
 
 from torch import nn
 
-from robustness.architectures import mobile_blocks
+from robustness.architectures.blocks import mobile_blocks
 from robustness.architectures.registry import BN_MOMENTUM, Architecture, Stem, number, register
 
 # Table 1 of the paper: repeats, kernel, stride of the first, expansion, channels, squeeze ratio.

@@ -11,11 +11,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from robustness.architectures import pre_batch_norm
-from robustness.architectures.pre_batch_norm import convolution, initialise
+from robustness.architectures.blocks import pre_batch_norm
+from robustness.architectures.blocks.pre_batch_norm import convolution, initialise
+from robustness.architectures.blocks.response_normalisation import LocalResponseNorm
+from robustness.architectures.blocks.widths import scaled
 from robustness.architectures.registry import Architecture, Stem, register, switch
-from robustness.architectures.response_normalisation import LocalResponseNorm
-from robustness.architectures.widths import scaled
 from robustness.errors import UserError
 
 # Table 1 of the paper: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.

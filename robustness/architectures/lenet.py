@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustness import seeds
+from robustness.architectures.blocks.widths import scaled
 from robustness.architectures.registry import Architecture, Stem, choice, register
-from robustness.architectures.widths import scaled
 from robustness.errors import UserError
 
 CODE_LENGTH = 84

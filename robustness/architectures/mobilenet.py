@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from robustness.architectures import mobile_blocks
+from robustness.architectures.blocks import mobile_blocks
 from robustness.architectures.registry import BN_MOMENTUM, Architecture, Stem, number, register, switch
 
 # Table 1 of the paper: repeats, kernel, stride of the first, channels.

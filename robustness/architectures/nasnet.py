@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from robustness.architectures import cell_network
-from robustness.architectures.cell_network import CellNetwork
-from robustness.architectures.cells import CellSpec, Genotype
+from robustness.architectures.blocks import cell_network
+from robustness.architectures.blocks.cell_network import CellNetwork
+from robustness.architectures.blocks.cells import CellSpec, Genotype
+from robustness.architectures.blocks.widths import scaled
 from robustness.architectures.registry import BN_MOMENTUM, Architecture, Stem, number, register
-from robustness.architectures.widths import scaled
 
 PAPER = (
     "Zoph, Vasudevan, Shlens, Le: Learning Transferable Architectures for Scalable Image Recognition, "

@@ -30,10 +30,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from robustness.architectures import neocognitron_learning as learning
-from robustness.architectures.neocognitron_layers import CLayer, Contrast, Photoreceptors, SLayer, Standardise
+from robustness.architectures.blocks import neocognitron_learning as learning
+from robustness.architectures.blocks.neocognitron_layers import (
+    CLayer,
+    Contrast,
+    Photoreceptors,
+    SLayer,
+    Standardise,
+)
+from robustness.architectures.blocks.widths import scaled
 from robustness.architectures.registry import Architecture, Stem, number, register, switch
-from robustness.architectures.widths import scaled
 from robustness.errors import UserError
 
 PUBLISHED_SIZE = 16

@@ -14,6 +14,7 @@ import functools
 
 from torch import nn
 
+from robustness.architectures.blocks.widths import scaled
 from robustness.architectures.registry import (
     BN_MOMENTUM,
     Architecture,
@@ -23,7 +24,6 @@ from robustness.architectures.registry import (
     register,
     switch,
 )
-from robustness.architectures.widths import scaled
 
 PLANES = (64, 128, 256, 512)
 RESNET = "He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016 (arXiv 1512.03385)"

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from robustness.architectures.blocks.widths import scaled
 from robustness.architectures.registry import BN_MOMENTUM, Architecture, Stem, choice, number, register
-from robustness.architectures.widths import scaled
 
 # Table 1 of the paper: channels of stage 2 by g; each later stage doubles them.
 STAGE2_CHANNELS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}

@@ -15,11 +15,11 @@ import functools
 
 from torch import Tensor, nn
 
-from robustness.architectures import pre_batch_norm
-from robustness.architectures.pre_batch_norm import convolution, initialise
+from robustness.architectures.blocks import pre_batch_norm
+from robustness.architectures.blocks.pre_batch_norm import convolution, initialise
+from robustness.architectures.blocks.response_normalisation import LocalResponseNorm
+from robustness.architectures.blocks.widths import scaled
 from robustness.architectures.registry import Architecture, Stem, register
-from robustness.architectures.response_normalisation import LocalResponseNorm
-from robustness.architectures.widths import scaled
 
 # Table 1 of the paper. Numbers are the channels of 3x3 convolutions, "1x1:256" a 1x1 one; M is a pooling.
 COLUMNS: dict[str, str] = {

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from robustness.architectures import pre_batch_norm
-from robustness.architectures.pre_batch_norm import convolution, initialise
+from robustness.architectures.blocks import pre_batch_norm
+from robustness.architectures.blocks.pre_batch_norm import convolution, initialise
+from robustness.architectures.blocks.response_normalisation import LocalResponseNorm
+from robustness.architectures.blocks.widths import scaled
 from robustness.architectures.registry import Architecture, Stem, register
-from robustness.architectures.response_normalisation import LocalResponseNorm
-from robustness.architectures.widths import scaled
 
 
 def _map_size(image_size: int) -> int:

@@ -6,6 +6,7 @@ only when an attack is built.
 
 from __future__ import annotations
 
+from robustness.attacks import catalogue as catalogue  # its entries fill the registry
 from robustness.attacks.evaluation import Outcome, Setup, attack, evaluate
 from robustness.attacks.noise_study import draws_sweep, noise_modes
 from robustness.attacks.registry import get, names, plan

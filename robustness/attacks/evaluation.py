@@ -18,7 +18,7 @@ from robustness.attacks.stores import fingerprint, unit_key
 from robustness.attacks.validation import check_epsilons, check_images, check_logits
 from robustness.attacks.victim import Victim
 from robustness.errors import UserError, nearest
-from robustness.statistics import wilson
+from robustness.statistics.proportions import wilson
 
 SWEEPS = ("down", "up", "each")
 Progress = Callable[[str, int, int], None]  # what is attacked, samples done, samples of this attack and ε

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from robustness.attacks.evaluation import Setup, attack
 from robustness.attacks.registry import Suite
-from robustness.statistics import wilson
+from robustness.statistics.proportions import wilson
 
 COLUMNS = ("model", "noise", "draws", "epsilon", "robust_accuracy", "low", "high", "n")
 

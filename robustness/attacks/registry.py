@@ -84,13 +84,11 @@ def register(
 
 def names() -> tuple[str, ...]:
     """The names of all attacks."""
-    _load()
     return tuple(sorted(_ENTRIES))
 
 
 def get(name: str) -> Entry:
     """The entry of one attack. Raises UserError with the nearest names if there is none."""
-    _load()
     if name not in _ENTRIES:
         raise UserError(f"attack {name!r} is unknown; {nearest(str(name), _ENTRIES)}")
     return _ENTRIES[name]
@@ -142,8 +140,3 @@ def _pairs(suite: Suite) -> Iterable[tuple[str, Mapping[str, Any]]]:
             yield settings.pop("label", item["attack"]), settings
         else:
             raise UserError(f"suite: {item!r} is no attack; give a name or a mapping with the key attack")
-
-
-def _load() -> None:
-    """The entries live in the catalogue, which fills the registry when it is imported."""
-    from robustness.attacks import catalogue  # noqa: F401

@@ -20,13 +20,9 @@ import pandas as pd
 from robustness.errors import UserError
 from robustness.scores.table import metrics_matching, wide
 from robustness.seeds import numpy_generator
-from robustness.statistics import (
-    RESAMPLES,
-    benjamini_hochberg,
-    max_statistic,
-    percentiles,
-    standard_ranks,
-)
+from robustness.statistics.bootstrap import RESAMPLES, percentiles
+from robustness.statistics.correlation import standard_ranks
+from robustness.statistics.multiple import benjamini_hochberg, max_statistic
 
 COLUMNS = (
     "probe_metric",

@@ -26,7 +26,7 @@ import pandas as pd
 from robustness.scores.predictions import normalised_area
 from robustness.scores.table import Metric, join, require, rows
 from robustness.scores.tally import Tally, Totals, draw_weights
-from robustness.statistics import RESAMPLES
+from robustness.statistics.bootstrap import RESAMPLES
 
 REQUIRED = ("model", "attack", "norm", "epsilon", "sample", "object", "clean_correct", "robust", "distance")
 WORST = "worst"

@@ -10,7 +10,7 @@ import pandas as pd
 from robustness.scores.attacks import from_attacks
 from robustness.scores.predictions import from_predictions
 from robustness.scores.probes import from_probes
-from robustness.statistics import RESAMPLES
+from robustness.statistics.bootstrap import RESAMPLES
 
 # What the overview of all models shows.
 MEASURES = ("clean/accuracy", "viewpoint/drop", "clutter/drop", "corruption/drop")

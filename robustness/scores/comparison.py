@@ -13,7 +13,9 @@ from robustness.scores import predictions as prediction_scores
 from robustness.scores.table import Metric, metrics_matching
 from robustness.scores.tally import Tally, draw_weights
 from robustness.seeds import numpy_generator
-from robustness.statistics import RESAMPLES, holm, percentiles, verdict
+from robustness.statistics.bootstrap import RESAMPLES, percentiles
+from robustness.statistics.multiple import holm
+from robustness.statistics.paired import verdict
 
 COLUMNS = (
     "metric",

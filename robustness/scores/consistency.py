@@ -10,7 +10,8 @@ import pandas as pd
 from robustness.errors import UserError
 from robustness.scores.table import require
 from robustness.scores.tally import draw_weights
-from robustness.statistics import RESAMPLES, kappa, percentiles
+from robustness.statistics.agreement import kappa
+from robustness.statistics.bootstrap import RESAMPLES, percentiles
 
 COLUMNS = ("model_a", "model_b", "shift", "kappa", "low", "high", "observed", "expected", "n")
 

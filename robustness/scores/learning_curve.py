@@ -13,7 +13,8 @@ from robustness.scores.comparison import COLUMNS as COMPARED
 from robustness.scores.comparison import compare
 from robustness.scores.predictions import from_predictions
 from robustness.scores.table import require
-from robustness.statistics import RESAMPLES, holm
+from robustness.statistics.bootstrap import RESAMPLES
+from robustness.statistics.multiple import holm
 
 METRICS = ("clean/accuracy", "viewpoint/accuracy", "clutter/accuracy")
 FACTS = ("model", "axis", "share", "objects", "images", "epochs")

@@ -32,7 +32,7 @@ from robustness.scores import clutter, corruption, sphere
 from robustness.scores.conditions import CLEAN, SPHERE, Condition, clean_level, in_order, is_swap, number
 from robustness.scores.table import Metric, join, require, rows
 from robustness.scores.tally import Tally, Totals, draw_weights, ratio
-from robustness.statistics import RESAMPLES, percentiles
+from robustness.statistics.bootstrap import RESAMPLES, percentiles
 
 REQUIRED = ("model", "shift", "factor", "level", "sample", "object", "label", "prediction")
 

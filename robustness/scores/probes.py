@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from robustness.scores.table import COLUMNS, empty, require
-from robustness.statistics import RESAMPLES, percentiles, resampling_weights
+from robustness.statistics.bootstrap import RESAMPLES, percentiles, resampling_weights
 
 REQUIRED = ("model", "layer", "probe", "unit", "metric", "value")
 ALL_UNITS = "all"

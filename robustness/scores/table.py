@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from robustness.errors import UserError, nearest
-from robustness.statistics import CONFIDENCE, percentiles, wilson
+from robustness.statistics.bootstrap import percentiles
+from robustness.statistics.proportions import CONFIDENCE, wilson
 
 COLUMNS = ("model", "metric", "value", "low", "high", "n")
 """``n`` is the number of objects (of units, for probes) that the interval resamples."""

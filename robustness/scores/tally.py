@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from robustness.statistics import resampling_weights
+from robustness.statistics.bootstrap import resampling_weights
 
 
 @dataclass

@@ -1,29 +1,25 @@
 """The registry of shifts: which factors there are, with which levels, and where they act.
 
-A module of image-space factors holds a tuple ``FACTORS`` of :class:`Factor`; it is listed in ``_MODULES``.
+A module of image-space factors holds a tuple ``FACTORS`` of :class:`Factor`; it is listed in ``_TABLES``.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 
 from robustness.errors import UserError, nearest
+from robustness.shifts import background, corruption, pasted, planar
 from robustness.shifts.factors import RENDERED, Factor, Level
 
 __all__ = ["Factor", "Level", "check", "get", "names"]
 
-_MODULES = ("planar", "pasted", "corruption", "background")
+_TABLES = (RENDERED, planar.FACTORS, pasted.FACTORS, corruption.FACTORS, background.FACTORS)
 
 
 @cache
 def _registry() -> dict[str, Factor]:
     registry: dict[str, Factor] = {}
-    tables = [
-        import_module(f"{__name__}.{name}").FACTORS for name in _MODULES if find_spec(f"{__name__}.{name}")
-    ]
-    for factor in (*RENDERED, *(factor for table in tables for factor in table)):
+    for factor in (factor for table in _TABLES for factor in table):
         if factor.id in registry:
             raise ValueError(f"two factors are named {factor.id}")
         registry[factor.id] = factor

@@ -7,13 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from robustness.statistics.bootstrap import (
-    CONFIDENCE,
-    RESAMPLES,
-    percentiles,
-    resampling_weights,
-    sums_by_object,
-)
+from robustness.statistics.bootstrap import RESAMPLES, percentiles, resampling_weights, sums_by_object
+from robustness.statistics.proportions import CONFIDENCE
 
 
 class ErrorConsistency(NamedTuple):

@@ -9,7 +9,6 @@ follows from one matrix product of these counts with the sums per object.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,8 +16,8 @@ from pydantic import Field
 
 from robustness.seeds import numpy_generator
 from robustness.settings import Settings
+from robustness.statistics.proportions import CONFIDENCE, Interval, wilson
 
-CONFIDENCE = 0.95
 RESAMPLES = 1000
 
 
@@ -26,15 +25,6 @@ class StatisticsSettings(Settings):
     """Intervals: bootstrap over objects."""
 
     resamples: int = Field(ge=100, le=100000)
-
-
-class Interval(NamedTuple):
-    """A value with its interval; ``n`` is the number of objects (the units that were drawn)."""
-
-    value: float
-    low: float
-    high: float
-    n: int
 
 
 def resampling_weights(objects: int, *, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
@@ -97,8 +87,6 @@ def interval_of_draws(
     """
     low, high = (float(bound) for bound in percentiles(draws, confidence))
     if proportion and low == high and value in (0.0, 1.0) and n > 0:
-        from robustness.statistics.proportions import wilson
-
         _, low, high, _ = wilson(round(value * n), n, confidence=confidence)
     return Interval(float(value), low, high, n)
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from robustness.seeds import numpy_generator
-from robustness.statistics.bootstrap import CONFIDENCE, RESAMPLES, percentiles
+from robustness.statistics.bootstrap import RESAMPLES, percentiles
+from robustness.statistics.proportions import CONFIDENCE
 
 EXACT_PERMUTATIONS = 7  # 5040 orders
 

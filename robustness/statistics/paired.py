@@ -9,13 +9,8 @@ import numpy as np
 from scipy.special import bdtr
 
 from robustness.seeds import numpy_generator
-from robustness.statistics.bootstrap import (
-    CONFIDENCE,
-    RESAMPLES,
-    percentiles,
-    resampling_weights,
-    sums_by_object,
-)
+from robustness.statistics.bootstrap import RESAMPLES, percentiles, resampling_weights, sums_by_object
+from robustness.statistics.proportions import CONFIDENCE
 
 EXACT_SIGN_FLIPS = 12  # 4096 patterns: below the price of the random flips
 

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from scipy.special import ndtri
 
-from robustness.statistics.bootstrap import CONFIDENCE, Interval
+CONFIDENCE = 0.95
+
+
+class Interval(NamedTuple):
+    """A value with its interval; ``n`` is the number of objects (the units that were drawn)."""
+
+    value: float
+    low: float
+    high: float
+    n: int
 
 
 def wilson(successes: int, n: int, *, confidence: float = CONFIDENCE) -> Interval:

@@ -1,9 +1,11 @@
-"""Weights trained elsewhere: named, read without executing code, made into classifiers of this project."""
+"""Weights trained elsewhere: named, read without executing code, made into classifiers of this project.
+
+``taking_over``, which may train them further, is imported by itself: to load a model takes no training.
+"""
 
 from robustness.weights.adopted import Adopted, adopt, load, save
 from robustness.weights.settings import FineTune, check
 from robustness.weights.source import Source, parse
-from robustness.weights.taking_over import take_over
 
 __all__ = [
     "Adopted",
@@ -14,5 +16,4 @@ __all__ = [
     "load",
     "parse",
     "save",
-    "take_over",
 ]

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from robustness.data.image_set import ImageSet
-from robustness.data.photos import class_groups
+from robustness.data.origin import class_groups
 from robustness.errors import UserError
 from robustness.models import ModelSettings
 from robustness.training import Progress, Recipe, train

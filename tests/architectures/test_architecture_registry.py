@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -207,3 +209,10 @@ def test_efficientnets_follow_the_compound_rule() -> None:
         assert depth == pytest.approx(1.2**phi, rel=0.07)
         assert width == pytest.approx(1.1**phi, rel=0.14)
         assert size == pytest.approx(224 * 1.15**phi, rel=0.18)
+
+
+def test_a_family_is_every_file_that_lies_in_the_folder() -> None:
+    folder = Path(architectures.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "registry"}
+    assert set(architectures.FAMILIES) == files
+    assert {architectures.get(name).module for name in NAMES} == files

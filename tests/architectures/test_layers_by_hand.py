@@ -9,7 +9,7 @@ from torch import nn
 
 from robustness import architectures
 from robustness.architectures import lenet
-from robustness.architectures.response_normalisation import LocalResponseNorm
+from robustness.architectures.blocks.response_normalisation import LocalResponseNorm
 from robustness.architectures.shufflenet import ChannelShuffle
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from robustness import architectures
-from robustness.architectures import neocognitron_learning as learning
-from robustness.architectures.neocognitron_layers import CLayer, Contrast, SLayer
+from robustness.architectures.blocks import neocognitron_learning as learning
+from robustness.architectures.blocks.neocognitron_layers import CLayer, Contrast, SLayer
 from robustness.errors import UserError
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from robustness import architectures
-from robustness.architectures import cell_network, nasnet
-from robustness.architectures.cells import SamePool
+from robustness.architectures import nasnet
+from robustness.architectures.blocks import cell_network
+from robustness.architectures.blocks.cells import SamePool
 from robustness.architectures.resnet import _plain_block
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustness.architectures.amoebanet import AMOEBANET_A
-from robustness.architectures.cells import Cell, CellSpec, FactorizedReduction, SamePool
+from robustness.architectures.blocks.cells import Cell, CellSpec, FactorizedReduction, SamePool
 from robustness.architectures.nasnet import NASNET_A
 
 

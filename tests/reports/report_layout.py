@@ -11,6 +11,7 @@ from reports.build import write_document
 from reports.document import Document
 from reports.drafting import Draft
 from reports.inputs import ReportInputs
+from reports.pictures import draw_pictures
 from reports.roster import Roster
 
 
@@ -43,6 +44,7 @@ class LaidOut:
 
 def lay_out(inputs: ReportInputs, root: Path) -> LaidOut:
     """The report of these inputs in ``root``."""
+    draw_pictures(inputs.pictures, root / "figures", inputs.data.classes)
     document = write_document(Draft(inputs, Roster.of(inputs), root))
     return LaidOut(inputs, document, root, typesetting.lay_out(document.as_json(), "report.typ", root))
 

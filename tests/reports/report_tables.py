@@ -13,7 +13,7 @@ from reports.inputs import DataCard, ReportInputs, Sheet
 from robustness import scores
 from robustness.data.image_set import ImageSet
 from robustness.seeds import numpy_generator
-from robustness.statistics import wilson
+from robustness.statistics.proportions import wilson
 
 CLASSES = ("chair", "sofa", "bed", "table", "lamp")
 OBJECTS = 20
@@ -123,7 +123,8 @@ def make_inputs(
         transfer=_transfer(names, seed),
         histories=pd.concat([_history(name, seed) for name in names], ignore_index=True),
         data=_card(folder),
-        pictures={name: _pictures(name, folder) for name in names},
+        # Drawing takes longer than anything else here.
+        pictures={name: _pictures(name, folder, probed=place < 3) for place, name in enumerate(names)},
         environment={"python": "3.11", "torch": "2.14.1", "commit": "0123abcd"},
     )
 
@@ -288,13 +289,49 @@ def image_set(folder: Path) -> ImageSet:
         return writer.finish(samples)
 
 
-def _pictures(name: str, folder: Path) -> Path:
-    for stem in ("filters", "embedding", "ascent", "inversion"):
-        _image(folder / name / "probe" / "figures" / f"{stem}.png", len(stem), 96)
-    clean = numpy_generator(2, "clean").random((8, 3, 16, 16), dtype=np.float32)
-    (folder / name / "attack").mkdir(parents=True, exist_ok=True)
-    arrays = {"clean": clean, "rows": np.arange(8), f"linf/{4 / 255:.6g}": clean + np.float32(4 / 255)}
-    np.savez_compressed(folder / name / "attack" / "images.npz", **arrays)
+def _pictures(name: str, folder: Path, *, probed: bool) -> Path:
+    """A folder of results with adversarial images and, if it was probed, the arrays of some probes."""
+    random = numpy_generator(2, "arrays")
+    clean = random.random((8, 3, 16, 16), dtype=np.float32)
+    found = {
+        "attack/images": {
+            "clean": clean,
+            "rows": np.arange(8),
+            f"linf/{4 / 255:.6g}": clean + np.float32(4 / 255),
+        }
+    }
+    if probed:
+        labels = np.arange(30) % len(CLASSES)
+        tiles = random.integers(0, 256, (2, 3, 3, 8, 8), dtype=np.uint8)
+        found["probe/embedding"] = {"penultimate/map": random.normal(size=(30, 2)), "labels": labels}
+        found["probe/filters"] = {
+            "weights": random.normal(size=(9, 3, 5, 5)),
+            "dead": np.arange(9) == 8,
+            "spectra": random.random((16, 16)),
+            "stride": np.array(2),
+            "gabor_r2_null": np.array(0.4),
+        } | {key: random.random(9) for key in ("frequency", "orientation", "selectivity", "gabor_r2")}
+        found["probe/ascent"] = {
+            "regularisers": np.array(["none", "blur"]),
+            "mean": np.full(3, 0.5),
+            "late/units": np.array([3, 5]),
+            "late/responses": np.ones((2, 2, 1)),
+            "late/natural_images": tiles[:, 0],
+            "late/dead": np.array([False, True]),
+            "late/moved": np.ones((2, 2, 1), dtype=bool),
+            "late/images": tiles[:, :2, None],
+        }
+        found["probe/inversion"] = {
+            "stages": np.array(["early", "late"]),
+            "depths": np.array([0.2, 0.8]),
+            "images": tiles[:, 0],
+            "early/images": tiles[:, 1:],
+            "late/images": tiles[:, 1:],
+        }
+    for place, arrays in found.items():
+        path = folder / name / f"{place}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **arrays)
     return folder / name
 
 

@@ -1,10 +1,14 @@
-"""What the probe pictures do to values on their way to the eye."""
+"""What the probe pictures do to values on their way to the eye, and that they are the same every time."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from reports import pictures
+from reports.inputs import ReportInputs
 from reports.probes.canvas import shown
 
 
@@ -35,3 +39,21 @@ def test_a_picture_of_a_single_pixel_and_an_empty_one_are_shown_as_they_are() ->
 def test_filters_keep_zero_at_mid_grey_and_their_largest_weight_at_full_contrast() -> None:
     weights = np.array([-3.0, 0.0, 1.5]).reshape(1, 3, 1, 1)
     np.testing.assert_allclose(shown(weights, centre=0.0)[0, 0, 0], [0.0, 0.5, 0.75])
+
+
+def test_several_processes_draw_the_same_bytes(
+    whole_inputs: ReportInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = dict(list(whole_inputs.pictures.items())[:2])
+    pictures.draw_pictures(results, tmp_path / "one")
+    monkeypatch.setattr(pictures, "FEW", 1)
+    monkeypatch.setattr(pictures, "_cores", lambda: 2)
+    pictures.draw_pictures(results, tmp_path / "two")
+    drawn = [
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")}
+        for name in ("one", "two")
+    ]
+    stems = {"filters", "filters_fit", "embedding", "ascent", "inversion"}
+    assert {place.stem for place in drawn[0]} == stems
+    assert {place.parent.name for place in drawn[0]} == set(results)
+    assert drawn[0] == drawn[1]

@@ -7,7 +7,7 @@ from score_tables import predictions
 
 from robustness.errors import UserError
 from robustness.scores import compare, describe, from_predictions
-from robustness.statistics import paired_difference
+from robustness.statistics.paired import paired_difference
 
 
 def two_models(seed: int = 0, gain: float = 0.25) -> pd.DataFrame:

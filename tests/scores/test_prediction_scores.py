@@ -8,7 +8,8 @@ from score_tables import predictions, row, share, value
 from robustness.errors import UserError
 from robustness.scores import error_consistencies, from_predictions
 from robustness.scores.conditions import view
-from robustness.statistics import error_consistency, interval_over_objects
+from robustness.statistics.agreement import error_consistency
+from robustness.statistics.bootstrap import interval_over_objects
 
 CLEAN = ("net", "clean", "none", "0")
 

@@ -8,7 +8,8 @@ from score_tables import row, value
 from robustness.errors import UserError
 from robustness.scores import association, from_probes
 from robustness.scores.association import _resampled_ranks
-from robustness.statistics import interval_over_objects, spearman, standard_ranks
+from robustness.statistics.bootstrap import interval_over_objects
+from robustness.statistics.correlation import spearman, standard_ranks
 
 
 def probes(values: dict[str, list], model: str = "net") -> pd.DataFrame:

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustness.statistics import (
+from robustness.statistics.bootstrap import (
     interval_of_draws,
     interval_over_objects,
     percentiles,
     resampling_weights,
     sums_by_object,
-    wilson,
 )
+from robustness.statistics.proportions import wilson
 
 
 def test_weights_are_counts_of_a_draw_with_replacement():

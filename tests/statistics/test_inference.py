@@ -6,16 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from robustness.statistics import (
-    benjamini_hochberg,
-    correlate_ranks,
-    error_consistency,
-    holm,
-    kappa,
-    max_statistic,
-    spearman,
-    wilson,
-)
+from robustness.statistics.agreement import error_consistency, kappa
+from robustness.statistics.correlation import correlate_ranks, spearman
+from robustness.statistics.multiple import benjamini_hochberg, holm, max_statistic
+from robustness.statistics.proportions import wilson
 
 
 @pytest.mark.parametrize(("successes", "n"), [(8, 10), (0, 20), (20, 20), (1, 3), (500, 1000)])

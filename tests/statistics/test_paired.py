@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from robustness.statistics import interval_over_objects, mcnemar, paired_difference, sign_flip_p, verdict
+from robustness.statistics.bootstrap import interval_over_objects
+from robustness.statistics.paired import mcnemar, paired_difference, sign_flip_p, verdict
 
 
 def test_verdict():

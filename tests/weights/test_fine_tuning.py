@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from tiny_run import PARAMS, run_stage, write_params
 
-from pipeline import files, stage
+from pipeline import files, inputs
 from robustness import architectures, models, progress, training
 from robustness.errors import UserError
 from robustness.weights import fine_tuning, networks
@@ -66,7 +66,7 @@ def fine_tuned(folder: Path, **model: object) -> models.Classifier:
     if not files.IMAGES.exists():
         run_stage("render")
     run_stage("train", "tuned")
-    return stage.load_model("tuned")
+    return inputs.load_model("tuned")
 
 
 def test_only_the_chosen_stages_learn(run: Path) -> None:

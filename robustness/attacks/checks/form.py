@@ -12,7 +12,7 @@ from robustness.attacks.checks.subject import Subject
 from robustness.attacks.checks.verdict import Check, at_most, warn_above
 from robustness.attacks.pgd import PGD
 from robustness.attacks.validation import looks_like_probabilities
-from robustness.statistics import wilson
+from robustness.statistics.proportions import wilson
 
 
 def check(subject: Subject) -> Iterator[Check]:

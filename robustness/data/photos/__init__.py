@@ -4,7 +4,7 @@ Each adapter lists what lies on disk; :func:`build` reads it once, image by imag
 image set, so that everything else works on it as on the rendered objects.
 """
 
+from robustness.data.origin import class_groups, facts, summary
 from robustness.data.photos.catalogue import ADAPTERS, build, check
-from robustness.data.photos.writing import class_groups, facts, summary
 
 __all__ = ["ADAPTERS", "build", "check", "class_groups", "facts", "summary"]

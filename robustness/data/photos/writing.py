@@ -15,11 +15,11 @@ import pandas as pd
 from PIL import Image
 
 from robustness.data.image_set import ImageSet
+from robustness.data.origin import OUTPUTS, READING
 from robustness.data.photos.decoding import UnreadableError, fitted, read
 from robustness.data.photos.listing import Listing
 from robustness.errors import UserError
 
-OUTPUTS, READING = "outputs.json", "reading.json"
 _CHUNK = 64
 _EXTRA = ("file", "row", "border")
 
@@ -55,41 +55,6 @@ def write(listing: Listing, folder: Path | str, *, image_size: int, workers: int
             for start in range(0, len(kept), _CHUNK):
                 shorter.images[start : start + _CHUNK] = writer.images[start : min(start + _CHUNK, len(kept))]
             return _finish(shorter, samples, extra)
-
-
-def class_groups(images: ImageSet) -> list[list[int]] | None:
-    """The ImageNet outputs that stand for each class of a set, or None if its classes are its own."""
-    path = images.folder / OUTPUTS
-    return json.loads(path.read_text("utf-8")) if path.is_file() else None
-
-
-def facts(images: ImageSet) -> list[tuple[str, str]]:
-    """(what, value) for a data card: how the set was mapped, scored, licensed and read; none if it was not
-    read from disk."""
-    path = images.folder / READING
-    if not path.is_file():
-        return []
-    reading = json.loads(path.read_text("utf-8"))
-    groups = class_groups(images)
-    mapping = "Classes of the set's own."
-    if groups is not None:
-        mapping = (
-            f"{len(groups)} classes, each for its outputs of the 1000 of ImageNet "
-            f"({sum(map(len, groups))} outputs in all)."
-        )
-    return [("class mapping", mapping), ("evaluation policy", reading["policy"]),
-            ("licence", reading["licence"]), ("read from disk", f"{summary(images)}.")]  # fmt: skip
-
-
-def summary(images: ImageSet) -> str:
-    """One line on how the set was read: files, unusual ones, those left out, what was missing."""
-    path = images.folder / READING
-    reading = json.loads(path.read_text("utf-8"))
-    unusual = ", ".join(f"{n} {kind}" for kind, n in reading["kinds"].items() if kind != "rgb")
-    names = list(reading["left_out"])
-    out = f"; left out: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}" if names else ""
-    notes = "".join(f"; {note}" for note in reading["notes"])
-    return f"{reading['files']} images listed, {len(images)} kept ({unusual or 'all RGB'}){out}{notes}"
 
 
 def _finish(writer, samples: pd.DataFrame, extra: dict[str, str]) -> ImageSet:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustness import seeds
-from robustness.architectures.neocognitron_layers import SLayer
+from robustness.architectures.blocks.neocognitron_layers import SLayer
 
 
 def representatives(responses: Tensor, column: int) -> tuple[Tensor, Tensor]:

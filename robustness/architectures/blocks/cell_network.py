@@ -11,9 +11,9 @@ import math
 
 from torch import Tensor, nn
 
-from robustness.architectures.cells import Cell, Genotype, batch_norm
+from robustness.architectures.blocks.cells import Cell, Genotype, batch_norm
+from robustness.architectures.blocks.widths import scaled
 from robustness.architectures.registry import BN_MOMENTUM, Option, Stem, number
-from robustness.architectures.widths import scaled
 
 STEM = Stem(("conv0",), stride=2, channels=32)
 STAGES = {"stem": "conv0", "early": "early", "middle": "middle", "late": "late", "penultimate": "global_pool"}

@@ -1,0 +1,1 @@
+"""Parts that architecture families are built from; the families themselves lie one folder up."""
