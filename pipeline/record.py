@@ -7,35 +7,31 @@ inputs, and the next run records what it finds so marked.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
+from functools import cached_property
+from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import networkx as nx
+from dvc.dependency import Dependency
 from dvc.dependency.param import MissingParamsError, ParamsDependency
 from dvc.dvcfile import Lockfile
 from dvc.exceptions import CheckoutError
 from dvc.lock import LockError
+from dvc.output import Output
 from dvc.repo import Repo
 from dvc.stage.serialize import to_single_stage_lockfile
-from dvc_data.hashfile.hash_info import HashInfo
+from dvc.utils import dict_sha256
 
 from pipeline import files
-from pipeline.worker import Ended, Order
+from pipeline.worker import STAMPS
 from robustness.errors import UserError
 
-if TYPE_CHECKING:
-    from dvc.dependency import Dependency
-    from dvc.output import Output
-
 DVC_LOCK = Path("dvc.lock")
-LOGS = files.WORK / "logs"
-STAMPS = files.WORK / "ended"
 
 
 @contextmanager
@@ -47,68 +43,58 @@ def opened(run: Path) -> Iterator[Record]:
     logging.getLogger("dvc").setLevel(logging.WARNING)  # it would tell of every record what might be pushed
     with chdir(run), Repo() as repo:  # DVC names a stage's files from the folder that it is called in
         try:
-            repo.lock.lock()
+            with repo.lock:
+                yield Record(repo)
         except LockError:
             number = Path(repo.lock.lockfile).read_text().strip()
             who = f"another run or DVC command (process {number})"
             raise UserError(f"{run}: {who} is at work here; wait for its end, or end it") from None
-        try:
-            yield Record(repo)
-        finally:
-            repo.lock.unlock()
 
 
 class Record:
     """The stages of one run."""
 
     def __init__(self, repo: Repo) -> None:
+        self.stages: dict[str, Any] = {stage.addressing: stage for stage in repo.index.stages}
         graph = repo.index.graph
-        place = {stage: number for number, stage in enumerate(repo.index.stages)}
-        order = nx.lexicographical_topological_sort(graph.reverse(), key=place.__getitem__)
-        self.stages: dict[str, Any] = {stage.addressing: stage for stage in order}
-        # What each needs; those that are needed stand first.
-        self.needs = {
+        needs = {
             cell: {need.addressing for need in graph.successors(stage)} for cell, stage in self.stages.items()
         }
+        # What each needs; those that are needed stand first.
+        self.needs = {cell: needs[cell] for cell in TopologicalSorter(needs).static_order()}
         self._repo = repo
         self._inputs: dict[str, str] = {}
         self._unwritten: list[str] = []
-        self._seen: dict[tuple[str, ...], tuple[Any, Any]] = {}
-        self._params: dict[str, dict[str, Any]] = {}
+        self._seen: dict[str, tuple[Any, Any]] = {}
+        self._written = time.monotonic()
 
-    def is_done(self, cell: str) -> Ended | bool:
-        """Whether there is nothing to run; how it ended where a run was killed before it recorded that."""
+    def is_done(self, cell: str) -> bool:
+        """Whether there is nothing to run: it is recorded, or it ended before a kill and is recorded now.
+
+        Raises DvcException if a dependency that nothing makes is not there.
+        """
         stage = self.stages[cell]
-        current = [(dep, *self._look_at(dep)) for dep in stage.deps]
-        same = all(dep.hash_info == now for dep, _, now in current)
-        same = same and not (stage.changed_stage() or stage.is_callback or stage.always_changed)
-        if stage.frozen or (same and all(_is_there(out) or _is_fetched(out) for out in stage.outs)):
+        recorded = [dep.hash_info for dep in stage.deps]
+        for dep in stage.deps:
+            self._look_at(dep)
+        same = recorded == [dep.hash_info for dep in stage.deps] and not stage.changed_stage()
+        if same and all(_is_there(out) for out in stage.outs):
             return True
-        for dep, meta, now in current:
-            dep.meta, dep.hash_info = meta, now
         entry = to_single_stage_lockfile(stage)
-        named = json.dumps({key: entry.get(key) for key in ("cmd", "deps", "params")}, sort_keys=True)
-        self._inputs[cell] = hashlib.sha256(named.encode()).hexdigest()
-        words = (STAMPS / cell).read_text().split() if (STAMPS / cell).exists() else [""]
-        if words[0] != self._inputs[cell] or not all(out.exists for out in stage.outs):
-            return False
-        self.finish(cell)
-        return Ended(0, float(words[1]), float(words[2]))
+        self._inputs[cell] = dict_sha256({key: entry.get(key) for key in ("cmd", "deps", "params")})
+        stamp = STAMPS / cell
+        ended = stamp.exists() and stamp.read_text() == self._inputs[cell]
+        ended = ended and all(out.exists for out in stage.outs)
+        if ended:
+            self.finish(cell)
+        return ended
 
-    def order(self, cell: str) -> Order:
-        """What a worker needs to run the cell, whose earlier outputs are removed."""
+    def begin(self, cell: str) -> tuple[str, str]:
+        """Remove a cell's earlier outputs; its command, and what names its inputs."""
         (STAMPS / cell).unlink(missing_ok=True)
         for out in self.stages[cell].outs:
-            if not out.persist:
-                out.remove()
-        return Order(
-            cell,
-            self.stages[cell].cmd,
-            run=Path.cwd(),
-            log=(LOGS / f"{cell}.log").absolute(),
-            stamp=(STAMPS / cell).absolute(),
-            inputs=self._inputs[cell],
-        )
+            out.remove()
+        return self.stages[cell].cmd, self._inputs[cell]
 
     def finish(self, cell: str) -> None:
         """Bring the outputs of a cell that ended into the cache; raises DvcException if one is not there.
@@ -122,9 +108,12 @@ class Record:
         stage.cmd_changed = False
         self._unwritten.append(cell)
 
-    def write(self) -> None:
-        """Record what was finished in dvc.lock, which is whole at every moment."""
-        if not self._unwritten:
+    def write(self, interval: float = 0.0) -> None:
+        """Record what was finished in dvc.lock, if that was not done for so many seconds.
+
+        The file is whole at every moment.
+        """
+        if not self._unwritten or time.monotonic() < self._written + interval:
             return
         with files.whole(DVC_LOCK.absolute()) as copy:
             if DVC_LOCK.exists():
@@ -133,42 +122,34 @@ class Record:
         for cell in self._unwritten:
             (STAMPS / cell).unlink(missing_ok=True)
         self._unwritten.clear()
+        self._written = time.monotonic()
 
-    def _look_at(self, dep: Dependency) -> tuple[Any, Any]:
-        """What it holds now. Looked at once a run: workers import code once, and what stages make is looked
-        at when it is made."""
-        place = (dep.fs_path, *getattr(dep, "params", ()))
-        if place not in self._seen:
-            if not dep.exists:
-                raise dep.DoesNotExistError(dep)
-            if len(place) > 1:
-                self._seen[place] = (dep.meta, HashInfo("params", self._read(dep)))
-            else:
-                self._seen[place] = (dep.get_meta(), dep.get_hash())
-        return self._seen[place]
+    def _look_at(self, dep: Dependency) -> None:
+        """Set a dependency to what it holds now. Looked at once a run: workers import code once, and what
+        stages make is looked at when it is made."""
+        if isinstance(dep, ParamsDependency):
+            dep.fill_values(self._params)
+            if missing := set(dep.params) - dep.hash_info.value.keys():
+                raise MissingParamsError(f"{dep}: has no {', '.join(missing)}")
+            return
+        if dep.fs_path not in self._seen:
+            dep.save()
+            self._seen[dep.fs_path] = dep.meta, dep.hash_info
+        dep.meta, dep.hash_info = self._seen[dep.fs_path]
 
-    def _read(self, dep: ParamsDependency) -> dict[str, Any]:
-        """The parameters of a stage; the file is parsed once for all stages, not by each."""
-        if dep.fs_path not in self._params:
-            deps = [other for stage in self.stages.values() for other in stage.params]
-            every = {name for other in deps if other.fs_path == dep.fs_path for name in other.params}
-            self._params[dep.fs_path] = type(dep)(dep.stage, dep.fs_path, sorted(every)).read_params()
-        found = self._params[dep.fs_path]
-        if missing := [name for name in dep.params if name not in found]:
-            raise MissingParamsError(f"{dep}: has no {', '.join(missing)}")
-        return {name: found[name] for name in dep.params}
+    @cached_property
+    def _params(self) -> dict[str, Any]:
+        """All of params.yaml that stages read; the file is parsed once, not by each."""
+        deps = [dep for stage in self.stages.values() for dep in stage.params]
+        every = {name for dep in deps for name in dep.params}
+        return ParamsDependency(deps[0].stage, deps[0].fs_path, every).read_params()
 
 
 def _is_there(out: Output) -> bool:
-    return bool(out.exists and out.hash_info and out.get_hash() == out.hash_info)
-
-
-def _is_fetched(out: Output) -> bool:
-    """Whether an output that is gone could be brought back from the cache."""
-    if not (out.use_cache and out.hash_info):
-        return False
-    try:
-        out.checkout(force=True)
-    except CheckoutError:
-        return False
-    return _is_there(out)
+    """Whether an output is as recorded, brought back from the cache if need be."""
+    if out.hash_info and out.workspace_status():
+        try:
+            out.checkout(force=True)
+        except CheckoutError:
+            return False
+    return not out.workspace_status()

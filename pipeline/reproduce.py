@@ -9,16 +9,23 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from pipeline import files, stage
-from pipeline.cells import Engine, available_cores, processes, run_cells
-from pipeline.check import RunSettings, check
+from pipeline.cells import Engine, run_cells
+from pipeline.settings import KEYS, OPTIONAL
+from pipeline.worker import available_cores, processes
+from pipeline.yaml_file import read_yaml
 from robustness.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from pipeline.check import RunSettings
 
 ARCHITECTURES = "robustness/architectures"
 FAMILY = f"{ARCHITECTURES}/${{item.family}}.py"
@@ -41,121 +48,112 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
     if not source.is_file():
         known = [path.stem for path in (files.SOURCE / "profiles").glob("*.yaml")]
         raise UserError(f"PROFILE={profile}: no {source.name} in profiles/; {nearest(profile, known)}")
-    check(source)
-    run = runs.resolve() / profile
-    run.mkdir(parents=True, exist_ok=True)
-    _write_if_changed(run / "params.yaml", source.read_text())
-    pipeline = yaml.safe_load((files.SOURCE / "dvc.yaml").read_text())
-    models = yaml.safe_load(source.read_text())["models"]
+    models = check_keys(source)["models"]
+    pipeline = (files.SOURCE / "dvc.yaml").read_text()
     if any("family" not in model for model in models.values()):
-        pipeline = with_any_family(pipeline)
+        pipeline = pipeline.replace(FAMILY, ARCHITECTURES)  # weights from elsewhere may bring any family
     for folder in ("robustness", "reports"):
         for byte_code in (files.SOURCE / folder).rglob("__pycache__"):
             shutil.rmtree(byte_code, ignore_errors=True)  # it would count as code (see pipeline/__init__.py)
-    up = os.path.relpath(files.SOURCE, run)
-    _write_if_changed(run / "dvc.yaml", yaml.safe_dump(code_from(pipeline, up), sort_keys=False, width=200))
-    for name, text in DVC_FILES.items():
-        (run / name).parent.mkdir(exist_ok=True)
-        _write_if_changed(
-            run / name, text.format(cache=os.path.relpath(files.SOURCE / ".dvc" / "cache", run / ".dvc"))
-        )
+    run = runs.resolve() / profile
+    stages = code_from(yaml.safe_load(pipeline), os.path.relpath(files.SOURCE, run))
+    cache = os.path.relpath(files.SOURCE / ".dvc" / "cache", run / ".dvc")
+    texts = {name: text.format(cache=cache) for name, text in DVC_FILES.items()} | {
+        "params.yaml": source.read_text(),
+        "dvc.yaml": yaml.safe_dump(stages, sort_keys=False, width=200),
+    }
+    for name, text in texts.items():
+        if not (run / name).is_file() or (run / name).read_text() != text:
+            files.write_text(text, run / name)
     return run
 
 
-def with_any_family(pipeline: dict[str, Any]) -> dict[str, Any]:
-    """The same stages, where a model depends on all architectures: weights from elsewhere may bring any."""
-    for entry in pipeline["stages"].values():
-        entry = entry.get("do", entry)
-        entry["deps"] = [ARCHITECTURES if dep == FAMILY else dep for dep in entry.get("deps", [])]
-    return pipeline
+def check_keys(path: Path) -> dict[str, Any]:
+    """Read params.yaml; raises UserError for a key too many or too few, or a section of the wrong shape.
+
+    All that can be said in no time: the rest (``check``) needs torch, and is checked before a cell runs.
+    """
+    values = read_yaml(path)
+    models = values.get("models")
+    known = all(key in KEYS for key in values) and all(key in values or key in OPTIONAL for key in KEYS)
+    if (
+        not known
+        or not isinstance(models, dict)
+        or not all(isinstance(each, dict) for each in models.values())
+    ):
+        _check(path)
+    return values
+
+
+def _check(path: Path) -> RunSettings:
+    from pipeline.check import check  # it imports torch
+
+    return check(path)
 
 
 def code_from(pipeline: dict[str, Any], up: str) -> dict[str, Any]:
     """The same stages, with every dependency that no stage makes (the code) taken from the folder ``up``."""
     stages = [entry.get("do", entry) for entry in pipeline["stages"].values()]
-    outs = [_path(out) for entry in stages for key in ("outs", "metrics", "plots")
-            for out in entry.get(key, [])]  # fmt: skip
+    made = [out if isinstance(out, str) else next(iter(out)) for entry in stages
+            for key in ("outs", "metrics", "plots") for out in entry.get(key, [])]  # fmt: skip
 
-    def place(dep: str) -> str:
-        made = any(dep == out or dep.startswith(f"{out}/") or out.startswith(f"{dep}/") for out in outs)
-        return dep if made else f"{up}/{dep}"
+    def is_code(dep: str) -> bool:
+        return not any(f"{dep}/".startswith(f"{out}/") or out.startswith(f"{dep}/") for out in made)
 
     for entry in stages:
-        entry["deps"] = [place(dep) for dep in entry.get("deps", [])]
+        entry["deps"] = [f"{up}/{dep}" if is_code(dep) else dep for dep in entry.get("deps", [])]
     return pipeline
 
 
-def _path(out: str | dict[str, Any]) -> str:
-    return out if isinstance(out, str) else next(iter(out))
+@contextmanager
+def engine(run: Path, arguments: argparse.Namespace) -> Iterator[Engine]:
+    """Check the run's settings, and start what runs its cells."""
+    settings = _check(run / files.PARAMS)
+    threads, jobs = settings.threads, arguments.jobs
+    if arguments.engine == "ray":
+        from pipeline.ray_cells import cluster
 
+        asked = {"jobs": jobs, "gpus_per_cell": arguments.gpus_per_cell}
+        with cluster(threads=threads, device=settings.device, **asked) as started:
+            yield started
+        return
+    if not jobs:  # as many as there are cores for their threads; one where a GPU does the work
+        from robustness.devices import resolve
 
-def _write_if_changed(path: Path, text: str) -> None:
-    if not path.is_file() or path.read_text() != text:
-        files.write_text(text, path)
-
-
-def _jobs(settings: RunSettings) -> int:
-    """As many cells at once as there are cores for their threads; one where a GPU does the work."""
-    from robustness.devices import resolve
-
-    if settings.threads is None or resolve(settings.device).type != "cpu":
-        return 1
-    return max(1, available_cores() // settings.threads)
-
-
-def _cluster(settings: RunSettings, arguments: argparse.Namespace) -> AbstractContextManager[Engine]:
-    from pipeline.ray_cells import cluster
-
-    return cluster(
-        threads=settings.threads,
-        device=settings.device,
-        jobs=arguments.jobs,
-        gpus_per_cell=arguments.gpus_per_cell,
-    )
+        on_cores = threads and resolve(settings.device).type == "cpu"
+        jobs = max(1, available_cores() // threads) if on_cores else 1
+    with processes(jobs) as started:
+        yield started
 
 
 def main() -> None:
-    """Check the settings, then run what is not done yet; the status is that of the first cell that failed."""
+    """Run what is not done yet; the status is that of the first cell that failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--profile", help="a file of profiles/ without .yaml; its run lies in runs/<profile>/"
-    )
-    parser.add_argument("--runs", type=Path, default=files.SOURCE / "runs", help="where profiles' runs lie")
-    parser.add_argument("--jobs", type=int, default=0, help="cells that run at once; 0: by cores and device")
-    parser.add_argument(
-        "--engine",
-        choices=("processes", "ray"),
-        default="processes",
-        help="who runs the cells: processes of this machine, or Ray, here or on the cluster of RAY_ADDRESS",
-    )
-    parser.add_argument(
-        "--gpus-per-cell",
-        type=float,
-        help="with --engine ray: GPUs that a cell asks for, as 0.25; by default 1",
-    )
-    arguments = parser.parse_args()
+    add = parser.add_argument
+    add("--profile", help="a file of profiles/ without .yaml; its run lies in runs/<profile>/")
+    add("--runs", type=Path, default=files.SOURCE / "runs", help="where profiles' runs lie")
+    add("--jobs", type=int, default=0, help="cells that run at once; 0: by cores and device")
+    where = "who runs the cells: processes of this machine, or Ray, here or on the cluster of RAY_ADDRESS"
+    add("--engine", choices=("processes", "ray"), default="processes", help=where)
+    share = "with --engine ray: GPUs that a cell asks for, as 0.25; by default 1"
+    add("--gpus-per-cell", type=float, help=share)
+    stage.guard(partial(_reproduce, parser.parse_args()))
 
-    def do() -> None:
-        if arguments.jobs < 0:
-            raise UserError(f"--jobs {arguments.jobs}: use 1 or more, or 0 for as many as the cores bear")
-        if arguments.gpus_per_cell is not None and arguments.engine != "ray":
-            raise UserError(f"--gpus-per-cell {arguments.gpus_per_cell:g}: goes with --engine ray; add it")
-        if arguments.profile:
-            run = prepare(arguments.profile, arguments.runs)
-        else:
-            run = files.SOURCE
-            for needed in (".dvc", ".git"):
-                if not (run / needed).exists():
-                    raise UserError(
-                        f"{needed}: missing; clone the repository with git instead of copying files"
-                    )
-        settings = check(run / files.PARAMS)
-        ray = arguments.engine == "ray"
-        with _cluster(settings, arguments) if ray else processes(arguments.jobs or _jobs(settings)) as engine:
-            status = run_cells(run, engine)
-        raise SystemExit(status)
 
-    stage.guard(do)
+def _reproduce(arguments: argparse.Namespace) -> None:
+    if arguments.jobs < 0:
+        raise UserError(f"--jobs {arguments.jobs}: use 1 or more, or 0 for as many as the cores bear")
+    if arguments.gpus_per_cell is not None and arguments.engine != "ray":
+        raise UserError(f"--gpus-per-cell {arguments.gpus_per_cell:g}: goes with --engine ray; add it")
+    if arguments.profile:
+        run = prepare(arguments.profile, arguments.runs)
+    else:
+        run = files.SOURCE
+        for needed in (".dvc", ".git"):
+            if not (run / needed).exists():
+                raise UserError(f"{needed}: missing; clone the repository with git instead of copying files")
+        check_keys(run / files.PARAMS)
+    raise SystemExit(run_cells(run, partial(engine, run, arguments)))
 
 
 if __name__ == "__main__":

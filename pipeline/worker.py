@@ -1,7 +1,4 @@
-"""What runs a cell: a process that stays, so that what one cell imported is there for the next.
-
-Imports the standard library alone: numerical libraries settle how many threads they use when imported.
-"""
+"""What runs cells: processes that stay, so that what one cell imported is there for the next."""
 
 from __future__ import annotations
 
@@ -16,22 +13,13 @@ import subprocess
 import sys
 import time
 import traceback
-from dataclasses import dataclass
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import NamedTuple
 
-
-@dataclass(frozen=True)
-class Order:
-    """A cell to run: its command, the run's folder, its log, and where to leave word that it is done."""
-
-    cell: str
-    command: str
-    run: Path
-    log: Path
-    stamp: Path
-    inputs: str
-    """Names the command and the contents of all that the cell depends on when it starts."""
+LOGS = Path("data/work/logs")
+STAMPS = Path("data/work/ended")
 
 
 class Ended(NamedTuple):
@@ -42,70 +30,93 @@ class Ended(NamedTuple):
     cpu_seconds: float
 
 
-def start(run: Path) -> None:
-    """Make this process a worker for the run in a folder; it dies with the process that started it."""
-    die_with_parent()
-    parent = multiprocessing.parent_process()
-    if parent and os.getppid() != parent.pid:
-        os._exit(1)  # it ended before the system knew
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    sys.path.insert(0, str(run))
+class Processes:
+    """The engine on this machine. Each worker is a pool of its own: one that dies takes no other along."""
+
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+        self._pools: dict[Future[Ended], ProcessPoolExecutor] = {}  # by the last cell of each
+
+    def slots(self) -> int:
+        return self._jobs
+
+    def submit(self, run: Path, cell: str, command: str, inputs: str) -> Future[Ended]:
+        last = next((last for last in self._pools if last.done()), None)
+        pool = self._pools.pop(last) if last else None
+        if pool is None or last.exception():
+            # Not forked: the libraries that this process has loaded keep threads and locks.
+            context = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(1, context, initializer=_die_with_parent)
+        # A worker is started with Ctrl-C blocked: the run is interrupted, and ends its workers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            future = pool.submit(run_cell, run, cell, command, inputs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        self._pools[future] = pool
+        return future
+
+    def close(self) -> None:
+        """Kill the workers, in the midst of their cells or not."""
+        for process in multiprocessing.active_children():
+            process.kill()
+        for pool in self._pools.values():
+            pool.shutdown()
 
 
-def die_with_parent() -> None:
+def processes(jobs: int) -> AbstractContextManager[Processes]:
+    """The engine that runs ``jobs`` cells at once on this machine; its workers end with it."""
+    return closing(Processes(jobs))
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _die_with_parent() -> None:
     """Let the system (Linux) kill this process when its parent ends, so that no orphan writes on."""
     if sys.platform == "linux":
-        set_death_signal = 1  # PR_SET_PDEATHSIG
-        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != multiprocessing.parent_process().pid:
+            os._exit(1)  # it ended before the system knew
 
 
-def run_cell(order: Order) -> Ended:
-    """Run a cell, its output in its log. If it succeeds, the stamp says so before anybody else knows."""
-    os.chdir(order.run)
-    order.log.parent.mkdir(parents=True, exist_ok=True)
-    out = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    for stream in (1, 2):
-        os.dup2(out, stream)
-    os.close(out)
+def run_cell(run: Path, cell: str, command: str, inputs: str) -> Ended:
+    """Run a cell's command in the run's folder, its output in its log.
+
+    If it succeeds, a stamp says so before anybody else knows. It holds ``inputs``, which names the
+    command and the contents of all that the cell depends on when it starts.
+    """
+    os.chdir(run)
+    for folder in (LOGS, STAMPS):
+        folder.mkdir(parents=True, exist_ok=True)
+    with (LOGS / f"{cell}.log").open("w") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
     start, start_cpu = time.perf_counter(), sum(os.times()[:4])  # with that of processes that it starts
-    status = _status(order.command)
-    ended = Ended(status, time.perf_counter() - start, sum(os.times()[:4]) - start_cpu)
+    status = _status(command)
     if status == 0:
-        order.stamp.parent.mkdir(parents=True, exist_ok=True)
-        partial = order.stamp.with_suffix(".partial")
-        partial.write_text(f"{order.inputs} {ended.seconds:.2f} {ended.cpu_seconds:.2f}\n")
-        partial.replace(order.stamp)
-    return ended
-
-
-def run_cell_in_ray(order: Order, threads_of_caller: str | None) -> Ended:
-    """As :func:`run_cell`, in a worker of Ray's."""
-    # Ray sets OMP_NUM_THREADS. Results must not depend on who runs a cell: back to what the caller has.
-    os.environ.pop("OMP_NUM_THREADS", None)
-    if threads_of_caller is not None:
-        os.environ["OMP_NUM_THREADS"] = threads_of_caller
-    sys.path.insert(0, str(order.run))
-    return run_cell(order)
+        (STAMPS / cell).write_text(inputs)  # cut short, it names nothing
+    return Ended(status, time.perf_counter() - start, sum(os.times()[:4]) - start_cpu)
 
 
 def _status(command: str) -> int:
     words = shlex.split(command)
     if words[:2] != ["python", "-m"]:
-        return subprocess.run(words, check=False, preexec_fn=die_with_parent).returncode
+        return subprocess.run(command, shell=True, check=False).returncode
+    if sys.path[0] != os.getcwd():
+        sys.path.insert(0, os.getcwd())
     sys.argv = words[2:]
-    sys.modules.pop(words[2], None)  # it runs anew, as the main module
     try:
         runpy.run_module(words[2], run_name="__main__", alter_sys=True)
-    except SystemExit as end:
-        if isinstance(end.code, str):
-            print(end.code, file=sys.stderr)
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, SystemExit) and isinstance(error.code or 0, int):
+            return error.code or 0
         traceback.print_exc()
         return 1
     finally:
         sys.stdout.flush()
-        sys.stderr.flush()
         gc.collect()
         if "torch" in sys.modules and sys.modules["torch"].cuda.is_initialized():
             sys.modules["torch"].cuda.empty_cache()  # an idle worker's memory is another one's need

@@ -17,8 +17,7 @@ from threadpoolctl import threadpool_limits
 from tiny_run import ORDER, PARAMS, run_stage, write_class_list, write_library, write_params
 
 from pipeline import files
-from pipeline.cells import processes
-from pipeline.worker import Order
+from pipeline.worker import processes
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = pytest.mark.slow
@@ -82,11 +81,7 @@ def side_by_side(run: Path, commands: dict[str, str]) -> None:
     with pytest.MonkeyPatch.context() as patch, processes(len(commands)) as engine:
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("PYTHONHASHSEED", "77")
-        logs = run / "data" / "work"
-        ended = [
-            engine.submit(Order(cell, command, run, logs / f"{cell}.log", logs / cell, "inputs"))
-            for cell, command in commands.items()
-        ]
+        ended = [engine.submit(run, cell, command, "inputs") for cell, command in commands.items()]
         assert [future.result().status for future in ended] == [0] * len(commands)
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import pytest
 from counted_run import MODELS, STAGES, contents, counts, is_up_to_date, make, needs_ray, times
 
-from pipeline import cells
-from pipeline.cell_seconds import CellSeconds
-from pipeline.cells import LOST, Engine, available_cores, processes, run_cells
+from pipeline.cell_seconds import SECONDS, CellSeconds
+from pipeline.cells import LOST, Engine, run_cells
 from pipeline.ray_cells import cluster
-from pipeline.worker import Ended
+from pipeline.worker import Ended, available_cores, processes
+
+Start = Callable[[], AbstractContextManager[Engine]]
 
 
 @pytest.fixture
@@ -29,16 +32,21 @@ def ray() -> Iterator[Engine]:
 
 
 @pytest.fixture(params=["processes", "ray"])
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest) -> Start:
     if request.param == "ray":
-        yield request.getfixturevalue("ray")
-        return
+        return partial(nullcontext, request.getfixturevalue("ray"))
+    return partial(processes, 2)
+
+
+@pytest.fixture
+def two() -> Iterator[Start]:
+    """Two workers that stay from run to run of a test."""
     with processes(2) as started:
-        yield started
+        yield partial(nullcontext, started)
 
 
 def test_a_failed_cell_is_shown_all_others_finish_and_it_alone_is_done_again(
-    run: Path, engine: Engine, capsys: pytest.CaptureFixture[str]
+    run: Path, engine: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     broken = run / "break_train_b"
     broken.touch()
@@ -63,7 +71,7 @@ def test_a_failed_cell_is_shown_all_others_finish_and_it_alone_is_done_again(
 
 
 def test_a_worker_killed_in_mid_cell_costs_that_cell_only(
-    run: Path, engine: Engine, capsys: pytest.CaptureFixture[str]
+    run: Path, engine: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (run / "kill_train_b").write_text("x")
     (run / "kill_attack_c").write_text("xx")
@@ -82,43 +90,43 @@ def test_a_worker_killed_in_mid_cell_costs_that_cell_only(
     assert is_up_to_date(run)
 
 
-def test_what_need_not_run_does_not(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with processes(2) as engine:
-        assert run_cells(run, engine) == 0
-        whole = contents(run)
-        # Trained again with the same outcome: what comes after it has nothing to do.
-        (run / "recipe_c").write_text("another")
-        assert run_cells(run, engine) == 0
-        assert times(run, "train") == [1, 1, 2]
-        for stage in STAGES[1:]:
-            assert times(run, stage) == [1, 1, 1]
-        # Lost, but in the cache.
-        (run / "train_a").unlink()
-        (run / "probe_b").write_text("not what it wrote")
-        before = counts(run)
-        assert run_cells(run, engine) == 0
-        assert counts(run) == before
-        assert contents(run) == whole
-        # Code that changes while the run is at work counts from the next run on.
-        script = (run / "cell.py").read_text()
-        (run / "cell.py").write_text("open('cell.py', 'a').write('# changed')\n" + script)
-        assert run_cells(run, engine) == 0
-        assert not is_up_to_date(run)
+def test_what_need_not_run_does_not(run: Path, two: Start) -> None:
+    assert run_cells(run, two) == 0
+    whole = contents(run)
+    # Trained again with the same outcome: what comes after it has nothing to do.
+    (run / "recipe_c").write_text("another")
+    assert run_cells(run, two) == 0
+    assert times(run, "train") == [1, 1, 2]
+    for stage in STAGES[1:]:
+        assert times(run, stage) == [1, 1, 1]
+    # Lost, but in the cache.
+    (run / "train_a").unlink()
+    (run / "probe_b").write_text("not what it wrote")
+    before = counts(run)
+    assert run_cells(run, two) == 0
+    assert counts(run) == before
+    assert contents(run) == whole
+    # Code that changes while the run is at work counts from the next run on.
+    script = (run / "cell.py").read_text()
+    (run / "cell.py").write_text("open('cell.py', 'a').write('# changed')\n" + script)
+    assert run_cells(run, two) == 0
+    assert not is_up_to_date(run)
 
 
-def test_a_failure_before_the_cells_ends_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_before_the_cells_ends_the_run(
+    run: Path, two: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
     (run / "nothing_render_all").touch()
-    with processes(2) as engine:
-        assert run_cells(run, engine) != 0
-        assert "render failed (output 'images' does not exist)" in capsys.readouterr().err
-        (run / "nothing_render_all").unlink()
-        (run / "recipe_b").unlink()
-        assert run_cells(run, engine) != 0
+    assert run_cells(run, two) != 0
+    assert "render failed (output 'images' does not exist)" in capsys.readouterr().err
+    (run / "nothing_render_all").unlink()
+    (run / "recipe_b").unlink()
+    assert run_cells(run, two) != 0
     assert "train@b failed (dependency 'recipe_b' does not exist)" in capsys.readouterr().err
     assert times(run, "train") == [1, 0, 1]
 
 
-def test_a_model_goes_on_while_another_is_trained(run: Path) -> None:
+def test_a_model_goes_on_while_another_is_trained(run: Path, two: Start) -> None:
     """train@c waits for attack@a: run one stage after the other, both would wait for ever."""
     script = run / "cell.py"
     script.write_text(
@@ -129,42 +137,41 @@ def test_a_model_goes_on_while_another_is_trained(run: Path) -> None:
         + "        assert time.monotonic() < end, 'attack@a did not start'\n"
         + "        time.sleep(0.1)\n"
     )
-    with processes(2) as engine:
-        assert run_cells(run, engine) == 0
+    assert run_cells(run, two) == 0
     assert times(run, "attack") == [1, 1, 1]
 
 
 def test_what_is_known_to_take_long_starts_first_and_seconds_are_kept(
-    run: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = CellSeconds(run / cells.SECONDS)
+    monkeypatch.chdir(run)
+    known = CellSeconds()
     earlier = {"train@a": 10, "train@b": 5, "attack@a": 10, "probe@a": 1, "probe@b": 1, "probe@c": 40}
     for cell, seconds in earlier.items():
         known.add(cell, Ended(0, seconds, seconds))
-    with processes(1) as engine:
-        assert run_cells(run, engine) == 0
+    assert run_cells(run, partial(processes, 1)) == 0
+    # What was never timed, then what took longest; train@c is taken to last as train@a did now.
     order = (run / "order").read_text().split()
-    assert order[:5] == ["render_all", "train_c", "probe_c", "train_a", "train_b"]
+    assert order[:5] == ["render_all", "train_a", "evaluate_a", "attack_a", "train_b"]
     told = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in told[1:]] == [["stage", "cells"], ["render", "1"]] + [
-        [stage, str(len(MODELS))] for stage in STAGES
-    ]
-    with (run / cells.SECONDS).open(newline="") as lines:
+    table = [line.split()[:2] for line in told[1:]]
+    assert table == [["stage", "cells"], ["render", "1"]] + [[stage, str(len(MODELS))] for stage in STAGES]
+    with SECONDS.open(newline="") as lines:
         rows = list(csv.DictReader(lines))
     assert len(rows) == len(earlier) + 13
     assert all(0.04 < float(row["seconds"]) < 5 for row in rows[len(earlier) :])
 
 
-def test_time_left_is_told_by_stage(tmp_path: Path) -> None:
-    seconds = CellSeconds(tmp_path / "seconds.csv")
-    assert seconds.of_stage("train@a") is None
+def test_time_left_is_told_by_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    seconds = CellSeconds()
+    assert seconds.of_stages() == {}
     seconds.add("train@a", Ended(0, 10, 10))
     seconds.add("train@b", Ended(0, 20, 10))
-    later = CellSeconds(tmp_path / "seconds.csv")
-    assert (later.of_stage("train@c"), later.of_cell("train@b")) == (15, 20)
+    later = CellSeconds()
+    assert (later.of_stages(), later.of_cells()) == ({"train": 15}, {"train@a": 10, "train@b": 20})
     later.add("train@b", Ended(0, 40, 10))
-    assert later.of_stage("train@c") == 40
-    assert later.of_stage("attack@c") is None
+    assert later.of_stages() == {"train": 40}
 
 
 def test_there_is_at_least_one_core() -> None:

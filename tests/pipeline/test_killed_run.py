@@ -15,8 +15,9 @@ import psutil
 import pytest
 from counted_run import MODELS, OUTPUTS, contents, counts, is_up_to_date, make
 
-from pipeline.cells import processes, run_cells
-from pipeline.record import DVC_LOCK, STAMPS, opened
+from pipeline.cells import run_cells
+from pipeline.record import DVC_LOCK, opened
+from pipeline.worker import STAMPS, processes
 
 ROOT = Path(__file__).resolve().parents[2]
 # What is patched makes the moment of the kill: see the tests.
@@ -25,13 +26,11 @@ import os, signal, sys
 from pathlib import Path
 if __name__ == "__main__":  # workers import the rest of this page
     from dvc.dvcfile import Lockfile
-    from pipeline import cells, record, stage
+    from pipeline import cells, record, stage, worker
     def die(*_, **__):
         os.kill(os.getpid(), signal.SIGKILL)
     def do():
-        with cells.processes(2) as engine:
-            status = cells.run_cells(Path.cwd(), engine)
-        sys.exit(status)
+        sys.exit(cells.run_cells(Path.cwd(), lambda: worker.processes(2)))
     {patch}
     print("starts", flush=True)
     stage.guard(do)
@@ -52,11 +51,11 @@ MOMENTS = {
     # The cell has ended, and this process does not know it yet.
     "before a cell's end is told": "record.Record.finish = die",
     # Its outputs are in the cache or half in it, and dvc.lock does not name them.
-    "before it is recorded": "record.Record.write = lambda self: self._unwritten and die()",
+    "before it is recorded": "record.Record.write = lambda self, interval=0: self._unwritten and die()",
     "while outputs go to the cache": "from dvc.output import Output; Output.commit = die",
     "in the midst of writing dvc.lock": IN_THE_RECORD.strip(),
     "after dvc.lock was written": "cells.RECORD_INTERVAL = 0.0; record.Record.write = (lambda write: "
-    "lambda self: (write(self), self._repo and Path('train_b').exists() and die()))(record.Record.write)",
+    "lambda self, interval=0: (write(self), Path('train_b').exists() and die()))(record.Record.write)",
 }
 
 
@@ -91,7 +90,7 @@ def finished(run: Path) -> dict[str, int]:
     """How often those cells ran that ended, recorded or not, and whose outputs are whole."""
     with opened(run) as record:
         ended = {cell for cell, stage in record.stages.items() if all(out.hash_info for out in stage.outs)}
-    ended |= {stamp.name for stamp in (run / STAMPS).glob("*") if not stamp.suffix}
+    ended |= {stamp.name for stamp in (run / STAMPS).glob("*") if stamp.stat().st_size}
     names = {"images" if cell == "render" else cell.replace("@", "_") for cell in ended}
     assert {name: text for name, text in contents(run).items() if name in names}.items() <= OUTPUTS.items()
     return {name: count for name, count in counts(run).items() if name in names}
@@ -99,8 +98,7 @@ def finished(run: Path) -> dict[str, int]:
 
 def ends_whole(run: Path, before: dict[str, int]) -> None:
     """The next run ends with all outputs and does none of the finished cells again."""
-    with processes(2) as engine:
-        assert run_cells(run, engine) == 0
+    assert run_cells(run, lambda: processes(2)) == 0
     assert contents(run) == OUTPUTS
     done = counts(run)
     assert {name: done[name] for name in before} == before

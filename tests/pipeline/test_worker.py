@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 
-from pipeline.cells import processes
-from pipeline.worker import Order
+from pipeline.worker import LOGS, STAMPS, processes
 
 TELLS = """
 import os, sys
@@ -23,13 +23,12 @@ def test_it_runs_as_the_main_module_and_stays(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("ASKED", "for")
     (tmp_path / "tells.py").write_text(TELLS)
     told = []
+    other = f"{sys.executable} tells.py x"
     with processes(1) as engine:
-        for command in ("python -m tells --model a", "python -m tells --model 'b c'", "python tells.py x"):
-            order = Order("cell", command, tmp_path, tmp_path / "log", tmp_path / "ended" / "cell", "inputs")
-            ended = engine.submit(order).result()
-            assert ended.status == 0
-            assert order.stamp.read_text().split()[0] == "inputs"
-            told.append(order.log.read_text())
+        for command in ("python -m tells --model a", "python -m tells --model 'b c'", other):
+            assert engine.submit(tmp_path, "cell", command, "inputs").result().status == 0
+            assert (tmp_path / STAMPS / "cell").read_text() == "inputs"
+            told.append((tmp_path / LOGS / "cell.log").read_text())
     for text, arguments in zip(told, (["--model", "a"], ["--model", "b c"], ["x"]), strict=True):
         assert f"__main__ {arguments} for {tmp_path}" in text
         assert "from below" in text
@@ -52,12 +51,11 @@ def test_it_runs_as_the_main_module_and_stays(tmp_path: Path, monkeypatch: pytes
 )
 def test_how_it_ended_is_told(text: str, status: int | None, told: str, tmp_path: Path) -> None:
     (tmp_path / "ends.py").write_text(text)
-    order = Order("cell", "python -m ends", tmp_path, tmp_path / "log", tmp_path / "cell", "inputs")
     with processes(1) as engine:
-        future = engine.submit(order)
+        future = engine.submit(tmp_path, "cell", "python -m ends", "inputs")
         if status is None:
             assert isinstance(future.exception(), BrokenProcessPool)
         else:
             assert future.result().status == status
-    assert told in order.log.read_text()
-    assert order.stamp.exists() == (status == 0)
+    assert told in (tmp_path / LOGS / "cell.log").read_text()
+    assert (tmp_path / STAMPS / "cell").exists() == (status == 0)
