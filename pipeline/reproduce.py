@@ -9,11 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -23,9 +22,6 @@ from pipeline.settings import KEYS, OPTIONAL
 from pipeline.worker import available_cores, processes
 from pipeline.yaml_file import read_yaml
 from robustness.errors import UserError, nearest
-
-if TYPE_CHECKING:
-    from pipeline.check import RunSettings
 
 ARCHITECTURES = "robustness/architectures"
 FAMILY = f"{ARCHITECTURES}/${{item.family}}.py"
@@ -85,12 +81,6 @@ def check_keys(path: Path) -> dict[str, Any]:
     return values
 
 
-def _check(path: Path) -> RunSettings:
-    from pipeline.check import check  # it imports torch
-
-    return check(path)
-
-
 def code_from(pipeline: dict[str, Any], up: str) -> dict[str, Any]:
     """The same stages, with every dependency that no stage makes (the code) taken from the folder ``up``."""
     stages = [entry.get("do", entry) for entry in pipeline["stages"].values()]
@@ -105,25 +95,26 @@ def code_from(pipeline: dict[str, Any], up: str) -> dict[str, Any]:
     return pipeline
 
 
-@contextmanager
-def engine(run: Path, arguments: argparse.Namespace) -> Iterator[Engine]:
+def _check(path: Path) -> Any:
+    from pipeline.check import check  # it imports torch
+
+    return check(path)
+
+
+def engine(run: Path, arguments: argparse.Namespace) -> AbstractContextManager[Engine]:
     """Check the run's settings, and start what runs its cells."""
     settings = _check(run / files.PARAMS)
     threads, jobs = settings.threads, arguments.jobs
     if arguments.engine == "ray":
         from pipeline.ray_cells import cluster
 
-        asked = {"jobs": jobs, "gpus_per_cell": arguments.gpus_per_cell}
-        with cluster(threads=threads, device=settings.device, **asked) as started:
-            yield started
-        return
-    if not jobs:  # as many as there are cores for their threads; one where a GPU does the work
-        from robustness.devices import resolve
+        share = arguments.gpus_per_cell
+        return cluster(threads=threads, device=settings.device, jobs=jobs, gpus_per_cell=share)
+    from robustness.devices import resolve
 
-        on_cores = threads and resolve(settings.device).type == "cpu"
-        jobs = max(1, available_cores() // threads) if on_cores else 1
-    with processes(jobs) as started:
-        yield started
+    # As many as there are cores for their threads; one where a GPU does the work.
+    on_cores = threads and resolve(settings.device).type == "cpu"
+    return processes(jobs or (max(1, available_cores() // threads) if on_cores else 1))
 
 
 def main() -> None:

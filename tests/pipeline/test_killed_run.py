@@ -5,57 +5,66 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import psutil
 import pytest
 from counted_run import MODELS, OUTPUTS, contents, counts, is_up_to_date, make
+from dvc.dvcfile import Lockfile
+from dvc.output import Output
 
+from pipeline import cells, stage
 from pipeline.cells import run_cells
-from pipeline.record import DVC_LOCK, opened
+from pipeline.record import DVC_LOCK, Record, opened
 from pipeline.worker import STAMPS, processes
 
-ROOT = Path(__file__).resolve().parents[2]
-# What is patched makes the moment of the kill: see the tests.
-DRIVER = """
-import os, signal, sys
-from pathlib import Path
-if __name__ == "__main__":  # workers import the rest of this page
-    from dvc.dvcfile import Lockfile
-    from pipeline import cells, record, stage, worker
-    def die(*_, **__):
-        os.kill(os.getpid(), signal.SIGKILL)
-    def do():
-        sys.exit(cells.run_cells(Path.cwd(), lambda: worker.processes(2)))
-    {patch}
-    print("starts", flush=True)
-    stage.guard(do)
-"""
-IN_THE_RECORD = """
-    cells.RECORD_INTERVAL = 0.0
+
+def die(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_in_the_record() -> None:
     write = Lockfile.dump_stages
-    def half(self, stages, **options):
+
+    def half(self: Lockfile, stages: list, **options: object) -> None:
         write(self, stages, **options)
         text = Path(self.path).read_text()
-        Path(self.path).write_text(text[:len(text) // 2] + ' [')  # a cut that YAML cannot read
+        Path(self.path).write_text(text[: len(text) // 2] + " [")  # a cut that YAML cannot read
         if "attack@a" in text:
             die()
         Path(self.path).write_text(text)
+
+    cells.RECORD_INTERVAL = 0.0
     Lockfile.dump_stages = half
-"""
-MOMENTS = {
+
+
+def die_after_the_record() -> None:
+    write = Record.write
+
+    def whole(self: Record, interval: float = 0.0) -> None:
+        write(self)
+        if Path("train_b").exists():
+            die()
+
+    Record.write = whole
+
+
+# What is patched makes the moment of the kill.
+MOMENTS: dict[str, Callable[[], None]] = {
     # The cell has ended, and this process does not know it yet.
-    "before a cell's end is told": "record.Record.finish = die",
+    "before a cell's end is told": lambda: setattr(Record, "finish", die),
     # Its outputs are in the cache or half in it, and dvc.lock does not name them.
-    "before it is recorded": "record.Record.write = lambda self, interval=0: self._unwritten and die()",
-    "while outputs go to the cache": "from dvc.output import Output; Output.commit = die",
-    "in the midst of writing dvc.lock": IN_THE_RECORD.strip(),
-    "after dvc.lock was written": "cells.RECORD_INTERVAL = 0.0; record.Record.write = (lambda write: "
-    "lambda self, interval=0: (write(self), Path('train_b').exists() and die()))(record.Record.write)",
+    "before it is recorded": lambda: setattr(
+        Record, "write", lambda self, interval=0.0: self._unwritten and die()
+    ),
+    "while outputs go to the cache": lambda: setattr(Output, "commit", die),
+    "in the midst of writing dvc.lock": die_in_the_record,
+    "after dvc.lock was written": die_after_the_record,
 }
 
 
@@ -64,19 +73,25 @@ def run(tmp_path: Path) -> Path:
     return make(tmp_path)
 
 
-def start(run: Path, patch: str = "") -> subprocess.Popen[str]:
-    (run / "driver.py").write_text(DRIVER.replace("{patch}", patch))
-    process = subprocess.Popen(
-        [sys.executable, "driver.py"],
-        cwd=run,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "starts\n"
+def start(run: Path, patch: Callable[[], object] = int) -> ForkProcess:
+    """A run in a process of its own, forked: what it imports is there already."""
+    process = get_context("fork").Process(target=work, args=(run, patch))
+    process.start()
     return process
+
+
+def work(run: Path, patch: Callable[[], object]) -> None:
+    with (run / "told").open("w") as told:
+        for stream in (1, 2):
+            os.dup2(told.fileno(), stream)
+    sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1)
+    patch()
+    stage.guard(lambda: sys.exit(run_cells(run, lambda: processes(2))))
+
+
+def end(process: ForkProcess, seconds: float = 60) -> int | None:
+    process.join(seconds)
+    return process.exitcode
 
 
 def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
@@ -109,7 +124,7 @@ def ends_whole(run: Path, before: dict[str, int]) -> None:
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_killed_at_a_chosen_moment(moment: str, run: Path) -> None:
     process = start(run, MOMENTS[moment])
-    assert process.wait(60) == -signal.SIGKILL
+    assert end(process) == -signal.SIGKILL
     before = finished(run)
     assert before
     ends_whole(run, before)
@@ -127,7 +142,7 @@ def test_killed_at_random_moments_its_workers_end_with_it(run: Path) -> None:
         children = psutil.Process(process.pid).children(recursive=True)
         assert children
         process.kill()
-        assert process.wait() == -signal.SIGKILL
+        assert end(process) == -signal.SIGKILL
         _, alive = psutil.wait_procs(children, 60)  # one that was starting ends when it has started
         assert [child for child in alive if child.status() != psutil.STATUS_ZOMBIE] == []
         now = finished(run)
@@ -144,8 +159,8 @@ def test_interrupted_it_ends_at_once_and_what_is_finished_is_recorded(everybody:
     everything = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     for one in everything if everybody else everything[:1]:
         one.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert end(process, 20) == 130
+    told = (run / "told").read_text()
     assert told.splitlines()[-1] == "interrupted; finished work is kept, run again to go on"
     assert "Traceback" not in told, told
     assert psutil.wait_procs(everything, 5)[1] == []
@@ -157,7 +172,7 @@ def test_interrupted_it_ends_at_once_and_what_is_finished_is_recorded(everybody:
 def test_a_second_run_in_the_folder_is_refused(run: Path) -> None:
     with opened(run):
         process = start(run)
-        _, told = process.communicate(timeout=30)
-    assert process.returncode == 2
+        assert end(process, 30) == 2
+    told = (run / "told").read_text()
     assert len(told.splitlines()) == 1
     assert f"another run or DVC command (process {os.getpid()}) is at work here" in told
