@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dvc.exceptions import DvcException
 
 from pipeline import files, stage
-from pipeline.cells import Engine, run_cells
+from pipeline.cells import Engine, first_line, run_cells
 from pipeline.settings import KEYS, OPTIONAL
 from pipeline.worker import available_cores, processes
 from pipeline.yaml_file import read_yaml
@@ -71,13 +72,9 @@ def check_keys(path: Path) -> dict[str, Any]:
     """
     values = read_yaml(path)
     models = values.get("models")
-    known = all(key in KEYS for key in values) and all(key in values or key in OPTIONAL for key in KEYS)
-    if (
-        not known
-        or not isinstance(models, dict)
-        or not all(isinstance(each, dict) for each in models.values())
-    ):
-        _check(path)
+    shaped = isinstance(models, dict) and all(isinstance(model, dict) for model in models.values())
+    if not shaped or not values.keys() <= set(KEYS) <= {*values, *OPTIONAL}:
+        _check(path)  # says what is wrong
     return values
 
 
@@ -124,10 +121,8 @@ def main() -> None:
     add("--profile", help="a file of profiles/ without .yaml; its run lies in runs/<profile>/")
     add("--runs", type=Path, default=files.SOURCE / "runs", help="where profiles' runs lie")
     add("--jobs", type=int, default=0, help="cells that run at once; 0: by cores and device")
-    where = "who runs the cells: processes of this machine, or Ray, here or on the cluster of RAY_ADDRESS"
-    add("--engine", choices=("processes", "ray"), default="processes", help=where)
-    share = "with --engine ray: GPUs that a cell asks for, as 0.25; by default 1"
-    add("--gpus-per-cell", type=float, help=share)
+    add("--engine", choices=("processes", "ray"), default="processes", help="who runs the cells")
+    add("--gpus-per-cell", type=float, help="with --engine ray: GPUs that a cell asks for, as 0.25")
     stage.guard(partial(_reproduce, parser.parse_args()))
 
 
@@ -144,7 +139,12 @@ def _reproduce(arguments: argparse.Namespace) -> None:
             if not (run / needed).exists():
                 raise UserError(f"{needed}: missing; clone the repository with git instead of copying files")
         check_keys(run / files.PARAMS)
-    raise SystemExit(run_cells(run, partial(engine, run, arguments)))
+    try:
+        status = run_cells(run, partial(engine, run, arguments))
+    except DvcException as error:  # it cannot read the stages, most often for a setting
+        _check(run / files.PARAMS)
+        raise UserError(f"{run}: {first_line(error)}") from error
+    raise SystemExit(status)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from tiny_run import PARAMS, run_stage, write_class_list, write_library, write_p
 from pipeline import files, reproduce
 from pipeline.cells import Engine, run_cells
 from pipeline.ray_cells import cluster, what_to_ask
-from pipeline.worker import Order
 from robustness.errors import UserError
 
 Machines = list[dict[str, float]]
@@ -38,8 +37,7 @@ def two_workers() -> Iterator[Engine]:
 
 
 def test_ray_listens_on_loopback_alone(two_workers: Engine, tmp_path: Path) -> None:
-    order = Order("none", "true", tmp_path, tmp_path / "log", tmp_path / "ended" / "none", "inputs")
-    assert two_workers.submit(order).result().status == 0  # a worker is up
+    assert two_workers.submit(tmp_path, "none", "true", "inputs").result().status == 0  # a worker is up
     heard = [
         connection.laddr.ip
         for process in [psutil.Process(), *psutil.Process().children(recursive=True)]
@@ -70,7 +68,7 @@ def test_two_workers_give_the_tables_of_the_serial_run(
         (side_by_side / name).parent.mkdir(exist_ok=True)
         (side_by_side / name).write_text(text.format(cache="cache"))
 
-    assert run_cells(side_by_side, two_workers) == 0
+    assert run_cells(side_by_side, lambda: nullcontext(two_workers)) == 0
     assert is_up_to_date(side_by_side)
     with on_threads(PARAMS["threads"]):
         for stage in ("train", "evaluate", "attack", "probe"):
@@ -118,9 +116,9 @@ def cells_of_the_pipeline(run: Path) -> dict:
         (ONE_GPU, {"threads": 1, "device": "auto"}, (1, 1)),
         (ONE_GPU, {"threads": 1, "device": "cpu"}, (1, 0)),
         (ONE_GPU, {"threads": 1, "device": "auto", "jobs": 4}, (1, 0.25)),
-        (ONE_GPU, {"threads": None, "device": "cuda", "gpus_per_cell": 0.25}, (4, 0.25)),
+        (ONE_GPU, {"threads": None, "device": "cuda", "gpus": 0.25}, (4, 0.25)),
         (EIGHT_GPUS, {"threads": None, "device": "cuda"}, (8, 1)),
-        (EIGHT_GPUS, {"threads": 2, "device": "cuda", "gpus_per_cell": 2}, (2, 2)),
+        (EIGHT_GPUS, {"threads": 2, "device": "cuda", "gpus": 2}, (2, 2)),
     ],
 )
 def test_what_a_cell_asks_for(machines: Machines, settings: dict, expected: tuple[float, float]) -> None:
@@ -131,20 +129,23 @@ def test_what_a_cell_asks_for(machines: Machines, settings: dict, expected: tupl
     ("machines", "settings", "key"),
     [
         (NO_GPU, {"threads": 5, "device": "cpu"}, "5 cores"),
-        (NO_GPU, {"threads": 1, "device": "cuda"}, "device: cuda"),
-        (NO_GPU, {"threads": 1, "device": "auto", "gpus_per_cell": 0.5}, "0.5 GPUs"),
-        (ONE_GPU, {"threads": 1, "device": "cuda:1"}, "device: cuda:1"),
-        (ONE_GPU, {"threads": 1, "device": "cpu", "gpus_per_cell": 1.0}, "device: cpu"),
-        (ONE_GPU, {"threads": 1, "device": "cuda", "gpus_per_cell": 0.0}, "device: cuda"),
-        (ONE_GPU, {"threads": 1, "device": "cuda", "gpus_per_cell": 2}, "2 GPUs"),
-        (EIGHT_GPUS, {"threads": 1, "device": "auto", "gpus_per_cell": 1.5}, "--gpus-per-cell 1.5"),
-        (EIGHT_GPUS, {"threads": 1, "device": "auto", "gpus_per_cell": -1.0}, "--gpus-per-cell -1"),
-        (EIGHT_GPUS, {"threads": 1, "device": "auto", "gpus_per_cell": float("nan")}, "--gpus-per-cell nan"),
+        (NO_GPU, {"threads": 1, "device": "auto", "gpus": 0.5}, "0.5 GPUs"),
+        (ONE_GPU, {"threads": 1, "device": "cuda", "gpus": 2}, "2 GPUs"),
+        (EIGHT_GPUS, {"threads": 1, "device": "auto", "gpus": float("nan")}, "nan GPUs"),
     ],
 )
 def test_a_request_that_no_machine_can_meet_is_refused(machines: Machines, settings: dict, key: str) -> None:
     with pytest.raises(UserError, match=key.replace(".", r"\.")):
         what_to_ask(machines, **settings)
+
+
+def test_what_ray_refuses_is_one_line() -> None:
+    needs_ray()
+    with (
+        pytest.raises(UserError, match="Ray "),
+        cluster(threads=1, device="auto", jobs=1, gpus_per_cell=-1.0),
+    ):
+        pass
 
 
 def test_without_ray_one_line_says_how_to_get_it(
