@@ -69,15 +69,31 @@ def _move(images: Tensor, shift: int, mirror: bool, generator: torch.Generator) 
 def _resample(
     images: Tensor, shift: int, mirror: bool, zoom: float, size: int, generator: torch.Generator
 ) -> Tensor:
-    """Mirror, zoom, shift and change of size in one bilinear resampling (at half the size: 2×2 means)."""
-    n, _, height, width = images.shape
+    """Mirror, zoom, shift and change of size in one bilinear resampling (at half the size: 2×2 means).
+
+    None of these turns the image, so rows and columns are resampled one after the other, by products of
+    matrices: half the time of ``grid_sample``.
+    """
+    n, channels, height, width = images.shape
     scale = (1 + zoom) ** -_uniform(n, generator)
     sign = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0) if mirror else torch.ones(n)
     dx, dy = 2 * shift / width * _uniform(n, generator), 2 * shift / height * _uniform(n, generator)
-    none = torch.zeros(n)
-    rows = [torch.stack([scale * sign, none, dx], 1), torch.stack([none, scale, dy], 1)]
-    grid = functional.affine_grid(torch.stack(rows, 1), [n, images.shape[1], size, size], align_corners=False)
-    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    columns = _interpolation(scale * sign, dx, width, size)
+    images = images.reshape(n, channels * height, width) @ columns.transpose(1, 2)
+    images = images.view(n, channels, height, size).transpose(1, 2).reshape(n, height, channels * size)
+    images = _interpolation(scale, dy, height, size) @ images
+    return images.view(n, size, channels, size).transpose(1, 2)
+
+
+def _interpolation(scale: Tensor, shift: Tensor, source: int, target: int) -> Tensor:
+    """(N, target, source): the weights with which an axis of ``source`` pixels is read at ``target`` places.
+
+    Both reach from −1 to 1; the place at u reads at scale·u + shift, beyond the border the outermost pixel.
+    """
+    places = (2 * torch.arange(target) + 1) / target - 1
+    pixels = ((scale[:, None] * places + shift[:, None] + 1) * source - 1) / 2
+    distance = pixels.clamp(0, source - 1)[:, :, None] - torch.arange(source)
+    return (1 - distance.abs()).clamp_min(0)
 
 
 def _recolour(images: Tensor, strength: float, grey: float, generator: torch.Generator) -> Tensor:

@@ -151,11 +151,9 @@ def test_bad_input_is_one_line_and_nothing_is_written(run: Path, tmp_path: Path)
     name = models_of(run)[0]
     assert "did you mean" in refused(run, "pipeline.train", "--model", f"{name}x")
 
-    kept = change(run, lambda settings: settings["models"][name].update(width=0.3))
+    kept = change(run, lambda settings: settings["evaluation"].update(batch_size=0))
     try:
-        line = refused(run, "pipeline.evaluate", "--model", name)
-        assert "another configuration" in line
-        assert "width" in line
+        assert "evaluation.batch_size" in refused(run, "pipeline.evaluate", "--model", name)
     finally:
         (run / "params.yaml").write_text(kept)
 
