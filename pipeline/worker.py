@@ -104,7 +104,7 @@ def run_cell(run: Path, cell: str, command: str, inputs: str) -> Ended:
 def _status(command: str) -> int:
     words = shlex.split(command)
     if words[:2] != ["python", "-m"]:
-        return subprocess.run(words, check=False).returncode
+        return subprocess.run(["sh", "-c", command], check=False).returncode
     if sys.path[0] != os.getcwd():
         sys.path.insert(0, os.getcwd())
     sys.argv = words[2:]
