@@ -297,6 +297,14 @@ print([part for part in parts if f"robustness.{part}" in sys.modules])
     assert done.stdout == "[]\n"
 
 
+def test_the_evidence_is_of_the_models_of_the_default_run() -> None:
+    default, evidence = (read_yaml(path) for path in (ROOT / "params.yaml", ROOT / "profiles/evidence.yaml"))
+    for section in ("training", "frontend"):
+        assert evidence[section] == default[section], section
+    for name, family in evidence["families"].items():
+        assert family == default["families"][name], name
+
+
 # What may tell models of one anchor apart: the compared axes and the replicate.
 AXES = {"frontend", "training", "seed"}
 
