@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 
+import torch
+
 from reports.inputs import DataCard
 from robustness.data import digits
 from robustness.data.image_set import ImageSet
@@ -47,6 +49,10 @@ def data_card(name: str, images: ImageSet, objects: str) -> DataCard:
 
 
 def environment() -> dict[str, str]:
-    """Python, system and the packages that results depend on, with their versions."""
-    found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    """Python, system, instruction set, and the packages that results depend on, with their versions.
+
+    With another instruction set a training ends in other weights, within the spread of seeds.
+    """
+    found = {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}",
+             "instruction set": torch.backends.cpu.get_cpu_capability()}  # fmt: skip
     return found | {package: version(package) for package in PACKAGES}
