@@ -71,16 +71,7 @@ def main() -> None:
         if settings.frontend != "learned" or settings.training != "canonical":
             continue
         recipe = params.training.changed(settings.recipe)
-        spec = models.ModelSpec(
-            settings.architecture,
-            "learned",
-            "canonical",
-            CLASSES,
-            params.data.image_size,
-            seed=0,
-            width=settings.width,
-            options=settings.options,
-        )
+        spec = settings.spec(CLASSES, params.data.image_size, {}, 0)
         work = contestants(spec, recipe.batch_size, device)
         rates = {
             f"{what} images/s": recipe.batch_size

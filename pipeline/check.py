@@ -73,8 +73,9 @@ def _check_model(
         model.check_size(image_size)
         with at("recipe"):
             recipe = recipe.changed(model.recipe_changes)
-            with at("low_resolution_epochs"):
-                model.check_size(image_size, in_halves=recipe.low_resolution_epochs > 0)
+            if recipe.low_resolution_epochs:
+                with at("low_resolution_epochs"):
+                    model.check_half_size(image_size)
     with at(f"frontend and {place}.frontend_options"):
         models.frontend_options(model.all_frontend_options(frontend))
 

@@ -77,21 +77,20 @@ class ModelSettings(Settings):
         with at("options", strip=f"{entry.name}: "):
             entry.complete(self.options)
 
-    def check_size(self, image_size: int, *, in_halves: bool = False) -> None:
-        """Raises UserError if the architecture does not bear images of that size, its half, or its width."""
-        if self.weights != TRAIN:
-            return
-        entry = architectures.get(self.architecture)
-        if in_halves and not entry.any_size:
-            raise UserError(f"{entry.name} takes images of one size only; leave it out or set 0")
-        with at("", strip=f"{entry.name}: "):
-            # Classes and channels are the image set's own; the smallest numbers stand for them here.
-            entry.check(
-                num_classes=2,
-                in_channels=1,
-                image_size=image_size // 2 if in_halves else image_size,
-                width=self.width,
-            )
+    def check_size(self, image_size: int) -> None:
+        """Raises UserError if the architecture does not bear images of that size, or its width."""
+        if self.weights == TRAIN:
+            with at("", strip=f"{self.architecture}: "):
+                # Classes and channels are the image set's own; the smallest numbers stand for them here.
+                architectures.get(self.architecture).check(
+                    num_classes=2, in_channels=1, image_size=image_size, width=self.width
+                )
+
+    def check_half_size(self, image_size: int) -> None:
+        """Raises UserError if the network that is built for that size does not take images of half of it."""
+        if self.weights == TRAIN and not architectures.get(self.architecture).any_size:
+            raise UserError(f"{self.architecture} takes images of one size only; leave it out or set 0")
+        self.check_size(image_size // 2)
 
     def all_frontend_options(self, common: Mapping[str, Any]) -> dict[str, Any]:
         """The front-end's options, ``common`` ones included; none for weights' own stem."""

@@ -28,11 +28,12 @@ class Recipe(Augmentation):
     """How a model is trained: AdamW with a one-cycle rate; varied images.
 
     ``shift_pixels``, ``mirror``, ``zoom``, ``colour``, ``grey``, ``erase``: how images are varied, see
-    :class:`~robustness.augmentation.Augmentation`. The first ``low_resolution_epochs`` see
-    images of half the side: a third of the time, for networks that take images of any size (progressive
-    resizing; Tan and Le, ICML 2021, section 4). ``precision`` is that of the forward pass on CUDA
-    (bfloat16 under autocast); a CPU works in float32 whatever it says, and weights are float32 everywhere.
-    ``adversarial_epsilon`` (255ths, L∞) and ``adversarial_steps`` count only for adversarial training.
+    :class:`~robustness.augmentation.Augmentation`. The first ``low_resolution_epochs`` see images of half the
+    side, for networks that take images of any size (progressive resizing; Tan and Le, ICML 2021, section 4);
+    what that saves stands in ``benchmarks/results/training_speed.json``. ``precision`` is that of the forward
+    pass on CUDA (bfloat16 under autocast); a CPU works in float32 whatever it says, and weights are float32
+    everywhere. ``adversarial_epsilon`` (255ths, L∞) and ``adversarial_steps`` count only for adversarial
+    training.
     """
 
     batch_size: int = Field(ge=2, le=65536)

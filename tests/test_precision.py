@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-import yaml
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from pipeline.settings import load
 from robustness import models, training
 from robustness.data.image_set import ImageSet
 
@@ -44,16 +44,12 @@ def test_a_training_step_of_every_default_model_chooses_float32_kernels(tmp_path
     )
     assert done.returncode == 0, done.stderr[-2000:]
     trained = re.findall(r"^trained (\w+)$", done.stdout, re.MULTILINE)
-    assert trained == list(_params()["models"])
+    assert trained == list(load(("models",), path=ROOT / "params.yaml").models)
     kernels = [line for line in done.stdout.splitlines() if line.startswith("onednn") and ",exec," in line]
     assert len(kernels) > 10 * len(trained)
     assert any("avx2" in line for line in kernels)
     assert not any("avx512" in line or "amx" in line for line in kernels)
     assert [line for line in kernels if LOWER.search(line)] == []
-
-
-def _params() -> dict:
-    return yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
 def _two_images(folder: Path) -> ImageSet:
@@ -67,28 +63,19 @@ def _two_images(folder: Path) -> ImageSet:
 
 
 def _train_every_model(folder: Path) -> None:
-    params, images = _params(), _two_images(folder / "set")
+    params, images = (
+        load(("training", "frontend", "models"), path=ROOT / "params.yaml"),
+        _two_images(folder / "set"),
+    )
     rows = images.rows(split="train")
-    for name, model in params["models"].items():
-        spec = models.ModelSpec(
-            architecture=model.get("architecture", model.get("family")),
-            frontend=model.get("frontend", "learned"),
-            training=model.get("training", "canonical"),
-            num_classes=2,
-            image_size=SIZE,
-            seed=1,
-            width=model.get("width", 1.0),
-            options=model.get("options", {}),
-            frontend_options=params["frontend"] | model.get("frontend_options", {}),
-        )
-        recipe = params["training"] | model.get("recipe", {}) | {"epochs": 1, "batch_size": 2}
+    for name, model in params.models.items():
         with FullPrecision():
             training.train(
-                models.build(spec),
+                models.build(model.spec(len(CLASSES), SIZE, params.frontend, seed=1)),
                 images,
                 rows,
                 rows,
-                training.Recipe(**recipe),
+                params.training.changed(model.recipe | {"epochs": 1, "batch_size": 2}),
                 seed=1,
                 device=torch.device("cpu"),
                 resume=folder / f"{name}.pt",
