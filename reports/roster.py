@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from reports.inputs import ReportInputs
 from reports.palette import FRONTENDS, TRAININGS, Look, look
 
-NUMBERS = ("parameters", "epochs", "seconds", "images", "attack_steps")
+NUMBERS = ("parameters", "epochs", "seconds", "images", "attack_steps", "seed")
 """Columns of the table ``models`` that hold numbers; it may lack some."""
 
 
@@ -30,6 +30,7 @@ class Model:
     seconds: float
     images: float
     attack_steps: float
+    seed: float
     weights: str
 
     @property
@@ -85,7 +86,9 @@ class Roster(tuple[Model, ...]):
         twins = []
         for model in self.where(**{axis: first}):
             same = {name: getattr(model, name) for name in rest}
-            twins += [(model, twin) for twin in self.where(**{axis: second}, **same)]
+            # NaN, where the table does not say the seed, equals itself here.
+            twins += [(model, twin) for twin in self.where(**{axis: second}, **same)
+                      if str(twin.seed) == str(model.seed)]  # fmt: skip
         return twins
 
 
