@@ -128,7 +128,7 @@ def status(count: int, folder: Path) -> Callable[[], object]:
 def _not_code(folder: str, names: list[str]) -> set[str]:
     here = Path(folder)
     if here == files.SOURCE:
-        kept = {"pipeline", "robustness", "reports", "data", "params.yaml", "dvc.yaml"}
+        kept = {"pipeline", "robustness", "data", "params.yaml", "dvc.yaml"}
         return set(names) - kept
     return {"images", "library", "models", "results", "work"} & set(names) if here.name == "data" else set()
 

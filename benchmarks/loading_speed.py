@@ -21,8 +21,8 @@ from torch.nn import functional
 from benchmarks.timing import ratio, write_record
 from robustness import models
 from robustness.augmentation import Augmentation
-from robustness.data import photos
-from robustness.data.photos.decoding import read
+from robustness.data import on_disk
+from robustness.data.on_disk.decoding import read
 from robustness.devices import resolve
 
 SIZE, BATCH, EACH, CLASSES = 64, 64, 64, 4
@@ -52,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         root = jpeg_folder(Path(temporary) / "folder")
         files = sorted(root.rglob("*.jpg"))
-        images = photos.build("image_folder", Path(temporary) / "set", path=root, image_size=SIZE)
+        images = on_disk.build("image_folder", Path(temporary) / "set", path=root, image_size=SIZE)
         spec = models.ModelSpec("resnet18", "learned", "canonical", CLASSES, SIZE, seed=0)
         model = models.build(spec).to(device, memory_format=torch.channels_last)
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)

@@ -18,13 +18,13 @@ import numpy as np
 import trimesh
 from threadpoolctl import threadpool_limits
 
-from robustness.data import library_fetch
-from robustness.data.mesh import load_mesh
-from robustness.data.model_library import ModelLibrary
-from robustness.data.obj_format import parse_obj
-from robustness.data.placement import backdrop_of, camera_of, light_of, place
-from robustness.data.renderer import SAMPLES, render
-from robustness.data.scenes import at_level, canonical
+from robustness.data.objects import fetch as library_fetch
+from robustness.data.objects.library import ModelLibrary
+from robustness.data.objects.mesh import load_mesh
+from robustness.data.objects.obj_format import parse_obj
+from robustness.data.objects.placement import backdrop_of, camera_of, light_of, place
+from robustness.data.objects.renderer import SAMPLES, render
+from robustness.data.objects.views import at_level, canonical
 
 OBJECTS = (
     "BlendSwap-CC-0/oakChair",

@@ -10,8 +10,8 @@ from typing import Any
 from pipeline.settings import KEYS, of_params, value
 from pipeline.yaml_file import read_yaml
 from robustness import models, weights
-from robustness.data import photos
-from robustness.data.render_settings import RenderSettings
+from robustness.data import on_disk
+from robustness.data.objects.settings import RenderSettings
 from robustness.data.settings import DataSettings
 from robustness.devices import resolve
 from robustness.errors import UserError, at, nearest
@@ -51,7 +51,7 @@ def _check_together(found: Mapping[str, Any]) -> None:
     with at("data"):
         trains = any(model.weights == TRAIN or model.fine_tune for model in run.values())
         settings = data.model_dump(include={"reference", "mapping", "policy"})
-        photos.check(data.set, data.path, trains, **settings)
+        on_disk.check(data.set, data.path, trains, **settings)
     families = {f"families.{name}": model for name, model in found["families"].items()}
     for place, model in (run | families).items():
         _check_model(place, model, data.image_size, found["training"], found["frontend"])

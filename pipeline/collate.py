@@ -6,9 +6,9 @@ import pandas as pd
 
 from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
-from reports.comparing import compare_best, compare_twins
 from robustness import models, scores
 from robustness.data.image_set import ImageSet
+from robustness.scores.twins import compare_best, compare_twins
 
 READS = ("seed", "statistics", "models")
 

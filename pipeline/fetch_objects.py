@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline import files, stage
 from pipeline.settings import StageSettings
-from robustness.data import library_fetch
+from robustness.data.objects import fetch as library_fetch
 
 READS = ("data.set", "data.library")
 

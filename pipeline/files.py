@@ -145,7 +145,7 @@ def write_json(value: Any, path: Path) -> None:
 def surroundings() -> dict[str, str]:
     """What a result belongs to: the commit of the code, and the hash of dvc.lock if there is one."""
     found = {"git_commit": _git("rev-parse", "HEAD") or "unknown"}
-    if _git("status", "--porcelain", "--untracked-files=no", "--", "robustness", "pipeline", "reports"):
+    if _git("status", "--porcelain", "--untracked-files=no", "--", "robustness", "pipeline"):
         found["git_commit"] += " with changes"
     lock = Path("dvc.lock")
     if lock.is_file():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline import files, stage
 from pipeline.settings import StageSettings
-from robustness.data import photos
+from robustness.data import on_disk
 
 READS = ("seed", "data")
 
@@ -13,7 +13,7 @@ def render(settings: StageSettings) -> None:
     """Render the objects benchmark, write the digits, or read a set from disk, as one image set."""
     data, seed = settings.data, settings.seed
     if data.set == "objects":
-        from robustness.data.objects import RenderSettings, render_objects
+        from robustness.data.objects.benchmark import RenderSettings, render_objects
 
         how = RenderSettings.from_mapping(data.render, image_size=data.image_size, seed=seed)
         render_objects(
@@ -24,7 +24,7 @@ def render(settings: StageSettings) -> None:
 
         build_digits(files.IMAGES, image_size=data.image_size, seed=seed)
     else:
-        images = photos.build(
+        images = on_disk.build(
             data.set,
             files.IMAGES,
             path=files.given(data.path),
@@ -35,7 +35,7 @@ def render(settings: StageSettings) -> None:
             mapping=files.given(data.mapping),
             policy=data.policy,
         )
-        print(f"{data.set}: {photos.summary(images)}")
+        print(f"{data.set}: {on_disk.summary(images)}")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ import shutil
 
 from pipeline import files, stage
 from pipeline.settings import StageSettings
-from reports.build import write_report
-from reports.gathering import data_card, environment
-from reports.inputs import ReportInputs
 from robustness.data.image_set import ImageSet
+from robustness.report.build import write_report
+from robustness.report.gathering import data_card, environment
+from robustness.report.inputs import ReportInputs
 
 READS = ("seed", "data", "training", "frontend", "evaluation", "attack", "probe", "statistics",
          "learning_curve", "models")  # fmt: skip

@@ -49,9 +49,8 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
     pipeline = (files.SOURCE / "dvc.yaml").read_text()
     if any("family" not in model for model in models.values()):
         pipeline = pipeline.replace(FAMILY, ARCHITECTURES)  # weights from elsewhere may bring any family
-    for folder in ("robustness", "reports"):
-        for byte_code in (files.SOURCE / folder).rglob("__pycache__"):
-            shutil.rmtree(byte_code, ignore_errors=True)  # it would count as code (see pipeline/__init__.py)
+    for byte_code in (files.SOURCE / "robustness").rglob("__pycache__"):
+        shutil.rmtree(byte_code, ignore_errors=True)  # it would count as code (see pipeline/__init__.py)
     run = runs.resolve() / profile
     stages = code_from(yaml.safe_load(pipeline), os.path.relpath(files.SOURCE, run))
     cache = os.path.relpath(files.SOURCE / ".dvc" / "cache", run / ".dvc")

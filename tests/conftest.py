@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 import pipeline  # noqa: F401 - first: byte code then lies apart from the code that runs depend on
-from robustness.data import library_fetch
+from robustness.data.objects import fetch as library_fetch
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".cache" / "pycache")

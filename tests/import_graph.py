@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for package in ("pipeline", "reports", "robustness")
+    for package in ("pipeline", "robustness")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 SETTINGS = "pipeline.settings"

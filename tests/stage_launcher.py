@@ -93,7 +93,7 @@ def use_current_folder() -> None:
     """The class list, the installed library and the downloads are those of the current folder; the commit
     stays the same, whatever happens to the checkout meanwhile."""
     from pipeline import files
-    from robustness.data import library_fetch
+    from robustness.data.objects import fetch as library_fetch
 
     files.CLASS_LIST, files.DOWNLOADS = Path("classes.csv"), Path("cache")
     files.surroundings = lambda: {"git_commit": "0123abcd"}
@@ -110,7 +110,7 @@ def main() -> None:
     import tiny_run
     import torch
 
-    import reports.build  # noqa: F401
+    import robustness.report.build  # noqa: F401
     from pipeline import stage
 
     torch.set_num_threads(1)

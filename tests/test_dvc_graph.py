@@ -125,8 +125,8 @@ def test_no_family_imports_another() -> None:
 def test_a_stage_depends_on_no_code_that_it_does_not_use(stage: str) -> None:
     family = "resnet" if stage in CELLS else None
     used = [str(MODULES[module].relative_to(ROOT)) for module in closure(stage, family)]
-    code = [dep for dep in deps_of(stage, family) if not dep.startswith(("data/", "reports/figures"))]
-    files = ("reports/published.json", "reports/templates")
+    code = [dep for dep in deps_of(stage, family) if not dep.startswith(("data/", "reports/"))]
+    files = ("robustness/report/published.json", "robustness/report/templates")
     assert [dep for dep in code if dep not in files and not any(covers(dep, path) for path in used)] == []
 
 
@@ -161,7 +161,7 @@ def test_a_stage_depends_on_the_parameters_that_it_reads(stage: str) -> None:
         ("robustness/frontends/noise.py", unchanged({"fetch_objects", "render"})),
         ("robustness/architectures/vgg.py", {"transfer", "learning_curve", "collate", "report", "track"}),
         ("robustness/training.py", {"train", "learning_curve", "track"}),
-        ("robustness/data/renderer.py", {"render"}),
+        ("robustness/data/objects/renderer.py", {"render"}),
         ("robustness/shifts/corruption.py", {"render", "evaluate", "learning_curve", "report"}),
         ("robustness/evaluation.py", {"evaluate", "learning_curve", "report"}),
         ("robustness/attacks/pgd.py", {"attack", "probe", "transfer"}),
@@ -169,12 +169,12 @@ def test_a_stage_depends_on_the_parameters_that_it_reads(stage: str) -> None:
         ("robustness/probes/ascent.py", {"probe"}),
         ("robustness/scores/attacks.py", {"collate", "report"}),
         ("robustness/tracking.py", {"track"}),
-        ("reports/plots/dots.py", {"report"}),
-        ("reports/probes/ascent.py", {"report"}),
-        ("reports/sections/clean.py", {"report"}),
-        ("reports/templates/report.typ", {"report"}),
-        ("reports/published.json", {"report"}),
-        ("reports/comparing.py", {"collate"}),
+        ("robustness/report/plots/dots.py", {"report"}),
+        ("robustness/report/probes/ascent.py", {"report"}),
+        ("robustness/report/sections/clean.py", {"report"}),
+        ("robustness/report/templates/report.typ", {"report"}),
+        ("robustness/report/published.json", {"report"}),
+        ("robustness/scores/twins.py", {"collate", "report"}),
         ("data/classes.csv", {"render"}),
     ],
 )
@@ -193,9 +193,8 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the code with a run of two models in it, of which DVC says that all is done."""
     from dvc.repo import Repo
 
-    for package in ("pipeline", "reports", "robustness"):
-        left_out = shutil.ignore_patterns("__pycache__", "cards", "figures")
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=left_out)
+    for package in ("pipeline", "robustness"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "data").mkdir()
     for name in ("dvc.yaml", ".dvcignore", "data/classes.csv", "data/README.md"):
         shutil.copyfile(ROOT / name, tmp_path / name)

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from tiny_run import BOX, PARAMS
 
 from pipeline.check import RunSettings, check
-from robustness.data.mesh import load_mesh
-from robustness.data.model_library import CATALOGUE, ModelLibrary
-from robustness.data.obj_format import parse_mtl, parse_obj
-from robustness.data.photos import smallnorb
-from robustness.data.photos.smallnorb import PACKED, TYPES
+from robustness.data.objects.library import CATALOGUE, ModelLibrary
+from robustness.data.objects.mesh import load_mesh
+from robustness.data.objects.obj_format import parse_mtl, parse_obj
+from robustness.data.on_disk import smallnorb
+from robustness.data.on_disk.smallnorb import PACKED, TYPES
 from robustness.errors import UserError
 from tests.data import photo_folders
 

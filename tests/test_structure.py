@@ -1,4 +1,4 @@
-"""Imports run one way: pipeline → reports → robustness, and inside robustness from layer to lower layer."""
+"""Imports run one way: pipeline → robustness, and inside robustness from layer to lower layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Top to bottom: a part imports parts of lower layers only; parts of one layer do not see each other.
 LAYERS = (
     {"pipeline"},
-    {"reports"},
+    {"robustness.report"},
     {"robustness.learning_curve", "robustness.weights"},
     {"robustness.training", "robustness.evaluation", "robustness.attacks", "robustness.probes"},
     {"robustness.models", "robustness.tracking"},
@@ -39,7 +39,7 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 def part_of(module: str) -> str | None:
     """The part of the project that a dotted module name belongs to; None for other packages."""
     names = module.split(".")
-    if names[0] in ("pipeline", "reports"):
+    if names[0] == "pipeline":
         return names[0]
     if names[0] == "robustness" and len(names) > 1:
         return ".".join(names[:2])
@@ -53,7 +53,7 @@ def imports(path: Path) -> Iterator[str]:
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import; name the package"
-            if node.module in ("robustness", "reports", "pipeline"):
+            if node.module in ("robustness", "pipeline"):
                 yield from (f"{node.module}.{name.name}" for name in node.names)
             elif node.module:
                 yield node.module
@@ -63,9 +63,7 @@ def module_name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-FILES = sorted(
-    path for package in ("pipeline", "reports", "robustness") for path in (ROOT / package).rglob("*.py")
-)
+FILES = sorted(path for package in ("pipeline", "robustness") for path in (ROOT / package).rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)

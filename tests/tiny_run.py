@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from pipeline.settings import load
-from robustness.data.class_list import CLASSES, COLUMNS
-from robustness.data.model_library import CATALOGUE
+from robustness.data.objects.class_list import CLASSES, COLUMNS
+from robustness.data.objects.library import CATALOGUE
 
 CATALOGUE_FILE = "Small.sh3f"
 BOX = "".join(f"v {x} {y} {z}\n" for x in (0, 1) for y in (0, 1) for z in (0, 1)) + (

@@ -12,7 +12,7 @@ import pytest
 from spoiling import Case, Spoil, cut, met, remove, write
 from tiny_run import BOX, CATALOGUE_FILE, run_stage, write_library
 
-from robustness.data.model_library import CATALOGUE
+from robustness.data.objects.library import CATALOGUE
 
 IMAGES = Path("data/images")
 

@@ -48,7 +48,7 @@ def matrix(path: Path, values: np.ndarray) -> None:
 
 
 def smallnorb(root: Path) -> Path:
-    from robustness.data.photos.smallnorb import STEMS
+    from robustness.data.on_disk.smallnorb import STEMS
 
     root.mkdir(parents=True, exist_ok=True)
     views = [(kind, view) for kind in range(5) for view in range(0, 36, 2)]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from robustness.data.class_list import CLASSES, read_class_list
-from robustness.data.model_library import ModelLibrary
+from robustness.data.objects.class_list import CLASSES, read_class_list
+from robustness.data.objects.library import ModelLibrary
 from robustness.errors import UserError
 
 CLASS_LIST = Path(__file__).resolve().parents[2] / "data" / "classes.csv"

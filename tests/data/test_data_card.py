@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from robustness.data.attribution import attributions
-from robustness.data.class_list import CLASSES, ClassList, read_class_list
-from robustness.data.model_library import ModelLibrary
-from robustness.data.render_plan import plan
-from robustness.data.render_settings import RenderSettings
+from robustness.data.objects.attribution import attributions
+from robustness.data.objects.class_list import CLASSES, ClassList, read_class_list
+from robustness.data.objects.library import ModelLibrary
+from robustness.data.objects.plan import plan
+from robustness.data.objects.settings import RenderSettings
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 CARD = (DATA / "README.md").read_text("utf-8")

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robustness.data.mesh import Mesh, load_mesh
-from robustness.data.model_library import ModelLibrary
+from robustness.data.objects.library import ModelLibrary
+from robustness.data.objects.mesh import Mesh, load_mesh
 
 CHOSEN = [
     "BlendSwap-CC-0/oakChair",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from robustness.data.obj_format import parse_mtl, parse_obj
+from robustness.data.objects.obj_format import parse_mtl, parse_obj
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robustness.data.backgrounds import Plain, draw
 from robustness.data.image_set import BACKGROUND, DISTRACTOR, TARGET
-from robustness.data.mesh import Mesh, Surface, load_mesh
-from robustness.data.model_library import ModelLibrary
-from robustness.data.renderer import render, target_area
-from robustness.data.world import Camera, Light, Placed
+from robustness.data.objects.backgrounds import Plain, draw
+from robustness.data.objects.library import ModelLibrary
+from robustness.data.objects.mesh import Mesh, Surface, load_mesh
+from robustness.data.objects.renderer import render, target_area
+from robustness.data.objects.scene import Camera, Light, Placed
 
 GREY = Plain(np.array([0.5, 0.5, 0.5], dtype=np.float32))
 LIGHT = Light(-30, 50)

@@ -289,7 +289,7 @@ from pipeline.evaluate import READS
 from pipeline.settings import load
 settings = load(READS)
 settings.seed, settings.evaluation
-parts = ("attacks", "probes", "training", "data.photos", "data.objects", "learning_curve")
+parts = ("attacks", "probes", "training", "data.on_disk", "data.objects", "learning_curve")
 print([part for part in parts if f"robustness.{part}" in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from robustness import weights
-from robustness.data import photos
+from robustness.data import on_disk
 from robustness.data.image_set import ImageSet
 
 pytestmark = pytest.mark.skipif(
@@ -23,13 +23,13 @@ SOURCE = weights.parse("package:efficientnet_lite0")
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
-    return photos.build("imagenet_samples", tmp_path_factory.mktemp("photos") / "images", path=None,
+    return on_disk.build("imagenet_samples", tmp_path_factory.mktemp("photos") / "images", path=None,
                         image_size=224)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def model(images: ImageSet) -> weights.Adopted:
-    return weights.adopt(SOURCE, image_size=224, groups=photos.class_groups(images))
+    return weights.adopt(SOURCE, image_size=224, groups=on_disk.class_groups(images))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,0 @@
-"""The report: tables in, one PDF, a card a model and an HTML page out.
-
-``reports.build.write_report`` is the one call; nothing heavy is imported before it.
-"""

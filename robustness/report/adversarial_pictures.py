@@ -1,0 +1,58 @@
+"""Adversarial examples of one model as a picture: clean, attacked, and their difference, from its arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from robustness.errors import UserError
+from robustness.report.arrays import read_arrays
+from robustness.report.drafting import Draft
+from robustness.report.mosaic import mosaic, save_png, to_bytes
+from robustness.report.roster import Model
+
+SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A picture in three rows (clean, attacked, difference), its title and what explains it."""
+
+    path: Path
+    title: str
+    note: str
+
+
+def draw(draft: Draft, model: Model, norm: str = "linf") -> Examples | None:
+    """The picture for the budget nearest to 4/255, from ``attack/images.npz`` of the model's results.
+
+    Images that the attack turned come first. None where the run kept no adversarial images.
+    """
+    folder = draft.inputs.pictures.get(model.name)
+    source = folder / "attack" / "images.npz" if folder else None
+    arrays = read_arrays(source) if source else None
+    budgets = [float(key.partition("/")[2]) for key in arrays or () if key.startswith(f"{norm}/")]
+    if not budgets:
+        return None
+    epsilon = min(budgets, key=lambda value: abs(value - 4 / 255))
+    try:
+        clean, rows, attacked = (arrays[key] for key in ("clean", "rows", f"{norm}/{epsilon:.6g}"))
+    except KeyError as error:
+        raise UserError(f"{source}: lacks the array {error}; remove it and run dvc repro") from error
+    count = min(len(clean), len(attacked), len(rows))
+    table = draft.inputs.attacks
+    near = np.isclose(table["epsilon"], epsilon, rtol=1e-3)
+    own = table[(table["model"] == model.name) & (table["norm"] == norm) & near]
+    robust = own.groupby("sample")["robust"].all()
+    right = own.groupby("sample")["clean_correct"].all()
+    turned = [bool(right.get(row, False) and not robust.get(row, False)) for row in rows[:count]]
+    order = np.argsort(~np.array(turned, dtype=bool), kind="stable")[:SHOWN]
+    difference = 0.5 + (attacked[order] - clean[order]) * 0.5 / epsilon
+    tiles = [list(to_bytes(part)) for part in (clean[order], attacked[order], difference)]
+    path = save_png(mosaic(tiles), draft.pictures_of(model) / "adversarial.png")
+    fell = sum(np.array(turned)[order])
+    outcome = f"The first {fell} turned the answer." if fell else "None of these turned the answer."
+    note = f"Rows: clean, attacked, difference (grey: none, full range: ±ε). {outcome}"
+    return Examples(path, f"Adversarial examples, L∞ {255 * epsilon:.3g}/255", note)

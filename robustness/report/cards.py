@@ -1,0 +1,219 @@
+"""One page a model: who it is, its scores with their rank among the models, its curves and its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from pathlib import Path
+from typing import Any
+
+from robustness.report import adversarial_pictures, conditions
+from robustness.report.curve import Curve
+from robustness.report.document import NOTHING
+from robustness.report.drafting import Draft, trust
+from robustness.report.inputs import Score
+from robustness.report.palette import OTHERS, VERDICTS
+from robustness.report.roster import Model
+from robustness.report.sections.frontend import curve_sets
+from robustness.report.sections.shifting import sphere_grid
+from robustness.report.typesetting import TIMESTAMP
+from robustness.report.wording import interval, interval_plain, number
+from robustness.scores import describe
+
+METRICS = (
+    "clean/accuracy",
+    "viewpoint/drop",
+    "viewpoint/relative_drop",
+    "viewpoint/worst_view_accuracy",
+    "viewpoint/pose_space_wrong",
+    "viewpoint/flip_rate",
+    "clutter/drop",
+    "clutter/relative_drop",
+    "clutter/bg_gap",
+    "clutter/background_reliance",
+    "clutter/n50",
+    "corruption/mce",
+    "attack/worst_linf/area",
+    "attack/worst_linf/median_distance",
+    "attack/worst_l2/median_distance",
+    "probe/filters/stem/gabor_r2",
+    "probe/filters/stem/dead_share",
+    "probe/filters/stem/alias_energy",
+    "probe/embedding/penultimate/knn_purity",
+    "probe/inversion/middle/label_consistency",
+)
+"""Scores of a card; the robust accuracies of all L∞ budgets join them."""
+
+SMALL = (("filters", "First-layer filters"), ("embedding", "t-SNE of the last layer"))
+LARGE = (("ascent", "Gradient ascent"), ("inversion", "Inverted representations"))
+CARD_PIXELS = 900
+_FRACTIONS = ("fraction", "points")
+
+
+def write_cards(draft: Draft, root: Path) -> dict[str, bytes]:
+    """The PDF of every model's card, by model. ``root`` holds the templates (``typesetting.lay_out``)."""
+    import json
+
+    import typst
+
+    compiler = typst.Compiler(root=str(root), ignore_system_fonts=True)
+    cards = {}
+    for model in draft.roster:
+        text = json.dumps(card(draft, model), ensure_ascii=False, allow_nan=False, sort_keys=True)
+        (root / "card.json").write_text(text, "utf-8")
+        cards[model.name] = compiler.compile(str(root / "card.typ"), timestamp=TIMESTAMP)
+    return cards
+
+
+def card(draft: Draft, model: Model) -> dict[str, Any]:
+    """The values of one card."""
+    verdict = trust(draft, model)
+    facts = [
+        ("architecture", f"{model.architecture}, family {model.family} ({model.year})"),
+        ("front-end", model.frontend),
+        ("training", model.training),
+        ("width", number(model.width)),
+        ("parameters", _count(model.parameters)),
+        ("epochs", _count(model.epochs)),
+        ("attack checks", VERDICTS[verdict][1] if verdict else "not made"),
+        ("weights (SHA-256)", model.weights[:16] or NOTHING),
+        ("paper", model.paper),
+    ]
+    return {
+        "name": model.name,
+        "facts": facts,
+        "warning": _warning(draft, model, verdict),
+        "scores": [row for metric in _metrics(draft) if (row := _score_row(draft, model, metric))],
+        "charts": _charts(draft, model),
+        "sphere": _sphere(draft, model),
+        "small": _small(draft, model),
+        "large": _pictures(draft, model, LARGE),
+        "models": len(draft.roster),
+        "colour": model.look.colour,
+    }
+
+
+def rank(draft: Draft, model: Model, metric: str) -> tuple[int, int] | None:
+    """(place, number of models that have the score), 1 the best; None where a score does not rank."""
+    better = describe(metric).better
+    values = {m.name: s.value for m in draft.roster if (s := draft.score_of(m, metric)) is not None}
+    if better == "neither" or model.name not in values:
+        return None
+    own = values[model.name]
+    ahead = sum(value > own if better == "higher" else value < own for value in values.values())
+    return ahead + 1, len(values)
+
+
+def _metrics(draft: Draft) -> list[str]:
+    budgets = [metric for _, metric in conditions.budgets(draft.inputs.metrics, "worst_linf")]
+    place = METRICS.index("attack/worst_linf/area")
+    return [*METRICS[:place], *budgets, *METRICS[place:]]
+
+
+def _score_row(draft: Draft, model: Model, metric: str) -> tuple[str, str, str] | None:
+    score = draft.score_of(model, metric)
+    if score is None:
+        return None
+    label = describe(metric)
+    if label.unit in _FRACTIONS:
+        text = interval(score) + (" %" if label.unit == "fraction" else " points")
+    else:
+        text = interval_plain(score)
+    place = rank(draft, model, metric)
+    return label.title, text, f"{place[0]} of {place[1]}" if place else NOTHING
+
+
+def _warning(draft: Draft, model: Model, verdict: str) -> str:
+    parts = []
+    if verdict == "fail":
+        parts.append("A check of the attacks failed: the robust accuracies are not to be trusted.")
+    if not conditions.learned_the_task(draft.inputs, model):
+        parts.append("The clean accuracy is not above chance for certain: losses say nothing.")
+    lacking = draft.inputs.missing.get(model.name, [])
+    if lacking:
+        parts.append(f"No rows in the tables {', '.join(lacking)}.")
+    return " ".join(parts)
+
+
+def _charts(draft: Draft, model: Model) -> list[dict[str, Any]]:
+    """Curves of the model over those of its twins of the same architecture."""
+    twins = [m for m in draft.roster.of_architecture(model.architecture)]
+    charts = []
+    for title, label, curves in curve_sets(draft, twins):
+        own = next((curve for curve in curves if curve.model.name == model.name), None)
+        if own is None:
+            continue
+        others = [curve for curve in curves if curve.model.name != model.name]
+        charts.append(
+            {
+                "title": {"attack": "worst-case attack"}.get(title, title),
+                "x": label,
+                "lines": [
+                    *(_line(curve, OTHERS, False) for curve in others),
+                    _line(own, model.look.colour, True),
+                ],
+                "chance": 100 * conditions.chance(draft.inputs),
+            }
+        )
+    return charts
+
+
+def _line(curve: Curve, colour: str, band: bool) -> dict[str, Any]:
+    points = [[float(level), 100 * s.value] for level, s in zip(curve.levels, curve.scores, strict=True)]
+    known = band and all(s.low == s.low and s.high == s.high for s in curve.scores)
+    edges = _edges(curve.levels, curve.scores) if known else []
+    return {"points": points, "colour": colour, "band": edges, "dashed": curve.model.frontend != "learned"}
+
+
+def _edges(levels: Sequence[float], scores: Sequence[Score]) -> list[list[float]]:
+    above = [[float(level), 100 * score.high] for level, score in zip(levels, scores, strict=True)]
+    below = [[float(level), 100 * score.low] for level, score in zip(levels, scores, strict=True)]
+    return above + below[::-1]
+
+
+def _sphere(draft: Draft, model: Model) -> dict[str, Any] | None:
+    azimuths, elevations, grid = sphere_grid(draft, model)
+    if grid is None:
+        return None
+    cells = [[None if value != value else 100 * float(value) for value in row] for row in grid]
+    return {"azimuths": azimuths, "elevations": elevations, "cells": cells}
+
+
+def _small(draft: Draft, model: Model) -> list[dict[str, Any]]:
+    """Pictures of one row, each with its share of the row's width."""
+    found = []
+    examples = adversarial_pictures.draw(draft, model)
+    if examples is not None:
+        path = examples.path.relative_to(draft.folder).as_posix()
+        found.append({"path": path, "title": examples.title, "note": examples.note, "share": 1.7})
+    return found + [{**picture, "note": None, "share": 1} for picture in _pictures(draft, model, SMALL)]
+
+
+def _pictures(draft: Draft, model: Model, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    found = []
+    for key, title in wanted:
+        source = draft.model_picture(model, key)
+        if source is not None:
+            found.append(
+                {"path": draft.picture(source, _picture_name(model, key), CARD_PIXELS), "title": title}
+            )
+    return found
+
+
+def take_pictures(draft: Draft, pool: Executor) -> list[Future[None]]:
+    """Begin to make the pictures of all cards small: Pillow works beside the drawing of figures."""
+
+    def take(model: Model, key: str) -> None:
+        source = draft.model_picture(model, key)
+        if source is not None:
+            draft.picture(source, _picture_name(model, key), CARD_PIXELS)
+
+    return [pool.submit(take, model, key) for model in draft.roster for key, _ in (*SMALL, *LARGE)]
+
+
+def _picture_name(model: Model, key: str) -> str:
+    return f"card_{model.name}_{key}"
+
+
+def _count(value: float) -> str:
+    return NOTHING if value != value else f"{value:,.0f}".replace(",", "\u202f")

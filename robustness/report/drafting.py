@@ -1,0 +1,114 @@
+"""What the section writers share: the inputs, the models in order, and where figures go."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robustness.report.document import Cell
+from robustness.report.inputs import ReportInputs
+from robustness.report.palette import VERDICTS
+from robustness.report.roster import Model, Roster
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SMALL_SIDE = 600
+"""Pixels: up to this size a picture may stay as it is."""
+LONGEST_SIDE = 1300
+"""Pixels: larger pictures are made smaller for the PDF."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A report in the making; ``folder`` becomes the root that Typst reads from."""
+
+    inputs: ReportInputs
+    roster: Roster
+    folder: Path
+
+    def figure(self, name: str) -> Path:
+        """Where the figure of that name is to be saved."""
+        return self.folder / "figures" / f"{name}.svg"
+
+    def figure_link(self, name: str) -> str:
+        """The same place as documents name it."""
+        return f"figures/{name}.svg"
+
+    def picture(self, source: Path, name: str, longest: int = LONGEST_SIDE) -> str:
+        """Take a picture file in under ``name`` (no suffix), at most ``longest`` pixels a side.
+
+        Returns the place as documents name it. A picture that is there already is not made again.
+        """
+        folder = self.folder / "pictures"
+        for suffix in (".svg", ".png", ".jpg"):
+            if (folder / f"{name}{suffix}").is_file():
+                return f"pictures/{name}{suffix}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return f"pictures/{_take(source, folder / name, longest).name}"
+
+    def pictures_of(self, model: Model) -> Path:
+        """Where the pictures of a model lie (``pictures.draw_pictures``)."""
+        return self.folder / "figures" / model.name
+
+    def model_picture(self, model: Model, stem: str) -> Path | None:
+        """The picture of that name of a model, if there is one."""
+        path = self.pictures_of(model) / f"{stem}.png"
+        return path if path.is_file() else None
+
+    def score_of(self, model: Model, metric: str):
+        """The score of a model, or None."""
+        return self.inputs.score(model.name, metric)
+
+
+def trust(draft: Draft, model: Model) -> str:
+    """The worst verdict among a model's attack checks: pass, warn or fail; "" if none was made."""
+    checks = draft.inputs.checks
+    verdicts = set(checks.loc[checks["model"] == model.name, "verdict"])
+    return next((verdict for verdict in ("fail", "warn", "pass") if verdict in verdicts), "")
+
+
+def trust_cell(verdict: str) -> Cell:
+    """The trust mark of a robust accuracy."""
+    tone = {"pass": "good", "warn": "warn", "fail": "bad"}.get(verdict, "muted")
+    word = VERDICTS[verdict][1] if verdict else "not checked"
+    return Cell(word, word, tone)
+
+
+def _take(source: Path, stem: Path, longest: int) -> Path:
+    """Copy a picture; pixels are made fewer if a side is longer than ``longest``.
+
+    What is large or noisy becomes JPEG (quality 85, full colour resolution), a third of the size of a PNG.
+    """
+    from PIL import Image
+
+    suffix = source.suffix.lower()
+    if suffix == ".svg":
+        return _write(stem.with_name(f"{stem.name}.svg"), source.read_bytes())
+    with Image.open(source) as image:
+        side = max(image.size)
+        if side <= longest and side <= SMALL_SIDE:
+            return _write(stem.with_name(f"{stem.name}{suffix}"), source.read_bytes())
+        plain = image.convert("RGB")
+    if side > longest:
+        width, height = (max(1, round(length * longest / side)) for length in plain.size)
+        plain = plain.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    content, suffix = _encoded(plain, "JPEG", quality=85, subsampling=0, optimize=True), ".jpg"
+    if max(plain.size) <= SMALL_SIDE:
+        png = _encoded(plain, "PNG")
+        if len(png) < 1.5 * len(content):  # flat colours: exact and no larger
+            content, suffix = png, ".png"
+    return _write(stem.with_name(f"{stem.name}{suffix}"), content)
+
+
+def _encoded(image: Image.Image, kind: str, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _write(place: Path, content: bytes) -> Path:
+    place.write_bytes(content)
+    return place

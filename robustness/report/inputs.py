@@ -1,0 +1,233 @@
+"""All that the report is made from: the tables of a run, its pictures and its settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from robustness.data.image_set import ImageSet
+
+COMPARISONS = (
+    "metric",
+    "model_a",
+    "model_b",
+    "difference",
+    "low",
+    "high",
+    "p_holm",
+    "n",
+    "verdict",
+)
+
+NOISE = ("model", "noise", "epsilon", "robust_accuracy", "low", "high")
+DRAWS = ("model", "draws", "epsilon", "robust_accuracy", "low", "high")
+TRANSFER = ("source", "target", "norm", "epsilon", "fooled")
+LEARNING_CURVE = ("model", "axis", "share", "objects", "images", "metric", "value", "low", "high", "n")
+
+TABLES = {
+    "scores": ("model", "metric", "value", "low", "high", "n"),
+    "models": ("model", "architecture", "frontend", "training", "width", "parameters", "epochs"),
+    "predictions": ("model", "shift", "factor", "level", "sample", "object", "label", "prediction"),
+    "attacks": ("model", "attack", "norm", "epsilon", "sample", "object", "label", "clean_correct", "robust"),
+    "checks": ("model", "check", "verdict", "figure", "limit"),
+    "probes": ("model", "layer", "depth", "probe", "unit", "metric", "value"),
+    "comparisons": COMPARISONS,
+    "noise": NOISE,
+    "draws": DRAWS,
+    "transfer": TRANSFER,
+    "histories": ("model", "epoch", "loss", "validation_accuracy"),
+    "learning_curve": LEARNING_CURVE,
+}
+"""The columns that each table must have, also when it has no rows; others are free."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A value with its 95 % interval (NaN where there is none) over ``n`` objects.
+
+    An infinite value stands for one beyond the last level measured: *more than* ``low``.
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    n: int = 0
+
+
+@dataclass(frozen=True)
+class Difference(Score):
+    """A paired difference with its interval; ``p_holm``; verdict: higher, lower or undecided."""
+
+    p_holm: float = math.nan
+    verdict: str = "undecided"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A picture of the data (a contact sheet): an image file and the caption that explains it.
+
+    ``width`` is the share of the page's width that it takes; ``strip`` says that it shows one factor, level
+    by level, and is shown beside others of its kind.
+    """
+
+    path: Path
+    caption: str
+    width: float = 1.0
+    strip: bool = False
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """Facts of the image set: ``facts`` are (what, value) pairs, ``counts`` a row a (split, role).
+
+    ``counts`` has the columns split, role, objects, images. ``description`` is the data card's text in
+    Markdown: how the set was made, licences, limits. ``images`` is the set itself, where the report is to
+    show contact sheets of it.
+    """
+
+    name: str
+    classes: Sequence[str]
+    image_size: int
+    counts: pd.DataFrame
+    facts: Sequence[tuple[str, str]] = ()
+    description: str = ""
+    sheets: Sequence[Sheet] = ()
+    images: ImageSet | None = None
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """The tables of a run (columns of design.md, concatenated over models) and what surrounds them.
+
+    ``params`` is params.yaml as a mapping: its ``models`` are the ones that the report must speak of, present
+    or missing. ``comparisons`` is what ``scores.twins.compare_twins`` gives (empty: questions 4 and 7
+    say that nothing was compared); ``noise`` is the study of ``robustness.attacks.noise_modes``, ``draws``
+    that of ``robustness.attacks.draws_sweep``,
+    ``transfer`` the matrix of ``robustness.attacks.transfer``, ``learning_curve`` the table of
+    ``robustness.scores.from_learning_curve`` (all may be empty). ``pictures`` maps a model
+    to its folder of results, whose arrays are drawn: ``probe/<probe>.npz`` and ``attack/images.npz``.
+    ``environment`` holds versions, commit and the like, shown as they are.
+    """
+
+    params: Mapping[str, Any]
+    scores: pd.DataFrame
+    models: pd.DataFrame
+    predictions: pd.DataFrame
+    attacks: pd.DataFrame
+    checks: pd.DataFrame
+    probes: pd.DataFrame
+    histories: pd.DataFrame
+    data: DataCard
+    comparisons: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COMPARISONS)))
+    noise: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(NOISE)))
+    draws: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(DRAWS)))
+    transfer: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(TRANSFER)))
+    learning_curve: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LEARNING_CURVE)))
+    pictures: Mapping[str, Path] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, columns in TABLES.items():
+            missing = [column for column in columns if column not in getattr(self, name).columns]
+            if missing:
+                raise ValueError(f"table {name}: columns {', '.join(missing)} are missing")
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        return int(self.params["seed"])
+
+    @property
+    def resamples(self) -> int:
+        """Bootstrap resamples for every interval."""
+        return int(self.params["statistics"]["resamples"])
+
+    @cached_property
+    def _scores(self) -> dict[tuple[str, str], Score]:
+        found = {}
+        for row in self.scores.itertuples():
+            value, low, high = float(row.value), float(row.low), float(row.high)
+            if math.isnan(value) and not math.isnan(low):
+                value = high = math.inf  # beyond the last level measured: only the lower bound is known
+            if not math.isnan(value):
+                found[row.model, row.metric] = Score(value, low, high, int(row.n))
+        return found
+
+    def score(self, model: str, metric: str) -> Score | None:
+        """The score of a model, or None where there is none."""
+        return self._scores.get((model, metric))
+
+    @cached_property
+    def _differences(self) -> dict[tuple[str, str, str], Difference]:
+        return {
+            (row.model_a, row.model_b, row.metric): Difference(
+                float(row.difference),
+                float(row.low),
+                float(row.high),
+                int(row.n),
+                float(row.p_holm),
+                row.verdict,
+            )
+            for row in self.comparisons.itertuples()
+        }
+
+    def best_architecture(self, metric: str) -> tuple[str, str, Difference] | None:
+        """(best model, median model, their difference) of ``scores.twins.compare_best``, or None."""
+        if "axis" not in self.comparisons.columns:
+            return None
+        rows = self.comparisons[
+            (self.comparisons["axis"] == "architecture") & (self.comparisons["metric"] == metric)
+        ]
+        for row in rows.itertuples():
+            return row.model_a, row.model_b, self._differences[row.model_a, row.model_b, metric]
+        return None
+
+    def difference(self, a: str, b: str, metric: str) -> Difference | None:
+        """The paired difference a − b of two models, or None where it was not made."""
+        return self._differences.get((a, b, metric))
+
+    @cached_property
+    def attacked(self) -> dict[tuple[str, str], pd.DataFrame]:
+        """(model, norm) → one row of the table ``attacks`` a sample: the images that were attacked."""
+        once = self.attacks.drop_duplicates(["model", "norm", "sample"])
+        return dict(list(once.groupby(["model", "norm"], sort=False)))
+
+    @cached_property
+    def depths(self) -> dict[tuple[str, str], dict[str, float]]:
+        """(model, probe) → layer → relative depth, for the layers that have one."""
+        found: dict[tuple[str, str], dict[str, float]] = {}
+        rows = self.probes.drop_duplicates(["model", "probe", "layer"])
+        for row in rows[rows["depth"].notna()].itertuples():
+            found.setdefault((row.model, row.probe), {})[row.layer] = float(row.depth)
+        return found
+
+    @cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """All metric names, in the order in which they first appear."""
+        return tuple(dict.fromkeys(self.scores["metric"]))
+
+    @cached_property
+    def expected(self) -> tuple[str, ...]:
+        """The models that params.yaml names."""
+        return tuple(self.params["models"])
+
+    @cached_property
+    def present(self) -> tuple[str, ...]:
+        """The models that params.yaml names and that have scores."""
+        known = set(self.scores["model"])
+        return tuple(name for name in self.expected if name in known)
+
+    @cached_property
+    def missing(self) -> dict[str, list[str]]:
+        """What is not there: model → the names of the tables in which it has no row."""
+        tables = ("scores", "predictions", "attacks", "checks", "probes", "histories")
+        have = {table: set(getattr(self, table)["model"]) for table in tables}
+        lacking = {name: [table for table in tables if name not in have[table]] for name in self.expected}
+        return {name: tables for name, tables in lacking.items() if tables}

@@ -1,0 +1,54 @@
+"""What the probes found in each model as pictures, drawn from the arrays that the probe stage left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from multiprocessing import get_context
+from pathlib import Path
+
+from robustness.report.arrays import read_arrays
+from robustness.report.probes import activations, ascent, embedding, filters, inversion, occlusion, saliency
+
+PROBES = {
+    "filters": filters.draw,
+    "embedding": embedding.draw,
+    "activations": activations.draw,
+    "occlusion": occlusion.draw,
+    "saliency": saliency.draw,
+    "ascent": ascent.draw,
+    "inversion": inversion.draw,
+}
+"""Each takes (arrays, folder, names of the classes) and returns the paths of what it drew there: pictures as
+PNG, plots as SVG. A file's stem is the probe's name or begins with it."""
+
+FEW = 8
+"""So many models are drawn in less time than another process takes to start."""
+
+
+def draw_pictures(results: Mapping[str, Path], folder: Path, classes: Sequence[str] = ()) -> None:
+    """Draw the pictures of all models (model → its folder of results) into ``folder/<model>/``.
+
+    ``classes``: the names of the labels, in order; numbers where none are given.
+    """
+    each = [(place, folder / model, tuple(classes)) for model, place in results.items()]
+    processes = min(_cores(), len(each) // FEW)
+    if processes < 2:
+        for arguments in each:
+            draw_model(*arguments)
+        return
+    # Not forked: the caller may have threads. The workers of a Pool end with it, also when it is killed.
+    with get_context("spawn").Pool(processes) as pool:
+        pool.starmap(draw_model, each, chunksize=1)
+
+
+def draw_model(results: Path, folder: Path, classes: Sequence[str] = ()) -> None:
+    """Draw the pictures of one model into ``folder``: of every probe that left arrays."""
+    for probe, draw in PROBES.items():
+        arrays = read_arrays(results / "probe" / f"{probe}.npz")
+        if arrays is not None:
+            draw(arrays, folder, classes)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

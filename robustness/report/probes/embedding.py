@@ -1,0 +1,61 @@
+"""The map of the last layer: one point an image, and where shifted or attacked images fall in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from robustness.report.probes.canvas import class_name, class_style, panel, picture
+
+
+def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
+    """``embedding.png`` of the last stage that was embedded, ``embedding_<stage>.png`` of any other, and
+    ``embedding_placed.png`` with a panel for every placed set."""
+    stages = [name.removesuffix("/map") for name in arrays if name.endswith("/map")]
+    paths = []
+    for stage in stages:
+        path = folder / ("embedding.png" if stage == stages[-1] else f"embedding_{stage}.png")
+        columns = 3 if max(map(len, classes), default=0) > 7 else 4
+        rows = -(-len(np.unique(arrays["labels"])) // columns)
+        with picture(path, 2.2, 2.24 + 0.105 * rows) as figure:
+            axes = panel(figure, 0.02, 0.02, 2.16)
+            scatter(axes, arrays[f"{stage}/map"], arrays["labels"], classes)
+            figure.legend(loc="lower center", ncols=columns, handletextpad=0, columnspacing=0.4,
+                          borderpad=0, markerscale=1.3, fontsize=4.5)  # fmt: skip
+        paths.append(path)
+    placed = [name.split("/placed/")[1] for name in arrays if name.startswith(f"{stages[-1]}/placed/")]
+    if placed:
+        path = folder / "embedding_placed.png"
+        with picture(path, 2.2 * len(placed), 2.35) as figure:
+            for place, name in enumerate(placed):
+                axes = panel(figure, 2.2 * place + 0.02, 0.17, 2.16)
+                scatter(axes, arrays[f"{stages[-1]}/map"], arrays["labels"], classes, faint=True)
+                points, labels = arrays[f"{stages[-1]}/placed/{name}"], arrays[f"placed_labels/{name}"]
+                scatter(axes, points, labels, classes)
+                axes.set_title(name)
+        paths.append(path)
+    return paths
+
+
+def scatter(
+    axes: Axes, points: np.ndarray, labels: np.ndarray, classes: Sequence[str], *, faint: bool = False
+) -> None:
+    """A point an image, in its class's colour and marker; ``faint`` for the background of another set."""
+    if not np.isfinite(points).any():
+        axes.text(0.5, 0.5, "this layer answers to\nevery image alike", ha="center", va="center",
+                  transform=axes.transAxes, color="#d55e00")  # fmt: skip
+    for label in np.unique(labels):
+        colour, marker = class_style(label)
+        chosen = labels == label
+        axes.scatter(
+            *points[chosen].T, s=5 if not faint else 3, color=colour, marker=marker, linewidths=0,
+            alpha=0.2 if faint else 0.85, label=None if faint else class_name(classes, int(label)),
+        )  # fmt: skip
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_color("#bbbbbb")
+    axes.margins(0.04)

@@ -1,0 +1,33 @@
+"""Pictures of reconstructions: the image, then five starts, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from robustness.report.plots import style
+from robustness.report.probes.canvas import LEAST_COLUMNS, sheet
+
+
+def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
+    """``inversion.png``: a row a stage; each image once, then its reconstructions from different starts."""
+    path = folder / "inversion.png"
+    stages = [str(stage) for stage in arrays["stages"]]
+    originals = arrays["images"][:2]
+    starts = arrays[f"{stages[0]}/images"].shape[1]
+    columns = max(LEAST_COLUMNS, len(originals) * (1 + starts))
+    with sheet(path, len(stages), columns, width=style.PAGE_WIDTH, label=0.22, head=0.12) as made:
+        for row, (stage, depth) in enumerate(zip(stages, arrays["depths"], strict=True)):
+            made.beside(row, f"{stage}\n{depth:.2f}", 5)
+            for index, original in enumerate(originals):
+                first = index * (1 + starts)
+                made.image(row, first, original.transpose(1, 2, 0))
+                for start in range(starts):
+                    found = arrays[f"{stage}/images"][index, start].transpose(1, 2, 0)
+                    made.image(row, first + 1 + start, found)
+        for index in range(len(originals)):
+            for start, title in enumerate(("image", *(f"start {1 + start}" for start in range(starts)))):
+                made.above(0, index * (1 + starts) + start, title, 5.5)
+    return [path]

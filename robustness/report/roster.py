@@ -1,0 +1,134 @@
+"""Who is in the report: the models in one order, each with its axes, family, year and look."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from robustness.report.inputs import ReportInputs
+from robustness.report.palette import FRONTENDS, TRAININGS, Look, look
+
+NUMBERS = ("parameters", "epochs", "seconds", "images", "attack_steps", "seed")
+"""Columns of the table ``models`` that hold numbers; it may lack some."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model as the report shows it. Numbers that its table does not hold are NaN."""
+
+    name: str
+    architecture: str
+    family: str
+    year: int
+    paper: str
+    frontend: str
+    training: str
+    width: float
+    parameters: float
+    epochs: float
+    seconds: float
+    images: float
+    attack_steps: float
+    seed: float
+    weights: str
+
+    @property
+    def passes(self) -> float:
+        """Forward and backward passes of single images in training, those of its attack included."""
+        return self.epochs * self.images * (1 + self.attack_steps)
+
+    @property
+    def look(self) -> Look:
+        """How its points and lines are drawn."""
+        return look(self.family, self.frontend, self.training)
+
+    @property
+    def variant(self) -> str:
+        """Front-end and, where it is not the usual one, training: how it differs from its siblings."""
+        return self.frontend if self.training == "canonical" else f"{self.frontend}, {self.training}"
+
+
+class Roster(tuple[Model, ...]):
+    """The models of a report: oldest family first, then architecture, front-end, training."""
+
+    @classmethod
+    def of(cls, inputs: ReportInputs) -> Roster:
+        """The models that params.yaml names and that have scores."""
+        rows = inputs.models.drop_duplicates("model", keep="last").set_index("model").to_dict("index")
+        models = [_model(name, rows.get(name, {}), inputs.params["models"][name]) for name in inputs.present]
+        return cls(sorted(models, key=_place))
+
+    def by_name(self, name: str) -> Model | None:
+        """The model of that name, or None."""
+        return next((model for model in self if model.name == name), None)
+
+    @property
+    def architectures(self) -> list[str]:
+        """The architectures, oldest first."""
+        return list(dict.fromkeys(model.architecture for model in self))
+
+    def of_architecture(self, architecture: str) -> list[Model]:
+        """The models of one architecture."""
+        return [model for model in self if model.architecture == architecture]
+
+    def where(self, **equals: str) -> list[Model]:
+        """The models whose attributes have the given values."""
+        return [m for m in self if all(getattr(m, key) == value for key, value in equals.items())]
+
+    def grid(self) -> list[Model]:
+        """The models of the plain comparison: canonical training, learned or V1 front-end."""
+        return [m for m in self if m.training == "canonical" and m.frontend in ("learned", "vone")]
+
+    def pairs(self, axis: str, first: str, second: str) -> list[tuple[Model, Model]]:
+        """(model with ``axis`` = first, its twin with second, all else equal), in roster order."""
+        rest = [name for name in ("architecture", "frontend", "training", "width") if name != axis]
+        twins = []
+        for model in self.where(**{axis: first}):
+            same = {name: getattr(model, name) for name in rest}
+            # NaN, where the table does not say the seed, equals itself here.
+            twins += [(model, twin) for twin in self.where(**{axis: second}, **same)
+                      if str(twin.seed) == str(model.seed)]  # fmt: skip
+        return twins
+
+
+def _model(name: str, row: dict, settings: dict) -> Model:
+    from robustness.weights.facts import facts
+
+    architecture = str(row.get("architecture", settings.get("architecture")))
+    entry = facts(architecture)
+    number = {key: float(row.get(key, math.nan)) for key in NUMBERS}
+    return Model(
+        name=name,
+        architecture=architecture,
+        family=entry.family,
+        year=entry.year,
+        paper=entry.paper,
+        frontend=str(row.get("frontend", settings.get("frontend", "learned"))),
+        training=str(row.get("training", settings.get("training", "canonical"))),
+        width=float(row.get("width", settings.get("width", 1.0))),
+        weights=str(row.get("weights", row.get("weights_hash", ""))),
+        **number,
+    )
+
+
+def _place(model: Model) -> tuple:
+    return (
+        model.year,
+        model.family,
+        _natural(model.architecture),
+        _index(FRONTENDS, model.frontend),
+        _index(TRAININGS, model.training),
+        model.name,
+    )
+
+
+def _natural(text: str) -> tuple:
+    """Numbers in a name count as numbers: resnet18 before resnet101."""
+    digits = "".join(c if c.isdigit() else " " for c in text).split()
+    return ("".join(c for c in text if not c.isdigit()), *map(int, digits))
+
+
+def _index(known: Sequence[str] | dict[str, object], name: str) -> int:
+    order = list(known)
+    return order.index(name) if name in order else len(order)

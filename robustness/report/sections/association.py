@@ -1,0 +1,228 @@
+"""Question 6: do the visualizations predict the robustness?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from robustness import scores
+from robustness.report import conditions
+from robustness.report.document import (
+    NOTHING,
+    Answer,
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Section,
+    Table,
+    Text,
+    present,
+)
+from robustness.report.drafting import Draft
+from robustness.report.plots.association import Scatter, scatters
+from robustness.report.shading import DIVERGING, shaded
+from robustness.report.wording import listed, number
+from robustness.scores.association import MINIMUM
+
+TITLE = "Do the visualizations predict the robustness?"
+METHOD = (
+    "Every probe number (counts and sizes apart) is set against every robustness number: Spearman's ρ "
+    "over the models that have both, with an interval that resamples whole architectures, as models of "
+    "one architecture are not independent.",
+    "Many pairs are tested: a pair is called related only if its ρ stands after a correction over all "
+    "pairs (max-T, Westfall & Young: the chance that the best of all pairs gets so far when nothing is "
+    "related) and its interval lies off 0; suggestive if only the false discovery rate is held.",
+    "A correlation over trained networks is no cause: the column with clean accuracy held constant "
+    "shows what is left when the quality of training is taken out.",
+)
+BOOKKEEPING = ("_sd", "/filters", "/kernel_size", "/stride", "/channels", "/gabor_r2_null", "/field_share")
+"""Ends of probe numbers that describe the probe or the layer's shape and not what was learned."""
+SHOWN_ROWS = 30
+SHOWN_SCATTERS = 6
+TARGETS = {
+    "viewpoint/drop": "viewpoint drop",
+    "clutter/drop": "clutter drop",
+    "viewpoint/worst_view_accuracy": "worst view",
+    "clutter/bg_gap": "BG-gap",
+    "corruption/mce": "corruption error",
+    "attack/worst_linf/area": "robust area L∞",
+    "attack/worst_l2/area": "robust area L2",
+}
+
+
+def write(draft: Draft) -> Section:
+    """The section of question 6."""
+    table, reason = associate(draft)
+    blocks: list[Block | None] = [Text(METHOD, "Method.", "method")]
+    if table is None:
+        return Section("association", TITLE, 6, [Answer(reason, "missing")], present(blocks))
+    blocks += [_map(draft, table), _scatter(draft, table), _table(table)]
+    return Section("association", TITLE, 6, _answers(table), present(blocks))
+
+
+def targets(draft: Draft) -> dict[str, str]:
+    """The robustness numbers of the run: metric → short name, the reference budget among them."""
+    wanted = dict(TARGETS)
+    budget = conditions.reference_budget(draft.inputs)
+    if budget is not None:
+        wanted[budget[1]] = f"robust at {budget[0]:g}/255"
+    return {metric: name for metric, name in wanted.items() if metric in draft.inputs.metrics}
+
+
+def associate(draft: Draft) -> tuple[pd.DataFrame | None, str]:
+    """The table of ``robustness.scores.association``; None and the reason where it cannot be made."""
+    table = draft.inputs.scores
+    table = table[table["model"].isin(draft.inputs.present)]
+    is_bookkeeping = table["metric"].str.startswith("probe/") & table["metric"].str.endswith(BOOKKEEPING)
+    table = table[~is_bookkeeping]
+    if not table["metric"].str.startswith("probe/").any():
+        return None, "No probe numbers are among the scores, so nothing can be said."
+    wanted = targets(draft)
+    if not wanted or len(draft.roster) < MINIMUM:
+        return (
+            None,
+            f"Too few models or robustness numbers: rank correlations need {MINIMUM} models at least.",
+        )
+    found = scores.association(
+        table,
+        "probe/*",
+        list(wanted),
+        families={model.name: model.architecture for model in draft.roster},
+        seed=draft.inputs.seed,
+        resamples=draft.inputs.resamples,
+    )
+    found = found[found["rho"].notna()].reset_index(drop=True)
+    if found.empty:
+        return (
+            None,
+            f"No probe number varies over {MINIMUM} models or more that also have robustness numbers.",
+        )
+    return found.assign(target=found["robustness_metric"].map(wanted)), ""
+
+
+def probe_name(metric: str) -> str:
+    """A probe's metric in short: probe/filters/stem/gabor_r2 → gabor r2 (filters, stem)."""
+    _, probe, layer, name = metric.split("/", 3)
+    return f"{name.replace('_', ' ').replace('/', ', ')} ({probe}, {layer})"
+
+
+def _answers(table: pd.DataFrame) -> list[Answer]:
+    related = table[table["verdict"] == "related"]
+    suggestive = table[table["verdict"] == "suggestive"]
+    tested = len(table)
+    if len(related):
+        first = related.iloc[0]
+        text = (
+            f"{len(related)} of {tested} pairs of a probe number and a robustness number are related after "
+            f"correction; the strongest is {probe_name(first['probe_metric'])} with {first['target']}: "
+            f"ρ = {_rho(first)} over {first['n']} models."
+        )
+        answers = [Answer(text)]
+        held = related[related["partial"].abs() >= 0.5 * related["rho"].abs()]
+        text = (
+            f"With clean accuracy held constant, {len(held)} of these {len(related)} keep at least half of ρ."
+        )
+        answers.append(Answer(text))
+    else:
+        first = table.iloc[0]
+        text = (
+            f"None of the {tested} pairs of a probe number and a robustness number stands after "
+            "correction for so many tests: on these models the visualizations do not predict the "
+            f"robustness. The strongest, {probe_name(first['probe_metric'])} with {first['target']}, "
+            f"has ρ = {_rho(first)} over {first['n']} models (corrected p = "
+            f"{number(first['p_family'])})."
+        )
+        answers = [Answer(text, "undecided")]
+    if len(suggestive):
+        names = [
+            f"{probe_name(row.probe_metric)} with {row.target}" for row in suggestive.head(3).itertuples()
+        ]
+        text = (
+            f"{len(suggestive)} more pairs are suggestive (false discovery rate at most 5 %): {listed(names)}"
+        )
+        answers.append(Answer(text + (", and others." if len(suggestive) > 3 else "."), "undecided"))
+    return answers
+
+
+def _rho(row: pd.Series) -> str:
+    return f"{number(row['rho'])} [{number(row['low'])}, {number(row['high'])}]"
+
+
+def _map(draft: Draft, table: pd.DataFrame) -> Table:
+    """ρ of the leading probe numbers with all robustness numbers, on a diverging scale."""
+    probes = list(dict.fromkeys(table["probe_metric"]))[:SHOWN_ROWS]
+    names = {
+        metric: name for metric, name in targets(draft).items() if metric in set(table["robustness_metric"])
+    }
+    cells = {(row.probe_metric, row.robustness_metric): row for row in table.itertuples()}
+    rows = [
+        [Cell(probe_name(probe)), *(_rho_cell(cells.get((probe, metric))) for metric in names)]
+        for probe in probes
+    ]
+    total = table["probe_metric"].nunique()
+    shown = f"the {len(probes)} of {total} probe numbers" if total > len(probes) else "all probe numbers,"
+    caption = (
+        f"Rank correlation ρ of probe numbers with robustness numbers over all models; {shown} with the "
+        "largest |ρ| first. ●: related after correction over all pairs; ○: suggestive (false discovery "
+        "rate). Orange: they rise together; purple: one falls as the other rises. A drop, BG-gap and "
+        "corruption error are better small, the others better large."
+    )
+    columns = [Column("probe number", False), *(Column(name) for name in names.values())]
+    return Table("table-rho", caption, columns, rows, small=True)
+
+
+def _rho_cell(row: Any) -> Cell:
+    if row is None:
+        return Cell(NOTHING, None, "muted")
+    sign = {"related": " ●", "suggestive": " ○"}.get(row.verdict, "")
+    return shaded(Cell(number(row.rho) + sign, row.rho), (row.rho + 1) / 2, DIVERGING)
+
+
+def _scatter(draft: Draft, table: pd.DataFrame) -> Figure:
+    distinct = table.drop_duplicates("probe_metric").head(SHOWN_SCATTERS)
+    pairs = []
+    for row in distinct.itertuples():
+        points = []
+        for model in draft.roster:
+            x, y = draft.score_of(model, row.probe_metric), draft.score_of(model, row.robustness_metric)
+            if x is not None and y is not None:
+                points.append((model, x.value, 100 * y.value))
+        unit = "points" if row.robustness_metric.endswith(("drop", "gap")) else "%"
+        title = f"ρ = {number(row.rho)}, {row.verdict}"
+        pairs.append(Scatter(title, probe_name(row.probe_metric), f"{row.target} ({unit})", points))
+    scatters(draft.figure("association_scatter"), pairs)
+    return Figure(
+        "fig-scatter",
+        draft.figure_link("association_scatter"),
+        "The strongest pairs, each probe number once. A point is a model; colour and marker: family; filled: "
+        "learned stem, open: another front-end. Horizontal axes have the unit of the probe number.",
+    )
+
+
+def _table(table: pd.DataFrame, rows: int = 20) -> Table:
+    tones = {"related": "good", "undecided": "muted"}
+    body = [
+        [
+            Cell(probe_name(row.probe_metric)),
+            Cell(row.target),
+            Cell(f"{number(row.rho)} [{number(row.low)}, {number(row.high)}]", row.rho),
+            Cell(number(row.partial), row.partial if np.isfinite(row.partial) else None),
+            Cell(number(row.p, 4), row.p),
+            Cell(number(row.p_fdr, 3), row.p_fdr),
+            Cell(number(row.p_family, 3), row.p_family),
+            Cell(str(row.n), row.n),
+            Cell(row.verdict, row.verdict, tones.get(row.verdict, "")),
+        ]
+        for row in table.head(rows).itertuples()
+    ]
+    columns = [Column("probe number", False), Column("robustness number", False), Column("ρ")]
+    columns += [Column(t) for t in ("ρ, clean held", "p", "p, FDR", "p, max-T", "models")]
+    caption = (
+        f"The {len(body)} strongest of {len(table)} rank correlations: ρ with 95 % interval over "
+        "architectures, ρ with clean accuracy held constant, permutation p, p for the false discovery "
+        "rate, p corrected over all pairs, number of models, verdict."
+    )
+    return Table("table-association", caption, [*columns, Column("verdict", False)], body, small=True)

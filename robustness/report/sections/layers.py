@@ -1,0 +1,305 @@
+"""Question 5: what did the layers learn: first, last, intermediate?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from robustness.report.document import (
+    Answer,
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Gallery,
+    Picture,
+    Section,
+    Table,
+    Text,
+    present,
+)
+from robustness.report.drafting import Draft
+from robustness.report.plots.depth import depth_panels
+from robustness.report.roster import Model
+from robustness.report.wording import interval_plain, listed, number, of, plain_cell
+
+TITLE = "What did the layers learn: first, last, intermediate?"
+METHOD = (
+    "First layer: the filters as pictures, a Gabor fit to each (R², set against random filters of the size), "
+    "dead filters, energy above the stride's Nyquist limit.",
+    "Last layer: penultimate features, PCA to 30 dimensions, t-SNE to 2; nets are compared by the "
+    "numbers in the raw space. Intermediate: what excites units, what gradient ascent finds, what "
+    "inversion keeps.",
+    "Noise is frozen by seed for probes. Numbers of a layer are means over its units with intervals "
+    "over units; every model's own pictures stand on its card.",
+)
+FIRST = (
+    ("gabor_r2", "Gabor R²"),
+    ("gabor_r2_null", "R², random filters"),
+    ("dead_share", "dead share"),
+    ("alias_energy", "alias energy"),
+    ("middle_band", "middle band"),
+    ("orientation_selectivity", "orientation sel."),
+    ("variance_entropy", "variance entropy"),
+)
+LAST = (
+    ("knn_purity", "k-NN purity"),
+    ("silhouette", "silhouette"),
+    ("knn_purity_2d", "k-NN purity, 2-D"),
+    ("trustworthiness_2d", "trustworthiness, 2-D"),
+    ("explained_variance_pca", "explained by PCA-30"),
+)
+MOST_PICTURES = 12
+
+
+def write(draft: Draft) -> Section:
+    """The section of question 5."""
+    blocks: list[Block | None] = [
+        Text(METHOD, "Method.", "method"),
+        _gallery(draft, "filters", _learned_and_bank(draft), 4, FILTERS_CAPTION),
+        _table(draft, "table-filters", "probe/filters/stem", FIRST, FIRST_CAPTION),
+        _gallery(draft, "embedding", _spread(draft), 3, EMBEDDING_CAPTION),
+        _table(draft, "table-embedding", "probe/embedding/penultimate", LAST, LAST_CAPTION),
+        _depth(draft),
+        _gallery(draft, "activations", _leaders(draft)[:1], 1, ACTIVATIONS_CAPTION),
+        _gallery(draft, "occlusion", _leaders(draft)[:1], 1, OCCLUSION_CAPTION),
+        _gallery(draft, "saliency", _leaders(draft), 2, SALIENCY_CAPTION),
+        _gallery(draft, "ascent", _leaders(draft), 1, ASCENT_CAPTION),
+        _table(draft, "table-ascent", "probe/ascent/late", ASCENT, ASCENT_TABLE_CAPTION),
+        _gallery(draft, "inversion", _leaders(draft), 1, INVERSION_CAPTION),
+    ]
+    return Section("layers", TITLE, 5, _answers(draft), present(blocks))
+
+
+FILTERS_CAPTION = (
+    "First-layer filters, each scaled to its own range; above each picture the model. Filters of a V1 "
+    "front-end are the fixed Gabor bank."
+)
+FIRST_CAPTION = (
+    "The first layer in numbers: mean R² of a Gabor fit (and of the same fit to random filters of the "
+    "size), share of dead filters, share of spectral energy above the Nyquist limit of the stride, and "
+    "more; 95 % intervals over filters where a number is a mean over filters."
+)
+EMBEDDING_CAPTION = (
+    "Clean test images placed by t-SNE of the penultimate features (PCA to 30 dimensions first); "
+    "colour: class. Distances between far groups mean little; compare nets by the table below."
+)
+LAST_CAPTION = (
+    "The last layer in numbers: share of the nearest neighbours in feature space that have the same "
+    "class, mean silhouette of the classes (−1 to 1), the same share in the t-SNE plane, how far the "
+    "plane keeps neighbours (trustworthiness), variance that 30 principal components explain."
+)
+ACTIVATIONS_CAPTION = (
+    "What drives the units: a row a stage; for some channels the test images of largest activation, cut "
+    "to the patch that the unit sees, and what a deconvnet projects back from them. The model: the most "
+    "accurate learned one; every other on its card."
+)
+OCCLUSION_CAPTION = (
+    "A grey square slides over the image: the image with the square, then the probability of the class "
+    "and the strongest map of each stage with the square at every place; dark: covering it takes most "
+    "away."
+)
+SALIENCY_CAPTION = (
+    "Which pixels carry the answer, by method; a column an image. Where a network has no ReLU, deconvnet and "
+    "guided back-propagation are the plain gradient."
+)
+ASCENT_CAPTION = (
+    "Gradient ascent: a row a unit (stage and channel, or class), first the natural piece that drives "
+    "it most, then what ascent finds under each regulariser; none is the control, sets 1 to 4 are "
+    "Yosinski's (2015). Shown: the most accurate learned model and its twin with the V1 front-end; "
+    "every other on its card."
+)
+ASCENT_TABLE_CAPTION = (
+    "Gradient ascent at the late stage in numbers: activation reached over the largest that a natural "
+    "image gives (above 1: stronger than any), and how much of it survives small turns, shifts and "
+    "zooms, without a regulariser and with the steadiest prior; its gain; share of units that answer to "
+    "nothing."
+)
+INVERSION_CAPTION = (
+    "Inverted representations: a row a stage; each image once, then five reconstructions from its "
+    "features, each from another start. What all starts agree on is what the stage keeps. Models as "
+    "above."
+)
+ASCENT = (
+    ("none/activation_ratio", "activation, none"),
+    ("best_prior/activation_ratio", "activation, prior"),
+    ("none/stability", "survives, none"),
+    ("best_prior/stability", "survives, prior"),
+    ("best_prior/stability_gain", "gain"),
+    ("dead_share", "dead share"),
+)
+DEPTH = (
+    ("embedding", "knn_purity"),
+    ("activations", "class_selectivity"),
+    ("activations", "top_purity"),
+    ("occlusion", "half_area"),
+    ("ascent", "best_prior/activation_ratio"),
+    ("ascent", "best_prior/stability_gain"),
+    ("inversion", "relative_error"),
+    ("inversion", "label_consistency"),
+    ("inversion", "variation"),
+)
+"""(probe, metric) that are drawn over depth, where at least two layers have them."""
+
+
+def _answers(draft: Draft) -> list[Answer]:
+    answers = [_gabor_answer(draft), *_trend_answers(draft), _ascent_answer(draft)]
+    found = [answer for answer in answers if answer is not None]
+    return found or [Answer("No probe numbers are among the scores.", "missing")]
+
+
+def _gabor_answer(draft: Draft) -> Answer | None:
+    """How Gabor-like learned stems are, beside the fixed bank as its own test."""
+    metric = "probe/filters/stem/gabor_r2"
+    learned = draft.roster.where(frontend="learned", training="canonical")
+    scored = sorted(
+        [(s, m) for m in learned if (s := draft.score_of(m, metric)) is not None],
+        key=lambda pair: -pair[0].value,
+    )
+    if not scored:
+        return None
+    (best, top), (worst, bottom) = scored[0], scored[-1]
+    text = (
+        f"A Gabor function explains the learned first filters best in {top.name} (R² {interval_plain(best)})"
+    )
+    if len(scored) > 1:
+        text += f" and least in {bottom.name} ({interval_plain(worst)})"
+    bank = [
+        s.value for m in draft.roster.where(frontend="vone") if (s := draft.score_of(m, metric)) is not None
+    ]
+    if bank:
+        text += f"; the fixed bank, as a test of the probe, has {number(min(bank))} at least"
+    return Answer(f"{text}.")
+
+
+def _trend_answers(draft: Draft) -> list[Answer]:
+    """Whether a number rises or falls from a model's first to its last layer that has it."""
+    answers = []
+    for probe, metric, name in (
+        ("activations", "class_selectivity", "The class selectivity of the units"),
+        ("embedding", "knn_purity", "The k-NN purity of the features"),
+        ("inversion", "relative_error", "The error of inverted features"),
+        ("inversion", "label_consistency", "The share of inverted images that keep their label"),
+    ):
+        ends = []
+        for model in draft.roster:
+            line = depth_line(draft, model, probe, metric)
+            if len(line) > 1:
+                ends.append((line[0], line[-1]))
+        if ends:
+            rises = sum(last > first for (_, first), (_, last) in ends)
+            firsts, lasts = [first for (_, first), _ in ends], [last for _, (_, last) in ends]
+            answers.append(
+                Answer(
+                    f"{name} is higher at the deepest probed stage than at the first in {rises} of "
+                    f"{len(ends)} models: {number(min(firsts))} to {number(max(firsts))} at the first, "
+                    f"{number(min(lasts))} to {number(max(lasts))} at the deepest."
+                )
+            )
+    return answers
+
+
+def _ascent_answer(draft: Draft) -> Answer | None:
+    """Whether ascent with a prior beats natural images and survives small motions better than without."""
+    pairs = []
+    for model in draft.roster:
+        ratio = draft.score_of(model, "probe/ascent/late/best_prior/activation_ratio")
+        gain = draft.score_of(model, "probe/ascent/late/best_prior/stability_gain")
+        if ratio is not None and gain is not None:
+            pairs.append((ratio.value, gain.value))
+    if not pairs:
+        return None
+    stronger, steadier = sum(ratio > 1 for ratio, _ in pairs), sum(gain > 0 for _, gain in pairs)
+    text = (
+        "At the late stage gradient ascent with the best prior drives units beyond any natural image in "
+        f"{of(stronger, len(pairs), 'model')}, and its images survive small motions better than those "
+        f"without a prior in {of(steadier, len(pairs), 'model')}."
+    )
+    return Answer(text)
+
+
+def depth_line(draft: Draft, model: Model, probe: str, metric: str) -> list[tuple[float, float]]:
+    """(relative depth, value) of a probe's number over a model's layers, ascending."""
+    points = []
+    for layer, depth in draft.inputs.depths.get((model.name, probe), {}).items():
+        score = draft.score_of(model, f"probe/{probe}/{layer}/{metric}")
+        if score is not None:
+            points.append((depth, score.value))
+    return sorted(points)
+
+
+def _depth(draft: Draft) -> Figure | None:
+    """Panels of the numbers of ``DEPTH`` that at least one model has at two depths or more."""
+    panels = {}
+    for probe, metric in DEPTH:
+        lines = {model: depth_line(draft, model, probe, metric) for model in draft.roster.grid()}
+        lines = {model: line for model, line in lines.items() if len(line) > 1}
+        if lines:
+            panels[f"{metric.replace('_', ' ').replace('/', ', ')} ({probe})"] = lines
+    if not panels:
+        return None
+    depth_panels(draft.figure("depth"), panels)
+    return Figure(
+        "fig-depth",
+        draft.figure_link("depth"),
+        "Numbers of the probes over relative depth, a line a model: colour and marker: family; solid: "
+        "learned stem, dashed: V1 front-end. Vertical axes have the unit of the number in the title.",
+    )
+
+
+def _spread(draft: Draft) -> list[Model]:
+    """Models for galleries: learned and V1 twins, spread from the oldest to the newest family."""
+    grid = draft.roster.grid()
+    if len(grid) <= MOST_PICTURES:
+        return grid
+    families = list(dict.fromkeys(model.architecture for model in grid))
+    half = MOST_PICTURES // 2
+    picked = [families[round(i * (len(families) - 1) / (half - 1))] for i in range(half)]
+    return [model for model in grid if model.architecture in picked]
+
+
+def _leaders(draft: Draft) -> list[Model]:
+    """The most accurate learned model and its twin with the V1 front-end: for pictures of page width."""
+    learned = draft.roster.where(frontend="learned", training="canonical") or list(draft.roster)
+    scored = [(s.value, m) for m in learned if (s := draft.score_of(m, "clean/accuracy")) is not None]
+    if not scored:
+        return []
+    best = max(scored, key=lambda pair: pair[0])[1]
+    twins = [a for a, b in draft.roster.pairs("frontend", "vone", "learned") if b is best]
+    return [best, *twins[:1]]
+
+
+def _learned_and_bank(draft: Draft) -> list[Model]:
+    """Every learned stem, and one model with the fixed bank."""
+    learned = draft.roster.where(frontend="learned", training="canonical")
+    return [*learned, *[m for m in draft.roster if m.frontend in ("vone", "gabor_trained", "random")][:3]]
+
+
+def _gallery(draft: Draft, stem: str, models: Sequence[Model], columns: int, caption: str) -> Gallery | None:
+    pictures = []
+    for model in models:
+        source = draft.model_picture(model, stem)
+        if source is not None:
+            pictures.append(
+                Picture(draft.picture(source, f"{model.name}_{stem}", 1300 // columns), model.name)
+            )
+    return Gallery(f"fig-{stem}", caption, min(columns, len(pictures)), pictures) if pictures else None
+
+
+def _table(
+    draft: Draft, name: str, prefix: str, metrics: Sequence[tuple[str, str]], caption: str
+) -> Table | None:
+    known = [
+        (f"{prefix}/{metric}", title)
+        for metric, title in metrics
+        if f"{prefix}/{metric}" in draft.inputs.metrics
+    ]
+    if not known:
+        return None
+    rows = [
+        [Cell(model.name, mono=True), *(plain_cell(draft.score_of(model, metric)) for metric, _ in known)]
+        for model in draft.roster
+    ]
+    missing = [title for metric, title in metrics if f"{prefix}/{metric}" not in draft.inputs.metrics]
+    note = f" Not measured in this run: {listed(missing)}." if missing else ""
+    columns = [Column("model", False), *(Column(title) for _, title in known)]
+    return Table(name, caption + note, columns, rows, small=True)

@@ -1,0 +1,106 @@
+"""What would more data bring? One net trained on shares of the objects and of the views; question 7."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from robustness.report import conditions
+from robustness.report.curve import Line
+from robustness.report.document import Answer, Figure
+from robustness.report.drafting import Draft
+from robustness.report.inputs import Difference, Score
+from robustness.report.palette import SHARE_COLOURS
+from robustness.report.plots.lines import LinePanel, line_panels
+from robustness.report.wording import percent, points
+
+METRICS = {
+    "clean/accuracy": ("clean", "clean accuracy"),
+    "viewpoint/accuracy": ("viewpoint", "accuracy under viewpoint"),
+    "clutter/accuracy": ("clutter", "accuracy under clutter"),
+}
+"""Metric → (title of its panel, noun)."""
+
+
+def answers(draft: Draft) -> list[Answer]:
+    """One sentence an axis: what the step from the second largest share to the largest brought."""
+    return [_answer(draft, *each) for each in _steps(draft)]
+
+
+def figure(draft: Draft) -> Figure | None:
+    """Accuracy over the share of the data, a panel a metric, a curve an axis; None without the table."""
+    table = draft.inputs.learning_curve
+    if table.empty:
+        return None
+    panels = []
+    for metric, (title, _) in METRICS.items():
+        lines = {
+            str(axis): _line(rows)
+            for axis, rows in table[table["metric"] == metric].groupby("axis", sort=False)
+        }
+        if lines:
+            panels.append(LinePanel(title, "share of the data (%)", lines, conditions.chance(draft.inputs)))
+    if not panels:
+        return None
+    line_panels(draft.figure("learning_curve"), panels, SHARE_COLOURS, "accuracy (%)")
+    return Figure(
+        "fig-learning-curve",
+        draft.figure_link("learning_curve"),
+        f"What more data brings: accuracy of {_net(draft)} after training on a share of the objects of every "
+        "class, with all their views, or on a share of the views of every object. A smaller share lies "
+        "within the larger one. Every point is a training of its own in about as many steps (a smaller "
+        "share is seen more often), tested on the same images. Bands: 95 % intervals over test objects; "
+        "they do not tell how another training would end. Dotted: chance.",
+    )
+
+
+def _line(rows: pd.DataFrame) -> Line:
+    rows = rows.sort_values("share")
+    scores = [Score(float(r.value), float(r.low), float(r.high), int(r.n)) for r in rows.itertuples()]
+    return Line([100 * float(share) for share in rows["share"]], scores)
+
+
+def _steps(draft: Draft) -> Iterator[tuple[str, object, object, dict[str, Difference]]]:
+    """(axis, training on the second largest share, on the largest, metric → paired difference)."""
+    table = draft.inputs.learning_curve
+    for axis, rows in table.groupby("axis", sort=False):
+        points_of = list(rows.drop_duplicates("share").sort_values("share").itertuples())
+        if len(points_of) < 2:
+            continue
+        second, first = points_of[-2:]
+        found = {metric: draft.inputs.difference(first.model, second.model, metric) for metric in METRICS}
+        known = {metric: difference for metric, difference in found.items() if difference is not None}
+        if known:
+            yield str(axis), second, first, known
+
+
+def _answer(draft: Draft, axis: str, second, first, found: dict[str, Difference]) -> Answer:
+    number = (
+        f"{second.objects} to {first.objects} objects"
+        if axis == "objects"
+        else f"{second.images} to {first.images} images of the same {first.objects} objects"
+    )
+    told = [
+        f"{METRICS[metric][1]} changes by {points(difference)}"
+        + (" (undecided)" if difference.verdict == "undecided" else "")
+        for metric, difference in found.items()
+    ]
+    text = (
+        f"More {axis} for {_net(draft)}, {percent(second.share, 0)} % to {percent(first.share, 0)} % of them "
+        f"({number}) in about as many steps: {', '.join(told)}."
+    )
+    settled = any(difference.verdict != "undecided" for difference in found.values())
+    return Answer(text, "found" if settled else "undecided")
+
+
+def _net(draft: Draft) -> str:
+    """Architecture and front-end of the net, as params.yaml names them."""
+    settings = (draft.inputs.params.get("learning_curve") or {}).get("model", {})
+    name = settings.get("architecture") or settings.get("family", "one net")
+    others = [
+        settings[key]
+        for key, usual in (("frontend", "learned"), ("training", "canonical"))
+        if settings.get(key, usual) != usual
+    ]
+    return f"{name} ({', '.join(others)})" if others else name

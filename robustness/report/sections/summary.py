@@ -1,0 +1,55 @@
+"""The page after the findings: one row a model, the five numbers that matter most."""
+
+from __future__ import annotations
+
+from robustness.report.conditions import chance, reference_budget
+from robustness.report.document import Block, Cell, Column, Figure, Table
+from robustness.report.drafting import Draft, trust, trust_cell
+from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
+from robustness.report.wording import score_cell
+
+
+def write(draft: Draft) -> list[Block]:
+    """The summary table, and the same numbers as a figure."""
+    budget = reference_budget(draft.inputs)
+    columns = [
+        Column("model", False),
+        Column("clean accuracy (%)"),
+        Column("viewpoint drop (points)"),
+        Column("clutter drop (points)"),
+        Column(f"worst-case robust accuracy, L∞ {budget[0]:g}/255 (%)" if budget else "robust accuracy (%)"),
+        Column("attack checks", False),
+    ]
+    rows = []
+    for model in draft.roster:
+        metrics = ("clean/accuracy", "viewpoint/drop", "clutter/drop", budget[1] if budget else "")
+        scores = [score_cell(draft.score_of(model, metric)) for metric in metrics]
+        rows.append([Cell(model.name, mono=True), *scores, trust_cell(trust(draft, model))])
+    caption = (
+        "Summary. Drops are clean accuracy less mean accuracy over the levels of the shift, each "
+        "factor of the shift counting once. Worst case: an image counts as robust if no attack of the "
+        "suite changed the answer. Brackets: 95 % intervals over objects. Attack checks: the worst "
+        "verdict on the evaluation itself; where it reads FAIL the robust accuracy is not to be "
+        "trusted."
+    )
+    return [Table("table-summary", caption, columns, rows), _overview(draft, budget)]
+
+
+def _overview(draft: Draft, budget: tuple[float, str] | None) -> Figure:
+    panels = [("clean/accuracy", "clean accuracy\n(%)"), ("viewpoint/drop", "viewpoint drop\n(points)")]
+    panels.append(("clutter/drop", "clutter drop\n(points)"))
+    if budget is not None:
+        panels.append((budget[1], f"robust accuracy,\nL∞ {budget[0]:g}/255 (%)"))
+    guess = [(chance(draft.inputs), "chance")]
+    drawn = []
+    for metric, label in panels:
+        scores = [draft.score_of(model, metric) for model in draft.roster]
+        drawn.append(DotPanel(label, scores, [] if metric.endswith("drop") else guess))
+    dot_rows(draft.figure("overview"), model_rows(draft.roster), drawn)
+    return Figure(
+        "fig-overview",
+        draft.figure_link("overview"),
+        "Overview: clean accuracy, what viewpoint and clutter take from it, and worst-case robust "
+        "accuracy, by model, oldest family first. Colour and marker: family; open marker: diverse "
+        "training, half: adversarial. Bars: 95 % intervals over objects. Dotted: chance.",
+    )

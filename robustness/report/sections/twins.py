@@ -1,0 +1,138 @@
+"""Sentences, rows and panels about paired differences, shared by questions 4 and 7."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from robustness.report.document import NOTHING, Answer, Cell, Column, Table
+from robustness.report.drafting import Draft
+from robustness.report.inputs import Difference
+from robustness.report.roster import Model
+from robustness.report.wording import interval_signed, number, points
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A score whose difference is spoken of: metric, axis label, noun, and what more and less of it is."""
+
+    metric: str
+    label: str
+    noun: str
+    raises: str
+    lowers: str
+    or_lowers: str
+
+
+Pair = tuple[Model, Model]
+
+
+def measures(robust: tuple[float, str] | None) -> dict[str, Measure]:
+    """What is compared, by short name: clean, two shifted accuracies, two drops, robust (if measured)."""
+    found = {
+        "clean": _accuracy("clean/accuracy", "clean accuracy", "clean accuracy"),
+        "viewpoint": _accuracy("viewpoint/accuracy", "under viewpoint", "accuracy under viewpoint"),
+        "clutter": _accuracy("clutter/accuracy", "under clutter", "accuracy under clutter"),
+        "viewpoint drop": _drop("viewpoint"),
+        "clutter drop": _drop("clutter"),
+    }
+    if robust is not None:
+        label = f"robust, {robust[0]:g}/255"
+        found["robust"] = _accuracy(robust[1], label, f"robust accuracy at L∞ {robust[0]:g}/255")
+    return found
+
+
+def _accuracy(metric: str, label: str, noun: str) -> Measure:
+    return Measure(metric, label, noun, f"raises {noun}", f"lowers {noun}", "lowers it")
+
+
+def _drop(shift: str) -> Measure:
+    noun = f"the {shift} drop"
+    return Measure(
+        f"{shift}/drop", f"{shift} drop", noun, f"makes {noun} larger", f"makes {noun} smaller", "smaller"
+    )
+
+
+def known(draft: Draft, pairs: Sequence[Pair], metric: str) -> list[tuple[Difference, Pair]]:
+    """The pairs whose difference a − b was made, largest first."""
+    found = [(draft.inputs.difference(a.name, b.name, metric), (a, b)) for a, b in pairs]
+    return sorted([(d, pair) for d, pair in found if d is not None], key=lambda each: -each[0].value)
+
+
+def sentence_of_many(draft: Draft, subject: str, pairs: Sequence[Pair], measure: Measure) -> Answer | None:
+    """What an exchange does over several architectures: how often it raises, lowers, leaves undecided."""
+    found = known(draft, pairs, measure.metric)
+    if not found:
+        return None
+    if len(found) == 1:
+        return sentence_of_one(draft, f"{subject} ({found[0][1][0].architecture})", found[0][1], measure)
+    counts = {
+        verdict: sum(difference.verdict == verdict for difference, _ in found)
+        for verdict in ("higher", "lower", "undecided")
+    }
+    (most, (top, _)), (least, (bottom, _)) = found[0], found[-1]
+    architectures = {a.architecture for _, (a, _) in found}
+    # An architecture may be there with several front-ends: then its name alone does not say which.
+    one_each = len(architectures) == len(found)
+    things = "architectures" if one_each else "nets"
+    low, high = (net.architecture if one_each else net.name for net in (bottom, top))
+    text = (
+        f"{subject} {measure.raises} for {counts['higher']} of {len(found)} {things} and "
+        f"{measure.or_lowers} for {counts['lower']}; {counts['undecided']} undecided. It changes by "
+        f"{points(least)} ({low}) to {points(most)} ({high})."
+    )
+    return Answer(text, "undecided" if counts["undecided"] == len(found) else "found")
+
+
+def sentence_of_one(draft: Draft, subject: str, pair: Pair, measure: Measure) -> Answer | None:
+    """What an exchange does to one pair."""
+    difference = draft.inputs.difference(pair[0].name, pair[1].name, measure.metric)
+    if difference is None:
+        return None
+    if difference.verdict == "undecided":
+        text = f"{subject}: its effect on {measure.noun} is undecided, {points(difference)}."
+        return Answer(text, "undecided")
+    effect = measure.raises if difference.verdict == "higher" else measure.lowers
+    return Answer(f"{subject} {effect}: {points(difference)}{_caution(draft, pair, measure, difference)}.")
+
+
+def _caution(draft: Draft, pair: Pair, measure: Measure, difference: Difference) -> str:
+    """A drop also shrinks when there is less to lose: say so where clean accuracy fell too."""
+    clean = draft.inputs.difference(pair[0].name, pair[1].name, "clean/accuracy")
+    if not measure.metric.endswith("/drop") or difference.verdict != "lower":
+        return ""
+    if clean is None or clean.verdict != "lower":
+        return ""
+    return f", but there is less to lose: clean accuracy falls by {points(clean)}"
+
+
+def table(
+    draft: Draft, name: str, caption: str, pairs: Sequence[Pair], spoken: Iterable[Measure]
+) -> Table | None:
+    """A row a pair with its differences; ``*`` marks those that stand after Holm's correction."""
+    spoken = list(spoken)
+    rows = []
+    for a, b in pairs:
+        cells = [difference_cell(draft.inputs.difference(a.name, b.name, m.metric)) for m in spoken]
+        if any(cell.text != NOTHING for cell in cells):
+            rows.append([Cell(f"{a.name} − {b.name}", mono=True), *cells])
+    if not rows:
+        return None
+    columns = [Column("difference (points)", False), *(Column(measure.label) for measure in spoken)]
+    return Table(name, caption, columns, rows, small=True)
+
+
+def difference_cell(difference: Difference | None) -> Cell:
+    """A difference with interval; a star where Holm's p is at most 0.05; muted where undecided."""
+    if difference is None:
+        return Cell(NOTHING, None, "muted")
+    star = "*" if difference.p_holm <= 0.05 else ""
+    tone = "muted" if difference.verdict == "undecided" else ""
+    return Cell(interval_signed(difference) + star, difference.value, tone)
+
+
+def holm_note(draft: Draft, pairs: Sequence[Pair], metric: str) -> str:
+    """How many differences of a metric stand after the correction, in words."""
+    found = known(draft, pairs, metric)
+    standing = sum(difference.p_holm <= 0.05 for difference, _ in found)
+    return f"{number(standing, 0)} of {len(found)} stand after Holm's correction"

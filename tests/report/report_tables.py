@@ -1,0 +1,344 @@
+"""Small tables for the report's tests, made by seeded formulas: fixtures, never results of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from robustness import scores
+from robustness.data.image_set import ImageSet
+from robustness.report.inputs import DataCard, ReportInputs, Sheet
+from robustness.scores.twins import compare_best, compare_twins
+from robustness.seeds import numpy_generator
+from robustness.statistics.proportions import wilson
+
+CLASSES = ("chair", "sofa", "bed", "table", "lamp")
+OBJECTS = 20
+CONDITIONS = [
+    ("clean", "none", "0", 0.0),
+    *(("viewpoint", "azimuth", f"{a}", a / 180) for a in (15, 30, 45, 60, 90, 135, 180)),
+    *(("viewpoint", "elevation", f"{e}", abs(e) / 90) for e in (-30, 15, 30, 60)),
+    *(("viewpoint", "sphere", f"az{a}_el{e}", 0.3 + a / 900) for a in (0, 90, 180, 270) for e in (0, 45)),
+    *(("clutter", "distractors", f"{n}", n / 10) for n in (1, 2, 4, 8)),
+    *(("clutter", "background", name, x) for name, x in (("gradient", 0.2), ("noise", 0.5), ("room", 0.8))),
+    *(
+        ("clutter", "swap", name, x)
+        for name, x in (("mixed_same", 0.3), ("mixed_rand", 0.6), ("only_bg", 2.0))
+    ),
+]
+SHARES = (("objects", 0.5), ("views", 0.5), ("all", 1.0))
+EPSILONS = (0.5, 1, 2, 4, 8)
+CHECKS = ("epsilon_zero", "norm_and_range", "monotone", "unbounded", "black_box", "gradients")
+PROBES = (
+    ("filters", "stem", 0.0, ("gabor_r2", "dead_share", "alias_energy")),
+    ("embedding", "penultimate", 1.0, ("knn_purity", "silhouette")),
+    ("ascent", "late", 0.8, ("none/stability", "best_prior/activation_ratio", "best_prior/stability_gain")),
+    ("inversion", "early", 0.3, ("relative_error", "label_consistency")),
+    ("inversion", "late", 0.8, ("relative_error", "label_consistency")),
+)
+ALL_FRONTENDS = ("learned", "vone", "gabor", "random", "learned_noise", "gabor_trained")
+
+
+def settings(architectures: Sequence[str], seed: int = 5) -> dict:
+    """params.yaml as a mapping: learned and vone of each; all front-ends and trainings of the first."""
+    models = {}
+    for index, architecture in enumerate(architectures):
+        for frontend in ALL_FRONTENDS if index == 0 else ALL_FRONTENDS[:2]:
+            models[f"{architecture}_{frontend}"] = dict(
+                architecture=architecture, frontend=frontend, width=0.5
+            )
+    for training in ("diverse", "adversarial"):
+        models[f"{architectures[0]}_{training}"] = dict(
+            architecture=architectures[0], frontend="learned", training=training, width=0.5
+        )
+    return {
+        "seed": seed,
+        "device": "auto",
+        "data": {"set": "objects", "image_size": 64},
+        "evaluation": {"batch_size": 64, "conditions": {"corruption": {"brightness": [1, 3, 5]}}},
+        "training": {"batch_size": 64, "learning_rate": 0.002},
+        "attack": {"images": OBJECTS * 2, "norms": {"linf": {"epsilons": list(EPSILONS)}}},
+        "statistics": {"resamples": 100},
+        "learning_curve": {
+            "model": {"architecture": architectures[0]},
+            "objects": [0.5, 1.0],
+            "views": [0.5],
+        },
+        "models": models,
+    }
+
+
+def make_inputs(
+    architectures: Sequence[str],
+    folder: Path,
+    *,
+    without: Sequence[str] = (),
+    failed_check: str = "",
+    unprobed: str = "",
+    seed: int = 5,
+) -> ReportInputs:
+    """Inputs for these architectures, the first of them with all front-ends and trainings.
+
+    ``without``: models that have no row; ``failed_check``: the model whose attack checks fail; ``unprobed``:
+    the model that has no probes.
+    """
+    params = settings(architectures, seed)
+    names = [name for name in params["models"] if name not in without]
+    predictions = pd.concat([_predictions(name, seed) for name in names], ignore_index=True)
+    attacks = pd.concat([_attacks(name, seed) for name in names], ignore_index=True)
+    probes = pd.concat([_probes(name, seed) for name in names if name != unprobed], ignore_index=True)
+    models = pd.DataFrame([_model(name, params["models"][name]) for name in names])
+    common = dict(seed=seed, resamples=100)
+    table = pd.concat(
+        [
+            scores.from_predictions(predictions, classes=len(CLASSES), **common),
+            scores.from_attacks(attacks, **common),
+            scores.from_probes(probes, **common),
+        ],
+        ignore_index=True,
+    )
+    shares = pd.concat([_share(*each, seed) for each in SHARES], ignore_index=True)
+    common |= {"classes": len(CLASSES)}
+    return ReportInputs(
+        params=params,
+        scores=table,
+        models=models,
+        predictions=predictions,
+        attacks=attacks,
+        checks=pd.concat([_checks(name, failed=name == failed_check) for name in names], ignore_index=True),
+        probes=probes,
+        comparisons=pd.concat(
+            [
+                compare_twins(predictions, attacks, models, **common),
+                compare_best(predictions, attacks, models, table, **common),
+                scores.compare_largest(shares, **common),
+            ],
+            ignore_index=True,
+        ),
+        learning_curve=scores.from_learning_curve(shares, **common),
+        noise=pd.concat([_noise(name, seed) for name in names if "vone" in name], ignore_index=True),
+        transfer=_transfer(names, seed),
+        histories=pd.concat([_history(name, seed) for name in names], ignore_index=True),
+        data=_card(folder),
+        # Drawing takes longer than anything else here.
+        pictures={name: _pictures(name, folder, probed=place < 3) for place, name in enumerate(names)},
+        environment={"python": "3.11", "torch": "2.14.1", "commit": "0123abcd"},
+    )
+
+
+def skill(name: str, seed: int) -> float:
+    """How good the fixture's model is, from 0.3 to 0.95."""
+    return 0.3 + 0.65 * numpy_generator(seed, "skill", name).random()
+
+
+def _predictions(name: str, seed: int) -> pd.DataFrame:
+    generator = numpy_generator(seed, "predictions", name)
+    fragility = 0.3 + 0.5 * numpy_generator(seed, "fragility", name).random()
+    parts = []
+    for shift, factor, level, size in CONDITIONS:
+        draws = 4 if shift == "clean" else 2
+        objects = np.repeat(np.arange(OBJECTS), draws)
+        chance = np.clip(skill(name, seed) - fragility * size * 0.7, 0.05, 1)
+        label = objects % len(CLASSES)
+        right = generator.random(len(objects)) < chance
+        wrong = (label + generator.integers(1, len(CLASSES), len(objects))) % len(CLASSES)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "model": name,
+                    "shift": shift,
+                    "factor": factor,
+                    "level": level,
+                    "sample": np.arange(len(objects)) + 1000 * len(parts),
+                    "object": [f"object{i:02d}" for i in objects],
+                    "label": label,
+                    "prediction": np.where(right, label, wrong),
+                    "confidence": 0.5,
+                    "margin": np.where(right, 1.0, -1.0),
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _share(axis: str, share: float, seed: int) -> pd.DataFrame:
+    """Predictions of the net of the learning curve after training on a share of the data."""
+    name = f"{axis}_{share}"
+    facts = {"axis": axis, "share": share, "objects": int(200 * share), "images": int(4000 * share)}
+    return _predictions(name, seed).assign(epochs=int(8 / share), **facts)
+
+
+def _attacks(name: str, seed: int) -> pd.DataFrame:
+    generator = numpy_generator(seed, "attacks", name)
+    objects = np.repeat(np.arange(OBJECTS), 2)
+    clean = generator.random(len(objects)) < skill(name, seed)
+    limit = generator.exponential(6.0 if "vone" in name or "adversarial" in name else 1.5, len(objects))
+    parts = []
+    for attack, factor in (("pgd", 1.0), ("fgsm", 2.0)):
+        for epsilon in EPSILONS:
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "model": name,
+                        "attack": attack,
+                        "norm": "linf",
+                        "epsilon": epsilon / 255,
+                        "sample": np.arange(len(objects)),
+                        "object": [f"object{i:02d}" for i in objects],
+                        "label": objects % len(CLASSES),
+                        "clean_correct": clean,
+                        "robust": clean & (limit * factor > epsilon),
+                        "distance": np.nan,
+                        "draws": 10 if "vone" in name else 1,
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _checks(name: str, failed: bool) -> pd.DataFrame:
+    verdicts = ["pass"] * len(CHECKS)
+    if failed:
+        verdicts[-1] = "fail"
+    return pd.DataFrame({"model": name, "check": CHECKS, "verdict": verdicts, "figure": 0.01, "limit": 0.05})
+
+
+def _probes(name: str, seed: int) -> pd.DataFrame:
+    generator = numpy_generator(seed, "probes", name)
+    rows = []
+    for probe, layer, depth, metrics in PROBES:
+        for metric in metrics:
+            middle = generator.uniform(0.2, 0.8)
+            for unit in range(6):
+                value = float(np.clip(middle + generator.normal(0, 0.05), 0, 1))
+                rows.append((name, layer, depth, probe, str(unit), metric, value))
+    return pd.DataFrame(rows, columns=["model", "layer", "depth", "probe", "unit", "metric", "value"])
+
+
+def _history(name: str, seed: int) -> pd.DataFrame:
+    epoch = np.arange(1, 9)
+    accuracy = skill(name, seed) * (1 - np.exp(-epoch / 2))
+    return pd.DataFrame(
+        {"model": name, "epoch": epoch, "loss": 2 * np.exp(-epoch / 3), "validation_accuracy": accuracy}
+    )
+
+
+def _model(name: str, model: dict) -> dict:
+    return {
+        "model": name,
+        "architecture": model["architecture"],
+        "frontend": model["frontend"],
+        "training": model.get("training", "canonical"),
+        "width": model["width"],
+        "parameters": 1_234_567,
+        "epochs": 8,
+        "images": 4000,
+        "attack_steps": 1 if model.get("training") == "adversarial" else 0,
+        "seconds": 61.0,
+        "weights": "ab" * 32,
+    }
+
+
+def _noise(name: str, seed: int) -> pd.DataFrame:
+    rows = []
+    for mode, strength in (("live", 5.0), ("frozen", 3.0), ("off", 1.0)):
+        for epsilon in (0.0, *EPSILONS):
+            found = wilson(round(50 * skill(name, seed) * np.exp(-epsilon / strength)), 50)
+            rows.append((name, mode, 8, epsilon / 255, found.value, found.low, found.high, 50))
+    columns = ["model", "noise", "draws", "epsilon", "robust_accuracy", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _transfer(names: Sequence[str], seed: int) -> pd.DataFrame:
+    generator = numpy_generator(seed, "transfer")
+    rows = [
+        (a, b, "linf", 4 / 255, 0.5, 1.0 if a == b else generator.random(), 30) for a in names for b in names
+    ]
+    columns = ["source", "target", "norm", "epsilon", "accuracy", "fooled", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _card(folder: Path) -> DataCard:
+    counts = pd.DataFrame(
+        [("train", "canonical", 200, 4000), ("test", "test", OBJECTS, 3000)],
+        columns=["split", "role", "objects", "images"],
+    )
+    sheet = Sheet(_image(folder / "sheet.png", 5, 320), "Five test objects, clean.")
+    text = "# Card\n\n## Source\nMade of *noise*.\n\n| class | n |\n|---|---:|\n| **chair** | 4 |\n"
+    made = image_set(folder / "images")
+    return DataCard("objects", CLASSES, 64, counts, [("source", "test fixture")], text, [sheet], made)
+
+
+def image_set(folder: Path) -> ImageSet:
+    """A tiny set: test objects clean and over azimuth, and canonical training images."""
+    rows = [("test", "test", i, "clean", "none", "0") for i in range(OBJECTS)]
+    rows += [
+        ("test", "test", i, "viewpoint", "azimuth", a) for i in range(OBJECTS) for a in ("0", "90", "180")
+    ]
+    rows += [("train", "canonical", 100 + i, "clean", "none", "0") for i in range(20)]
+    samples = pd.DataFrame(rows, columns=["split", "role", "number", "shift", "factor", "level"])
+    samples["label"] = samples["number"] % len(CLASSES)
+    samples["object"] = [f"object{i:02d}" for i in samples.pop("number")]
+    with ImageSet.create(folder, len(samples), 16, CLASSES) as writer:
+        generator = numpy_generator(1, "images")
+        writer.images[:] = generator.integers(0, 256, writer.images.shape, dtype=np.uint8)
+        writer.masks[:] = 1
+        return writer.finish(samples)
+
+
+def _pictures(name: str, folder: Path, *, probed: bool) -> Path:
+    """A folder of results with adversarial images and, if it was probed, the arrays of some probes."""
+    random = numpy_generator(2, "arrays")
+    clean = random.random((8, 3, 16, 16), dtype=np.float32)
+    found = {
+        "attack/images": {
+            "clean": clean,
+            "rows": np.arange(8),
+            f"linf/{4 / 255:.6g}": clean + np.float32(4 / 255),
+        }
+    }
+    if probed:
+        labels = np.arange(30) % len(CLASSES)
+        tiles = random.integers(0, 256, (2, 3, 3, 8, 8), dtype=np.uint8)
+        found["probe/embedding"] = {"penultimate/map": random.normal(size=(30, 2)), "labels": labels}
+        found["probe/filters"] = {
+            "weights": random.normal(size=(9, 3, 5, 5)),
+            "dead": np.arange(9) == 8,
+            "spectra": random.random((16, 16)),
+            "stride": np.array(2),
+            "gabor_r2_null": np.array(0.4),
+        } | {key: random.random(9) for key in ("frequency", "orientation", "selectivity", "gabor_r2")}
+        found["probe/ascent"] = {
+            "regularisers": np.array(["none", "blur"]),
+            "mean": np.full(3, 0.5),
+            "late/units": np.array([3, 5]),
+            "late/responses": np.ones((2, 2, 1)),
+            "late/natural_images": tiles[:, 0],
+            "late/dead": np.array([False, True]),
+            "late/moved": np.ones((2, 2, 1), dtype=bool),
+            "late/images": tiles[:, :2, None],
+        }
+        found["probe/inversion"] = {
+            "stages": np.array(["early", "late"]),
+            "depths": np.array([0.2, 0.8]),
+            "images": tiles[:, 0],
+            "early/images": tiles[:, 1:],
+            "late/images": tiles[:, 1:],
+        }
+    for place, arrays in found.items():
+        path = folder / name / f"{place}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **arrays)
+    return folder / name
+
+
+def _image(path: Path, seed: int, size: int) -> Path:
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = numpy_generator(seed, "picture").integers(0, 256, (size // 8, size // 8, 3), dtype=np.uint8)
+    Image.fromarray(pixels.repeat(8, 0).repeat(8, 1)).save(path)
+    return path

@@ -1,0 +1,59 @@
+"""What the probe pictures do to values on their way to the eye, and that they are the same every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robustness.report import pictures
+from robustness.report.inputs import ReportInputs
+from robustness.report.probes.canvas import shown
+
+
+def _sparse() -> np.ndarray:
+    """A deconvnet projection in small: one pixel of 10, a hundred of ±1, the rest 0; (1, 3, 64, 64)."""
+    pixels = np.zeros(3 * 64 * 64)
+    pixels[0] = 10.0
+    pixels[1:101], pixels[101:201] = 1.0, -1.0
+    return pixels.reshape(1, 3, 64, 64)
+
+
+def test_one_strong_pixel_leaves_the_others_their_contrast() -> None:
+    faint = shown(_sparse(), centre=0.0).transpose(0, 3, 1, 2).ravel()
+    strong = shown(_sparse(), centre=0.0, quantile=0.99).transpose(0, 3, 1, 2).ravel()
+    assert faint[1] == pytest.approx(0.55)
+    np.testing.assert_allclose(strong[[0, 1, 101, 201]], [1.0, 1.0, 0.0, 0.5])
+
+
+def test_a_picture_of_a_single_pixel_and_an_empty_one_are_shown_as_they_are() -> None:
+    single = np.zeros((2, 1, 16, 16))
+    single[0, 0, 3, 3] = -2.0
+    pictures = shown(single, centre=0.0, quantile=0.99)
+    np.testing.assert_array_equal(pictures[0, 3, 3], 0.0)
+    assert (np.delete(pictures[0].reshape(-1, 3), 3 * 16 + 3, axis=0) == 0.5).all()
+    assert (pictures[1] == 0.5).all()
+
+
+def test_filters_keep_zero_at_mid_grey_and_their_largest_weight_at_full_contrast() -> None:
+    weights = np.array([-3.0, 0.0, 1.5]).reshape(1, 3, 1, 1)
+    np.testing.assert_allclose(shown(weights, centre=0.0)[0, 0, 0], [0.0, 0.5, 0.75])
+
+
+def test_several_processes_draw_the_same_bytes(
+    whole_inputs: ReportInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = dict(list(whole_inputs.pictures.items())[:2])
+    pictures.draw_pictures(results, tmp_path / "one")
+    monkeypatch.setattr(pictures, "FEW", 1)
+    monkeypatch.setattr(pictures, "_cores", lambda: 2)
+    pictures.draw_pictures(results, tmp_path / "two")
+    drawn = [
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")}
+        for name in ("one", "two")
+    ]
+    stems = {"filters", "filters_fit", "embedding", "ascent", "inversion"}
+    assert {place.stem for place in drawn[0]} == stems
+    assert {place.parent.name for place in drawn[0]} == set(results)
+    assert drawn[0] == drawn[1]

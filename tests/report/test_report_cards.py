@@ -1,0 +1,90 @@
+"""The card of a model: its numbers, ranks, warnings, and that it is one page."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from report_layout import LaidOut, lay_out, numbers
+
+from robustness.report import cards, typesetting
+from robustness.report.drafting import Draft
+from robustness.report.inputs import ReportInputs
+from robustness.report.roster import Roster
+
+
+def draft_of(report: LaidOut) -> Draft:
+    return Draft(report.inputs, Roster.of(report.inputs), report.root)
+
+
+def test_card_holds_the_scores_of_its_model(whole_report: LaidOut) -> None:
+    draft = draft_of(whole_report)
+    model = draft.roster[0]
+    rows = {title: (value, rank) for title, value, rank in cards.card(draft, model)["scores"]}
+    score = draft.score_of(model, "clean/accuracy")
+    value, rank = rows["accuracy on clean images"]
+    assert numbers(value.rstrip(" %")) == pytest.approx(
+        [100 * score.value, 100 * score.low, 100 * score.high], abs=0.06
+    )
+    table = whole_report.inputs.scores
+    clean = table[table["metric"] == "clean/accuracy"].set_index("model")["value"]
+    place = int(clean.rank(ascending=False, method="min")[model.name])
+    assert rank == f"{place} of {len(clean)}"
+
+
+def test_rank_knows_which_way_is_better_and_what_lies_beyond_the_last_level(
+    whole_inputs: ReportInputs,
+) -> None:
+    few = whole_inputs.present[:3]
+    values = {"viewpoint/drop": (0.3, 0.1, 0.2), "clutter/n50": (2.0, math.nan, 5.0)}
+    rows = [
+        (model, metric, value, 1.0, value, 9)
+        for metric, each in values.items()
+        for model, value in zip(few, each, strict=True)
+    ]
+    rows += [(model, "clean/accuracy", 0.9, 0.8, 1.0, 9) for model in few]
+    scores = pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high", "n"])
+    inputs = replace(whole_inputs, scores=scores)
+    draft = Draft(inputs, Roster.of(inputs), whole_inputs.pictures[few[0]])
+    places = {
+        metric: [cards.rank(draft, draft.roster.by_name(model), metric)[0] for model in few]
+        for metric in values
+    }
+    assert places == {"viewpoint/drop": [3, 1, 2], "clutter/n50": [3, 1, 2]}
+
+
+def test_card_warns(partial_report: LaidOut) -> None:
+    draft = draft_of(partial_report)
+    card = cards.card(draft, draft.roster.by_name("lenet5_vone"))
+    assert "check of the attacks failed" in card["warning"]
+    assert "probes" in card["warning"]
+    assert cards.card(draft, draft.roster.by_name("lenet5_learned"))["warning"] == ""
+
+
+def test_card_is_one_page_and_says_its_numbers(whole_report: LaidOut) -> None:
+    import typst
+
+    draft = draft_of(whole_report)
+    model = draft.roster[1]
+    text = json.dumps(cards.card(draft, model), ensure_ascii=False, allow_nan=False)
+    (whole_report.root / "card.json").write_text(text, "utf-8")
+    main = whole_report.root / "card.typ"
+    assert typesetting.query(main, whole_report.root, "<card-name>", "value") == [model.name]
+    pages = typst.compile(str(main), root=str(whole_report.root), format="svg", ignore_system_fonts=True)
+    assert isinstance(pages, bytes), f"{len(pages)} pages"
+
+
+def test_a_run_without_pictures_and_images_still_has_its_report(
+    whole_inputs: ReportInputs, tmp_path: Path
+) -> None:
+    few = [name for name in whole_inputs.present if name.startswith("alexnet")]
+    params = {**whole_inputs.params, "models": {name: whole_inputs.params["models"][name] for name in few}}
+    data = replace(whole_inputs.data, images=None, sheets=())
+    report = lay_out(replace(whole_inputs, params=params, data=data, pictures={}), tmp_path)
+    assert report.query("<fig-filters>") == []
+    assert report.models == few
+    assert len(report.query("<question>")) == 7

@@ -1,0 +1,131 @@
+"""The files of a report: written whole, equal for equal inputs, the HTML page self-contained."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from robustness.report import build
+from robustness.report.build import write_report
+from robustness.report.inputs import ReportInputs
+
+
+@pytest.fixture(scope="module")
+def written(whole_inputs: ReportInputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("written")
+    write_report(whole_inputs, folder)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_everything_is_there_and_nothing_else(written: Path, whole_inputs: ReportInputs) -> None:
+    assert sorted(path.name for path in written.iterdir()) == [
+        "cards",
+        "figures",
+        "robustness.html",
+        "robustness.pdf",
+    ]
+    cards = {path.stem for path in (written / "cards").iterdir()}
+    assert cards == set(whole_inputs.params["models"])
+    assert (written / "figures" / "overview.svg").is_file()
+    folders = {path.name for path in (written / "figures").iterdir() if path.is_dir()}
+    assert folders == set(whole_inputs.pictures)
+
+
+def test_again_gives_the_same_bytes_and_replaces_what_was_there(
+    written: Path, whole_inputs: ReportInputs, tmp_path: Path
+) -> None:
+    (tmp_path / "cards").mkdir()
+    (tmp_path / "cards" / "gone.pdf").write_text("of a model that is no longer there")
+    (tmp_path / "scores.csv").write_text("another stage's")
+    write_report(whole_inputs, tmp_path)
+    again = contents(tmp_path)
+    assert again.pop("scores.csv") == b"another stage's"
+    assert again == contents(written)
+
+
+def test_interrupted_while_it_replaces_a_folder_a_whole_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("new", "place"):
+        (tmp_path / name).mkdir()
+        for file in ("a.svg", "b.svg"):
+            (tmp_path / name / file).write_text(f"{file} of {name}")
+    whole = [contents(tmp_path / "new"), contents(tmp_path / "place")]
+    removed: list[object] = []
+    unlink = os.unlink
+
+    def interrupted(*arguments: object, **names: object) -> None:
+        if removed:
+            raise KeyboardInterrupt
+        removed.append(arguments)
+        unlink(*arguments, **names)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            build._replace_folder(tmp_path / "new", tmp_path / "place")
+    assert contents(tmp_path / "place") in whole
+
+
+def test_figures_are_vector(written: Path) -> None:
+    for path in (written / "figures").glob("*.svg"):
+        text = path.read_text("utf-8")
+        assert text.count("<path") > 5
+        if path.stem != "view_sphere":
+            assert "<image" not in text
+
+
+class Page(HTMLParser):
+    """Collects what a page asks for from outside, its tables and its embedded scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outside: list[str] = []
+        self.tables: list[str] = []
+        self.data = ""
+        self._in_data = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        for name in ("src", "href"):
+            link = values.get(name)
+            if link and not link.startswith(("data:", "#")):
+                self.outside.append(link)
+        if tag == "table":
+            self.tables.append(str(values.get("id")))
+        self._in_data = values.get("id") == "scores-data"
+
+    def handle_data(self, data: str) -> None:
+        if self._in_data:
+            self.data += data
+
+
+def test_page_needs_nothing_from_outside_and_holds_all_scores(
+    written: Path, whole_inputs: ReportInputs
+) -> None:
+    text = (written / "robustness.html").read_text("utf-8")
+    page = Page()
+    page.feed(text)
+    assert page.outside == []
+    assert not re.search(r"url\(|@import|https?://", text.split("<body>")[0])
+    assert {"table-summary", "table-attack", "table-rho", "all-scores"} <= set(page.tables)
+    data = json.loads(page.data)
+    shown = {
+        (model, data["metrics"][row[0]]): row[1]
+        for model, rows in zip(data["models"], data["rows"], strict=True)
+        for row in rows
+    }
+    scores = whole_inputs.scores
+    assert len(shown) == len(scores)
+    for row in scores.itertuples():
+        value = shown[row.model, row.metric]
+        assert value is None if row.value != row.value else value == pytest.approx(row.value, rel=1e-4)

@@ -1,0 +1,297 @@
+"""Sentences of the findings: each from hand-made numbers whose right sentence is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from robustness.report.document import Answer
+from robustness.report.drafting import Draft, trust
+from robustness.report.inputs import TABLES, DataCard, ReportInputs
+from robustness.report.roster import Roster
+from robustness.report.sections import (
+    association,
+    attacking,
+    clean,
+    frontend,
+    learning_curve,
+    measures,
+    shifting,
+    training,
+    twins,
+)
+
+ROBUST = "attack/worst_linf/eps_4/robust_accuracy"
+
+
+def draft(
+    models: Mapping[str, Mapping[str, str]],
+    scores: Mapping[tuple[str, str], tuple[float, float, float]],
+    comparisons: Sequence[tuple[str, str, str, float, float, float]] = (),
+    checks: Sequence[tuple[str, str]] = (),
+) -> Draft:
+    """A draft of ten classes: scores {(model, metric): (value, low, high)}, differences (a, b, metric, …)."""
+    tables = {name: pd.DataFrame(columns=list(columns)) for name, columns in TABLES.items()}
+    rows = [(model, metric, *numbers, 50) for (model, metric), numbers in scores.items()]
+    tables["scores"] = pd.DataFrame(rows, columns=list(TABLES["scores"]))
+    made = []
+    for a, b, metric, difference, low, high in comparisons:
+        verdict = "higher" if low > 0 else "lower" if high < 0 else "undecided"
+        made.append((metric, a, b, difference, low, high, 0.01, 50, verdict))
+    tables["comparisons"] = pd.DataFrame(made, columns=list(TABLES["comparisons"]))
+    tables["checks"] = pd.DataFrame(
+        [(model, "gradients", verdict, 1.0, 0.5) for model, verdict in checks], columns=list(TABLES["checks"])
+    )
+    counts = pd.DataFrame(columns=["split", "role", "objects", "images"])
+    data = DataCard("objects", [str(i) for i in range(10)], 64, counts)
+    params = {"seed": 1, "statistics": {"resamples": 100}, "models": models}
+    inputs = ReportInputs(params=params, data=data, **tables)
+    return Draft(inputs, Roster.of(inputs), Path("nowhere"))
+
+
+def model(architecture: str, frontend: str = "learned", training: str = "canonical") -> dict[str, str]:
+    return {"architecture": architecture, "frontend": frontend, "training": training}
+
+
+def texts(answers: Sequence[Answer], status: str | None = None) -> str:
+    return " ".join(answer.text for answer in answers if status in (None, answer.status))
+
+
+def test_best_worst_and_those_at_chance_are_named() -> None:
+    models = {"a": model("alexnet"), "b": model("lenet5"), "c": model("vgg11")}
+    found = clean._answers(
+        draft(
+            models,
+            {
+                ("a", "clean/accuracy"): (0.8, 0.7, 0.9),
+                ("b", "clean/accuracy"): (0.12, 0.05, 0.2),
+                ("c", "clean/accuracy"): (0.6, 0.5, 0.7),
+            },
+        )
+    )
+    assert "a is the most accurate of 3 models on clean images: 80.0 % [70.0, 90.0]; b the least" in texts(
+        found
+    )
+    assert "interval of b does not lie above chance" in texts(found, "doubtful")
+
+
+@pytest.mark.parametrize(
+    ("drops", "words", "status"),
+    [
+        ([(0.3, 0.2, 0.4), (0.25, 0.12, 0.3)], "all 2 models more than ten points for certain:", "found"),
+        (
+            [(0.3, 0.2, 0.4), (0.12, 0.05, 0.2)],
+            "1 of 2 models more than ten points for certain (0 less",
+            "found",
+        ),
+        ([(0.12, 0.05, 0.2), (0.11, 0.04, 0.2)], "none of the 2 models more than ten points", "undecided"),
+        ([(0.02, 0.0, 0.05), (0.01, 0.0, 0.04)], "none of the 2 models more than ten points", "found"),
+    ],
+)
+def test_double_digits_are_claimed_only_where_the_interval_bears_it(
+    drops: list[tuple[float, float, float]], words: str, status: str
+) -> None:
+    scores = {(name, "clean/accuracy"): (0.8, 0.7, 0.9) for name in "ab"}
+    scores |= {(name, "viewpoint/drop"): drop for name, drop in zip("ab", drops, strict=True)}
+    (found,) = shifting._answers(draft({"a": model("alexnet"), "b": model("vgg11")}, scores), "viewpoint")
+    assert words in found.text
+    assert found.status == status
+
+
+def test_a_model_at_chance_has_nothing_to_lose() -> None:
+    scores = {
+        ("a", "clean/accuracy"): (0.8, 0.7, 0.9),
+        ("b", "clean/accuracy"): (0.1, 0.05, 0.2),
+        ("a", "clutter/drop"): (0.3, 0.2, 0.4),
+        ("b", "clutter/drop"): (0.0, -0.1, 0.1),
+    }
+    (found,) = shifting._answers(draft({"a": model("alexnet"), "b": model("vgg11")}, scores), "clutter")
+    assert found.text == "Clutter costs a 30.0 points [20.0, 40.0]."
+
+
+def test_a_robust_accuracy_with_a_failed_check_is_not_praised_plainly() -> None:
+    scores = {("a", ROBUST): (0.6, 0.5, 0.7), ("b", ROBUST): (0.0, 0.0, 0.05)}
+    made = draft(
+        {"a": model("alexnet", "vone"), "b": model("alexnet")},
+        scores,
+        checks=[("a", "pass"), ("a", "fail"), ("b", "warn"), ("b", "pass")],
+    )
+    assert [trust(made, each) for each in made.roster] == ["warn", "fail"]
+    found = attacking._answers(made)
+    assert "1 of 2 models is below chance for certain at L∞ 4/255; a keeps most" in found[0].text
+    assert "but a check of it failed" in found[0].text
+    assert "a: its robust accuracy is not to be trusted" in texts(found, "doubtful")
+
+
+def test_unchecked_robust_accuracies_are_called_so() -> None:
+    found = attacking._answers(draft({"a": model("alexnet")}, {("a", ROBUST): (0.6, 0.5, 0.7)}))
+    assert texts(found, "missing") == "No checks were made for a."
+
+
+TWINS = {
+    "a": model("alexnet"),
+    "av": model("alexnet", "vone"),
+    "v": model("vgg11"),
+    "vv": model("vgg11", "vone"),
+}
+
+
+def test_front_end_is_counted_by_verdict() -> None:
+    scores = {(name, ROBUST): (0.5, 0.4, 0.6) for name in TWINS}
+    comparisons = [("av", "a", ROBUST, 0.3, 0.2, 0.4), ("vv", "v", ROBUST, 0.01, -0.1, 0.12)]
+    found = frontend._answers(draft(TWINS, scores, comparisons))
+    assert "raises robust accuracy at L∞ 4/255 for 1 of 2 architectures" in found[0].text
+    assert (
+        "and lowers it for 0; 1 undecided. It changes by +1.0 points [−10.0, +12.0] (vgg11) to +30.0 points"
+        in found[0].text
+    )
+
+
+def test_an_interval_that_holds_zero_is_undecided() -> None:
+    made = draft(TWINS, {("a", ROBUST): (0.5, 0.4, 0.6), ("av", ROBUST): (0.5, 0.4, 0.6)},
+                 [("av", "a", "clean/accuracy", -0.04, -0.09, 0.01)])  # fmt: skip
+    pair = (made.roster.by_name("av"), made.roster.by_name("a"))
+    measure = twins.measures(None)["clean"]
+    answer = twins.sentence_of_one(made, "It", pair, measure)
+    assert answer == Answer(
+        "It: its effect on clean accuracy is undecided, −4.0 points [−9.0, +1.0].", "undecided"
+    )
+
+
+def test_a_drop_that_shrinks_because_less_can_be_lost_is_not_praised_plainly() -> None:
+    models = {"a": model("alexnet"), "ad": model("alexnet", training="diverse")}
+    comparisons = [
+        ("ad", "a", "viewpoint/drop", -0.2, -0.3, -0.1),
+        ("ad", "a", "viewpoint/accuracy", -0.1, -0.2, -0.05),
+        ("ad", "a", "clean/accuracy", -0.3, -0.4, -0.2),
+    ]
+    found = training._answers(
+        draft(models, {(n, "clean/accuracy"): (0.5, 0.4, 0.6) for n in models}, comparisons)
+    )
+    assert "lowers accuracy under viewpoint: −10.0 points" in found[0].text
+    drop = next(answer.text for answer in found if "drop" in answer.text)
+    assert (
+        "smaller: −20.0 points [−30.0, −10.0], but there is less to lose: clean accuracy falls by −30.0"
+        in drop
+    )
+
+
+def test_without_twins_questions_four_and_seven_have_no_answer() -> None:
+    made = draft({"a": model("alexnet")}, {("a", "clean/accuracy"): (0.8, 0.7, 0.9)})
+    assert [answer.status for answer in frontend._answers(made)] == ["missing"]
+    assert [answer.status for answer in training._answers(made)] == ["missing"]
+
+
+def test_measures_stand_on_one_axis_with_what_the_plain_net_loses() -> None:
+    models = {
+        "a": model("alexnet"),
+        "ad": model("alexnet", training="diverse"),
+        "av": model("alexnet", "vone"),
+        "avd": model("alexnet", "vone", "diverse"),
+        "v": model("vgg11"),
+        "vv": model("vgg11", "vone"),
+    }
+    metric = "viewpoint/accuracy"
+    comparisons = [
+        ("ad", "a", metric, 0.2, 0.1, 0.3),
+        ("av", "a", metric, -0.05, -0.12, 0.02),
+        ("avd", "a", metric, 0.15, 0.05, 0.25),
+        ("vv", "v", metric, 0.1, 0.05, 0.2),
+        ("v", "a", metric, 0.12, 0.01, 0.2),
+    ]
+    scores = {(name, "clean/accuracy"): (0.5, 0.4, 0.6) for name in models}
+    scores |= {("a", "viewpoint/drop"): (0.3, 0.25, 0.35)}
+    made = draft(models, scores, comparisons)
+    # Without a diverse or adversarial sibling a net has no row: its front-end is in question 4.
+    assert {each.plain.name for each in measures.taken(made)} == {"a"}
+    assert [answer.text for answer in measures.answers(made)] == [
+        "a loses 30.0 points [25.0, 35.0] to viewpoint; its accuracy there changes by +20.0 points [+10.0, "
+        "+30.0] with diverse training, −5.0 points [−12.0, +2.0] (undecided) with V1 front-end, +15.0 points "
+        "[+5.0, +25.0] with V1 front-end, diverse."
+    ]
+    marked = made.inputs.comparisons.assign(axis=["training", "frontend", "both", "frontend", "architecture"])
+    with_best = replace(made, inputs=replace(made.inputs, comparisons=marked))
+    (found,) = measures.answers(with_best)
+    assert found.text.endswith(
+        "For comparison: v, the best architecture, less a, the median one: +12.0 points [+1.0, +20.0]."
+    )
+
+
+def test_more_data_is_told_with_its_interval_and_undecided_where_it_holds_zero() -> None:
+    rows = [
+        (name, axis, part, objects, images, "clean/accuracy", 0.5, 0.4, 0.6, 50)
+        for name, axis, part, objects, images in (
+            ("objects_0.5", "objects", 0.5, 94, 2000),
+            ("all_1.0", "objects", 1.0, 188, 4000),
+            ("views_0.5", "views", 0.5, 188, 2000),
+            ("all_1.0", "views", 1.0, 188, 4000),
+        )
+    ]
+    comparisons = [
+        ("all_1.0", "objects_0.5", "clean/accuracy", 0.06, 0.02, 0.1),
+        ("all_1.0", "objects_0.5", "clutter/accuracy", 0.01, -0.02, 0.04),
+        ("all_1.0", "views_0.5", "clean/accuracy", 0.01, -0.03, 0.05),
+    ]
+    made = draft({"a": model("alexnet")}, {("a", "clean/accuracy"): (0.5, 0.4, 0.6)}, comparisons)
+    table = pd.DataFrame(rows, columns=list(TABLES["learning_curve"]))
+    curve = {"model": {"architecture": "resnet18", "frontend": "vone"}}
+    inputs = replace(
+        made.inputs, learning_curve=table, params={**made.inputs.params, "learning_curve": curve}
+    )
+    assert learning_curve.answers(replace(made, inputs=inputs)) == [
+        Answer(
+            "More objects for resnet18 (vone), 50 % to 100 % of them (94 to 188 objects) in about as many "
+            "steps: clean accuracy changes by +6.0 points [+2.0, +10.0], accuracy under clutter changes by "
+            "+1.0 points [−2.0, +4.0] (undecided)."
+        ),
+        Answer(
+            "More views for resnet18 (vone), 50 % to 100 % of them (2000 to 4000 images of the same 188 "
+            "objects) in about as many steps: clean accuracy changes by +1.0 points [−3.0, +5.0] "
+            "(undecided).",
+            "undecided",
+        ),
+    ]
+    assert learning_curve.answers(made) == []
+    assert learning_curve.figure(made) is None
+
+
+def association_answers(noise: float) -> list[Answer]:
+    names = [
+        "alexnet",
+        "vgg11",
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "googlenet",
+        "zfnet",
+        "lenet5",
+        "vgg13",
+        "vgg19",
+    ]
+    generator = np.random.default_rng(3)
+    scores = {}
+    for index, name in enumerate(names):
+        scores[name, "clean/accuracy"] = (0.5 + 0.03 * float(generator.random()), 0.4, 0.6)
+        scores[name, "viewpoint/drop"] = (0.02 * index, 0.0, 1.0)
+        value = index + noise * float(generator.normal())
+        scores[name, "probe/embedding/penultimate/knn_purity"] = (value, value, value)
+    made = draft({name: model(name) for name in names}, scores)
+    table, reason = association.associate(made)
+    assert table is not None, reason
+    return association._answers(table)
+
+
+def test_a_planted_relation_is_found_and_noise_is_not() -> None:
+    assert association_answers(0.0)[0].text.startswith(
+        "1 of 1 pairs of a probe number and a robustness number are related after correction; the "
+        "strongest is knn purity (embedding, penultimate) with viewpoint drop: ρ = 1.00 [1.00, 1.00] "
+        "over 10 models."
+    )
+    nothing = association_answers(1000.0)
+    assert nothing[0].status == "undecided"
+    assert nothing[0].text.startswith("None of the 1 pairs")

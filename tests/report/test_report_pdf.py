@@ -1,0 +1,119 @@
+"""What stands in the PDF, asked of Typst, against the tables it was made from."""
+
+from __future__ import annotations
+
+import pytest
+from report_layout import LaidOut, numbers
+
+from robustness.report import typesetting
+
+SUMMARY = (
+    "clean/accuracy",
+    "viewpoint/drop",
+    "clutter/drop",
+    "attack/worst_linf/eps_4/robust_accuracy",
+)
+COMPARED = (
+    "clean/accuracy",
+    "viewpoint/accuracy",
+    "clutter/accuracy",
+    "viewpoint/drop",
+    "clutter/drop",
+    "attack/worst_linf/eps_4/robust_accuracy",
+)
+COLUMNS = [
+    *(("table-summary", column, metric) for column, metric in enumerate(SUMMARY, 1)),
+    ("table-clean", 8, "clean/accuracy"),
+    ("table-viewpoint", 1, "viewpoint/drop"),
+    ("table-viewpoint", 3, "viewpoint/worst_view_accuracy"),
+    ("table-clutter", 3, "clutter/bg_gap"),
+    ("table-attack", 5, "attack/worst_linf/eps_8/robust_accuracy"),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "metric"), COLUMNS)
+def test_tables_hold_the_scores(whole_report: LaidOut, table: str, column: int, metric: str) -> None:
+    scores = whole_report.inputs.scores.set_index(["model", "metric"])
+    rows = whole_report.rows(table)
+    assert [row[0] for row in rows] == whole_report.models
+    for row in rows:
+        score = scores.loc[(row[0], metric)]
+        expected = [100 * score[key] for key in ("value", "low", "high")]
+        assert numbers(row[column]) == pytest.approx(expected, abs=0.0501)
+
+
+@pytest.mark.parametrize(("table", "axis"), [("table-frontend", "frontend"), ("table-training", "training")])
+def test_difference_tables_hold_the_comparisons(whole_report: LaidOut, table: str, axis: str) -> None:
+    comparisons = whole_report.inputs.comparisons
+    known = comparisons[comparisons["axis"] == axis].set_index(["model_a", "model_b", "metric"])
+    rows = whole_report.rows(table)
+    assert len(rows) == len(known.index.droplevel("metric").unique())
+    for row in rows:
+        a, b = row[0].split(" − ")
+        for column, metric in enumerate(COMPARED, 1):
+            found = known.loc[(a, b, metric)]
+            expected = [100 * found[key] for key in ("difference", "low", "high")]
+            assert numbers(row[column].rstrip("*")) == pytest.approx(expected, abs=0.0501)
+            assert row[column].endswith("*") == (found["p_holm"] <= 0.05)
+
+
+def test_the_price_of_a_measure_counts_the_passes_of_its_attack(whole_report: LaidOut) -> None:
+    rows = {row[0]: row[1:] for row in whole_report.rows("table-price")}
+    assert set(rows) == {
+        f"resnet18: {name}" for name in ("diverse training", "adversarial training", "V1 front-end")
+    }
+    difference = whole_report.inputs.difference("resnet18_diverse", "resnet18_learned", "clean/accuracy")
+    expected = [100 * value for value in (difference.value, difference.low, difference.high)]
+    assert numbers(rows["resnet18: diverse training"][0].rstrip("*")) == pytest.approx(expected, abs=0.0501)
+    # 8 epochs of 4000 images; an attack of one step doubles the passes.
+    assert rows["resnet18: diverse training"][3:] == ["0", "32\u202f000", "1.0"]
+    assert rows["resnet18: adversarial training"][3:] == ["1", "64\u202f000", "2.0"]
+
+
+def test_learning_curve_and_measures_are_drawn(whole_report: LaidOut, partial_report: LaidOut) -> None:
+    for stem in ("learning_curve", "measures"):
+        assert (whole_report.root / "figures" / f"{stem}.svg").is_file()
+    assert not (partial_report.root / "figures" / "measures.svg").exists()
+
+
+def test_all_seven_questions_are_answered(whole_report: LaidOut) -> None:
+    found = whole_report.query("<question>", "value")
+    assert [each["question"] for each in found] == [1, 2, 3, 4, 5, 6, 7]
+    for each in found:
+        assert each["answers"], f"question {each['question']} has no answer"
+        assert set(each["statuses"]) <= {"found", "undecided", "doubtful"}
+
+
+def test_findings_fit_on_the_first_page(whole_report: LaidOut) -> None:
+    assert whole_report.query("<findings-end>", "value") == [1]
+
+
+def test_verdicts_stand_beside_the_numbers(partial_report: LaidOut) -> None:
+    marks = {row[0]: row[-1] for row in partial_report.rows("table-summary")}
+    assert marks.pop("lenet5_vone") == "FAIL"
+    assert set(marks.values()) == {"pass"}
+    verdicts = {row[0]: row[1:] for row in partial_report.rows("table-verdicts")}
+    assert verdicts["lenet5_vone"].count("FAIL") == 1
+    third = partial_report.query("<question>", "value")[2]
+    doubts = [
+        a for a, status in zip(third["answers"], third["statuses"], strict=True) if status == "doubtful"
+    ]
+    assert len(doubts) == 1
+    assert "lenet5_vone" in doubts[0]
+
+
+def test_partial_run_says_what_is_missing(partial_report: LaidOut) -> None:
+    notices = " ".join(partial_report.document.notices)
+    assert "lenet5_diverse" in notices
+    assert "lenet5_vone without probes" in notices
+    found = {each["question"]: each for each in partial_report.query("<question>", "value")}
+    assert sorted(found) == [1, 2, 3, 4, 5, 6, 7]
+    assert found[6]["statuses"] == ["missing"]
+    assert "missing" in found[7]["statuses"]
+    assert "missing" not in found[1]["statuses"]
+
+
+def test_equal_inputs_give_equal_bytes(whole_report: LaidOut) -> None:
+    first = typesetting.compile_pdf(whole_report.main, whole_report.root)
+    assert first.startswith(b"%PDF")
+    assert first == typesetting.compile_pdf(whole_report.main, whole_report.root)
