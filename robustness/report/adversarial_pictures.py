@@ -9,9 +9,9 @@ import numpy as np
 
 from robustness.errors import UserError
 from robustness.report.arrays import read_arrays
-from robustness.report.drafting import Draft
-from robustness.report.mosaic import mosaic, save_png, to_bytes
-from robustness.report.roster import Model
+from robustness.report.context import ReportContext
+from robustness.report.image_grid import image_grid, save_png, to_bytes
+from robustness.report.model_table import Model
 
 SHOWN = 6
 
@@ -25,12 +25,12 @@ class Examples:
     note: str
 
 
-def draw(draft: Draft, model: Model, norm: str = "linf") -> Examples | None:
+def draw(context: ReportContext, model: Model, norm: str = "linf") -> Examples | None:
     """The picture for the budget nearest to 4/255, from ``attack/images.npz`` of the model's results.
 
     Images that the attack turned come first. None where the run kept no adversarial images.
     """
-    folder = draft.inputs.pictures.get(model.name)
+    folder = context.inputs.pictures.get(model.name)
     source = folder / "attack" / "images.npz" if folder else None
     arrays = read_arrays(source) if source else None
     budgets = [float(key.partition("/")[2]) for key in arrays or () if key.startswith(f"{norm}/")]
@@ -42,7 +42,7 @@ def draw(draft: Draft, model: Model, norm: str = "linf") -> Examples | None:
     except KeyError as error:
         raise UserError(f"{source}: lacks the array {error}; remove it and run dvc repro") from error
     count = min(len(clean), len(attacked), len(rows))
-    table = draft.inputs.attacks
+    table = context.inputs.attacks
     near = np.isclose(table["epsilon"], epsilon, rtol=1e-3)
     own = table[(table["model"] == model.name) & (table["norm"] == norm) & near]
     robust = own.groupby("sample")["robust"].all()
@@ -51,7 +51,7 @@ def draw(draft: Draft, model: Model, norm: str = "linf") -> Examples | None:
     order = np.argsort(~np.array(turned, dtype=bool), kind="stable")[:SHOWN]
     difference = 0.5 + (attacked[order] - clean[order]) * 0.5 / epsilon
     tiles = [list(to_bytes(part)) for part in (clean[order], attacked[order], difference)]
-    path = save_png(mosaic(tiles), draft.pictures_of(model) / "adversarial.png")
+    path = save_png(image_grid(tiles), context.pictures_of(model) / "adversarial.png")
     fell = sum(np.array(turned)[order])
     outcome = f"The first {fell} turned the answer." if fell else "None of these turned the answer."
     note = f"Rows: clean, attacked, difference (grey: none, full range: ±ε). {outcome}"

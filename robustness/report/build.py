@@ -11,11 +11,11 @@ from robustness.data.folders import replace_folder, temporary_beside
 from robustness.report import typesetting
 from robustness.report.cards import take_pictures, write_cards
 from robustness.report.document import Document
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.html_page import html_page
 from robustness.report.inputs import ReportInputs
 from robustness.report.pictures import draw_pictures
-from robustness.report.roster import Roster
+from robustness.report.model_table import ModelTable
 from robustness.report.sections import (
     appendix,
     association,
@@ -42,16 +42,16 @@ def write_report(inputs: ReportInputs, out_folder: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(max_workers=2) as pool:
         root = Path(temporary)
-        draft = Draft(inputs, Roster.of(inputs), root)
+        context = ReportContext(inputs, ModelTable.of(inputs), root)
         draw_pictures(inputs.pictures, root / "figures", inputs.data.classes)
-        pictures = take_pictures(draft, pool)
-        document = write_document(draft)
+        pictures = take_pictures(context, pool)
+        document = write_document(context)
         main = typesetting.lay_out(document.as_json(), "report.typ", root)
         pdf = typesetting.compile_pdf(main, root)
         for picture in pictures:
             picture.result()
-        cards = write_cards(draft, root)
-        page = html_page(document, draft)
+        cards = write_cards(context, root)
+        page = html_page(document, context)
         (root / "cards").mkdir()
         for name, card in cards.items():
             (root / "cards" / f"{name}.pdf").write_bytes(card)
@@ -62,34 +62,34 @@ def write_report(inputs: ReportInputs, out_folder: Path) -> None:
         _replace_file(page.encode(), out_folder / "robustness.html")
 
 
-def write_document(draft: Draft) -> Document:
-    """The report as a tree of values; its figures and pictures are written to the draft's folder."""
-    sections = [module.write(draft) for module in QUESTIONS]
+def write_document(context: ReportContext) -> Document:
+    """The report as a tree of values; its figures and pictures are written to the context's folder."""
+    sections = [module.write(context) for module in QUESTIONS]
     return Document(
         title=TITLE,
-        subtitle=_subtitle(draft),
-        notices=_notices(draft),
-        summary=summary.write(draft),
-        sections=[*sections, *appendix.write(draft)],
+        subtitle=_subtitle(context),
+        notices=_notices(context),
+        summary=summary.write(context),
+        sections=[*sections, *appendix.write(context)],
         details={"findings_per_question": FINDINGS_PER_QUESTION},
     )
 
 
-def _subtitle(draft: Draft) -> str:
-    card = draft.inputs.data
+def _subtitle(context: ReportContext) -> str:
+    card = context.inputs.data
     return (
-        f"{len(draft.roster)} models, {len(draft.roster.architectures)} architectures, {card.name} at "
+        f"{len(context.models)} models, {len(context.models.architectures)} architectures, {card.name} at "
         f"{card.image_size} pixels, {len(card.classes)} classes"
     )
 
 
-def _notices(draft: Draft) -> list[str]:
+def _notices(context: ReportContext) -> list[str]:
     """What is not in this report."""
-    absent = [name for name in draft.inputs.expected if name not in draft.inputs.present]
+    absent = [name for name in context.inputs.expected if name not in context.inputs.present]
     notices = []
     if absent:
         notices.append(f"Partial run: no scores for {listed(absent, 40)}.")
-    partly = {name: tables for name, tables in draft.inputs.missing.items() if name not in absent}
+    partly = {name: tables for name, tables in context.inputs.missing.items() if name not in absent}
     for tables in sorted(set(map(tuple, partly.values()))):
         names = [name for name, lacking in partly.items() if tuple(lacking) == tables]
         notices.append(f"Partial run: {listed(names, 40)} without {listed(tables)}.")

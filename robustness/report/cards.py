@@ -10,10 +10,10 @@ from typing import Any
 from robustness.report import adversarial_pictures, conditions
 from robustness.report.curve import Curve
 from robustness.report.document import NOTHING
-from robustness.report.drafting import Draft, trust
+from robustness.report.context import ReportContext, trust
 from robustness.report.inputs import Score
 from robustness.report.palette import OTHERS, VERDICTS
-from robustness.report.roster import Model
+from robustness.report.model_table import Model
 from robustness.report.sections.frontend import curve_sets
 from robustness.report.sections.shifting import sphere_grid
 from robustness.report.typesetting import TIMESTAMP
@@ -50,7 +50,7 @@ CARD_PIXELS = 900
 _FRACTIONS = ("fraction", "points")
 
 
-def write_cards(draft: Draft, root: Path) -> dict[str, bytes]:
+def write_cards(context: ReportContext, root: Path) -> dict[str, bytes]:
     """The PDF of every model's card, by model. ``root`` holds the templates (``typesetting.lay_out``)."""
     import json
 
@@ -58,16 +58,16 @@ def write_cards(draft: Draft, root: Path) -> dict[str, bytes]:
 
     compiler = typst.Compiler(root=str(root), ignore_system_fonts=True)
     cards = {}
-    for model in draft.roster:
-        text = json.dumps(card(draft, model), ensure_ascii=False, allow_nan=False, sort_keys=True)
+    for model in context.models:
+        text = json.dumps(card(context, model), ensure_ascii=False, allow_nan=False, sort_keys=True)
         (root / "card.json").write_text(text, "utf-8")
         cards[model.name] = compiler.compile(str(root / "card.typ"), timestamp=TIMESTAMP)
     return cards
 
 
-def card(draft: Draft, model: Model) -> dict[str, Any]:
+def card(context: ReportContext, model: Model) -> dict[str, Any]:
     """The values of one card."""
-    verdict = trust(draft, model)
+    verdict = trust(context, model)
     facts = [
         ("architecture", f"{model.architecture}, family {model.family} ({model.year})"),
         ("front-end", model.frontend),
@@ -82,21 +82,21 @@ def card(draft: Draft, model: Model) -> dict[str, Any]:
     return {
         "name": model.name,
         "facts": facts,
-        "warning": _warning(draft, model, verdict),
-        "scores": [row for metric in _metrics(draft) if (row := _score_row(draft, model, metric))],
-        "charts": _charts(draft, model),
-        "sphere": _sphere(draft, model),
-        "small": _small(draft, model),
-        "large": _pictures(draft, model, LARGE),
-        "models": len(draft.roster),
+        "warning": _warning(context, model, verdict),
+        "scores": [row for metric in _metrics(context) if (row := _score_row(context, model, metric))],
+        "charts": _charts(context, model),
+        "sphere": _sphere(context, model),
+        "small": _small(context, model),
+        "large": _pictures(context, model, LARGE),
+        "models": len(context.models),
         "colour": model.look.colour,
     }
 
 
-def rank(draft: Draft, model: Model, metric: str) -> tuple[int, int] | None:
+def rank(context: ReportContext, model: Model, metric: str) -> tuple[int, int] | None:
     """(place, number of models that have the score), 1 the best; None where a score does not rank."""
     better = describe(metric).better
-    values = {m.name: s.value for m in draft.roster if (s := draft.score_of(m, metric)) is not None}
+    values = {m.name: s.value for m in context.models if (s := context.score_of(m, metric)) is not None}
     if better == "neither" or model.name not in values:
         return None
     own = values[model.name]
@@ -104,14 +104,14 @@ def rank(draft: Draft, model: Model, metric: str) -> tuple[int, int] | None:
     return ahead + 1, len(values)
 
 
-def _metrics(draft: Draft) -> list[str]:
-    budgets = [metric for _, metric in conditions.budgets(draft.inputs.metrics, "worst_linf")]
+def _metrics(context: ReportContext) -> list[str]:
+    budgets = [metric for _, metric in conditions.budgets(context.inputs.metrics, "worst_linf")]
     place = METRICS.index("attack/worst_linf/area")
     return [*METRICS[:place], *budgets, *METRICS[place:]]
 
 
-def _score_row(draft: Draft, model: Model, metric: str) -> tuple[str, str, str] | None:
-    score = draft.score_of(model, metric)
+def _score_row(context: ReportContext, model: Model, metric: str) -> tuple[str, str, str] | None:
+    score = context.score_of(model, metric)
     if score is None:
         return None
     label = describe(metric)
@@ -119,27 +119,27 @@ def _score_row(draft: Draft, model: Model, metric: str) -> tuple[str, str, str] 
         text = interval(score) + (" %" if label.unit == "fraction" else " points")
     else:
         text = interval_plain(score)
-    place = rank(draft, model, metric)
+    place = rank(context, model, metric)
     return label.title, text, f"{place[0]} of {place[1]}" if place else NOTHING
 
 
-def _warning(draft: Draft, model: Model, verdict: str) -> str:
+def _warning(context: ReportContext, model: Model, verdict: str) -> str:
     parts = []
     if verdict == "fail":
         parts.append("A check of the attacks failed: the robust accuracies are not to be trusted.")
-    if not conditions.learned_the_task(draft.inputs, model):
+    if not conditions.learned_the_task(context.inputs, model):
         parts.append("The clean accuracy is not above chance for certain: losses say nothing.")
-    lacking = draft.inputs.missing.get(model.name, [])
+    lacking = context.inputs.missing.get(model.name, [])
     if lacking:
         parts.append(f"No rows in the tables {', '.join(lacking)}.")
     return " ".join(parts)
 
 
-def _charts(draft: Draft, model: Model) -> list[dict[str, Any]]:
+def _charts(context: ReportContext, model: Model) -> list[dict[str, Any]]:
     """Curves of the model over those of its twins of the same architecture."""
-    twins = [m for m in draft.roster.of_architecture(model.architecture)]
+    twins = [m for m in context.models.of_architecture(model.architecture)]
     charts = []
-    for title, label, curves in curve_sets(draft, twins):
+    for title, label, curves in curve_sets(context, twins):
         own = next((curve for curve in curves if curve.model.name == model.name), None)
         if own is None:
             continue
@@ -152,7 +152,7 @@ def _charts(draft: Draft, model: Model) -> list[dict[str, Any]]:
                     *(_line(curve, OTHERS, False) for curve in others),
                     _line(own, model.look.colour, True),
                 ],
-                "chance": 100 * conditions.chance(draft.inputs),
+                "chance": 100 * conditions.chance(context.inputs),
             }
         )
     return charts
@@ -171,44 +171,46 @@ def _edges(levels: Sequence[float], scores: Sequence[Score]) -> list[list[float]
     return above + below[::-1]
 
 
-def _sphere(draft: Draft, model: Model) -> dict[str, Any] | None:
-    azimuths, elevations, grid = sphere_grid(draft, model)
+def _sphere(context: ReportContext, model: Model) -> dict[str, Any] | None:
+    azimuths, elevations, grid = sphere_grid(context, model)
     if grid is None:
         return None
     cells = [[None if value != value else 100 * float(value) for value in row] for row in grid]
     return {"azimuths": azimuths, "elevations": elevations, "cells": cells}
 
 
-def _small(draft: Draft, model: Model) -> list[dict[str, Any]]:
+def _small(context: ReportContext, model: Model) -> list[dict[str, Any]]:
     """Pictures of one row, each with its share of the row's width."""
     found = []
-    examples = adversarial_pictures.draw(draft, model)
+    examples = adversarial_pictures.draw(context, model)
     if examples is not None:
-        path = examples.path.relative_to(draft.folder).as_posix()
+        path = examples.path.relative_to(context.folder).as_posix()
         found.append({"path": path, "title": examples.title, "note": examples.note, "share": 1.7})
-    return found + [{**picture, "note": None, "share": 1} for picture in _pictures(draft, model, SMALL)]
+    return found + [{**picture, "note": None, "share": 1} for picture in _pictures(context, model, SMALL)]
 
 
-def _pictures(draft: Draft, model: Model, wanted: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+def _pictures(
+    context: ReportContext, model: Model, wanted: Sequence[tuple[str, str]]
+) -> list[dict[str, Any]]:
     found = []
     for key, title in wanted:
-        source = draft.model_picture(model, key)
+        source = context.model_picture(model, key)
         if source is not None:
             found.append(
-                {"path": draft.picture(source, _picture_name(model, key), CARD_PIXELS), "title": title}
+                {"path": context.picture(source, _picture_name(model, key), CARD_PIXELS), "title": title}
             )
     return found
 
 
-def take_pictures(draft: Draft, pool: Executor) -> list[Future[None]]:
+def take_pictures(context: ReportContext, pool: Executor) -> list[Future[None]]:
     """Begin to make the pictures of all cards small: Pillow works beside the drawing of figures."""
 
     def take(model: Model, key: str) -> None:
-        source = draft.model_picture(model, key)
+        source = context.model_picture(model, key)
         if source is not None:
-            draft.picture(source, _picture_name(model, key), CARD_PIXELS)
+            context.picture(source, _picture_name(model, key), CARD_PIXELS)
 
-    return [pool.submit(take, model, key) for model in draft.roster for key, _ in (*SMALL, *LARGE)]
+    return [pool.submit(take, model, key) for model in context.models for key, _ in (*SMALL, *LARGE)]
 
 
 def _picture_name(model: Model, key: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from robustness import shifts
 from robustness.report.curve import Curve
 from robustness.report.inputs import ReportInputs, Score
-from robustness.report.roster import Model
+from robustness.report.model_table import Model
 from robustness.statistics.bootstrap import interval_over_objects
 
 _LEVEL = re.compile(r"(?P<shift>[^/]+)/(?P<factor>[^/]+)/(?P<level>[^/]+)/accuracy")

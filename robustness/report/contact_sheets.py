@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robustness.report.inputs import Sheet
-from robustness.report.mosaic import mosaic, save_png, to_bytes
+from robustness.report.image_grid import image_grid, save_png, to_bytes
 from robustness.scores.conditions import view
 from robustness.seeds import numpy_generator
 
@@ -45,7 +45,7 @@ def _classes(images: ImageSet, folder: Path, seed: int) -> Sheet:
         own = table[table["label"] == label].index.to_numpy()
         chosen = _some(own, PER_CLASS, seed, name)
         tiles.append([images.images[row] for row in chosen])
-    path = save_png(mosaic([row or [None] for row in tiles]), folder / "sheet_classes.png")
+    path = save_png(image_grid([row or [None] for row in tiles]), folder / "sheet_classes.png")
     objects = table["object"].nunique()
     names = ", ".join(images.classes)
     text = f"Clean test images, a row a class: {names}. Each tile is another of {objects} objects."
@@ -62,7 +62,7 @@ def _many_classes(images: ImageSet, table: pd.DataFrame, folder: Path, seed: int
         f"Clean test images, each of another class: {len(tiles)} of {len(images.classes)} classes, of which "
         f"{len(first)} have images. There are {len(table)} objects."
     )
-    path = save_png(mosaic(halves), folder / "sheet_classes.png")
+    path = save_png(image_grid(halves), folder / "sheet_classes.png")
     return Sheet(path, text, min(1.0, len(tiles) / PER_CLASS))
 
 
@@ -72,7 +72,7 @@ def _training(images: ImageSet, role: str, folder: Path, seed: int) -> Sheet | N
         return None
     chosen = _some(rows, 2 * PER_CLASS, seed, role)
     tiles = [images.images[row] for row in chosen]
-    sheet = mosaic([tiles[:PER_CLASS], tiles[PER_CLASS:]] if len(tiles) > PER_CLASS else [tiles])
+    sheet = image_grid([tiles[:PER_CLASS], tiles[PER_CLASS:]] if len(tiles) > PER_CLASS else [tiles])
     words = {
         "canonical": "Training images, canonical: frontal views, plain backgrounds.",
         "diverse": "Training images, diverse: all factors varied, as many images.",
@@ -103,7 +103,7 @@ def _factors(
 def _strip(
     rows: Sequence[Sequence[np.ndarray | None]], shift: str, factor: str, levels: Iterable[str], folder: Path
 ) -> Sheet:
-    path = save_png(mosaic(rows), folder / f"strip_{shift}_{factor}.png")
+    path = save_png(image_grid(rows), folder / f"strip_{shift}_{factor}.png")
     return Sheet(path, f"{shift} / {factor}: {', '.join(levels)}", len(rows[0]) / LEVELS_SHOWN, strip=True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from robustness.report.inputs import Score
-from robustness.report.roster import Model
+from robustness.report.model_table import Model
 
 
 @dataclass(frozen=True)

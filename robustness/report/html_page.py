@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 
 from robustness.report.document import Answer, Block, Cell, Document, Figure, Gallery, Section, Table, Text
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.shading import ink_on
 from robustness.report.typesetting import TEMPLATES
 
@@ -17,7 +17,7 @@ SIGNS = {"found": "●", "undecided": "◐", "doubtful": "▲", "missing": "○"
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg"}
 
 
-def html_page(document: Document, draft: Draft) -> str:
+def html_page(document: Document, context: ReportContext) -> str:
     """The page; pictures are inside it as data."""
     body = [
         f"<h1>{escape(document.title)}</h1>",
@@ -26,8 +26,8 @@ def html_page(document: Document, draft: Draft) -> str:
         _contents(document),
         _findings(document),
         '<h2 id="summary">Summary</h2>',
-        *(_block(block, draft) for block in document.summary),
-        *(_section(section, draft) for section in document.sections),
+        *(_block(block, context) for block in document.summary),
+        *(_section(section, context) for section in document.sections),
         _all_scores(),
     ]
     style, script = ((TEMPLATES / name).read_text("utf-8") for name in ("page.css", "page.js"))
@@ -38,7 +38,7 @@ def html_page(document: Document, draft: Draft) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(document.title)}</title><style>{style}</style></head><body>",
             *body,
-            f'<script type="application/json" id="scores-data">{_scores(draft)}</script>',
+            f'<script type="application/json" id="scores-data">{_scores(context)}</script>',
             f"<script>{script}</script></body></html>",
             "",
         ]
@@ -76,21 +76,21 @@ def _title(section: Section) -> str:
     return f"{section.number}. {section.title}" if section.number else section.title
 
 
-def _section(section: Section, draft: Draft) -> str:
+def _section(section: Section, context: ReportContext) -> str:
     listed = _answers(section.answers)
-    blocks = "\n".join(_block(block, draft) for block in section.blocks)
+    blocks = "\n".join(_block(block, context) for block in section.blocks)
     return f'<h2 id="{section.name}">{escape(_title(section))}</h2>\n{listed}\n{blocks}'
 
 
-def _block(block: Block, draft: Draft) -> str:
+def _block(block: Block, context: ReportContext) -> str:
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Figure):
         caption = f"<figcaption>{escape(block.caption)}</figcaption>"
-        return f'<figure id="{block.name}">{_image(block.path, block.caption, draft)}{caption}</figure>'
+        return f'<figure id="{block.name}">{_image(block.path, block.caption, context)}{caption}</figure>'
     if isinstance(block, Gallery):
         pictures = "".join(
-            f"<div>{escape(p.title)}{_image(p.path, p.title or block.caption, draft)}</div>"
+            f"<div>{escape(p.title)}{_image(p.path, p.title or block.caption, context)}</div>"
             for p in block.pictures
         )
         return (
@@ -139,8 +139,8 @@ def _cell(cell: Cell, numeric: bool) -> str:
     return f'<td{kind}{style} data-sort="{escape(str(sort))}">{escape(cell.text)}</td>'
 
 
-def _image(path: str, words: str, draft: Draft) -> str:
-    file = draft.folder / path
+def _image(path: str, words: str, context: ReportContext) -> str:
+    file = context.folder / path
     data = base64.b64encode(file.read_bytes()).decode()
     return f'<img loading="lazy" alt="{escape(words)}" src="data:{_TYPES[file.suffix]};base64,{data}">'
 
@@ -156,11 +156,11 @@ def _all_scores() -> str:
     )
 
 
-def _scores(draft: Draft) -> str:
+def _scores(context: ReportContext) -> str:
     """All scores as compact JSON; ``</`` cannot occur in it."""
-    table = draft.inputs.scores
-    metrics = {metric: index for index, metric in enumerate(draft.inputs.metrics)}
-    models = [model.name for model in draft.roster]
+    table = context.inputs.scores
+    metrics = {metric: index for index, metric in enumerate(context.inputs.metrics)}
+    models = [model.name for model in context.models]
     rows = []
     for model in models:
         part = table[table["model"] == model]

@@ -9,7 +9,7 @@ from typing import Any
 
 from robustness.report.conditions import learned_the_task
 from robustness.report.document import NOTHING, Block, Cell, Column, Table, Text
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.inputs import Score
 from robustness.report.wording import interval, percent, score_cell
 
@@ -30,30 +30,30 @@ def sources() -> dict[str, str]:
     return _data()["sources"]
 
 
-def table(draft: Draft, question: int) -> Table | None:
+def table(context: ReportContext, question: int) -> Table | None:
     """The published values that belong to a question, with ours beside them; None if there are none."""
     entries = [entry for entry in _data()["entries"] if entry["question"] == question]
     if not entries:
         return None
     rows = [
-        [Cell(entry["what"]), Cell(entry["value"]), Cell(short(entry["source"])), Cell(_ours(draft, entry))]
+        [Cell(entry["what"]), Cell(entry["value"]), Cell(short(entry["source"])), Cell(_ours(context, entry))]
         for entry in entries
     ]
     columns = [Column(title, False) for title in ("published", "value", "source", "ours")]
     return Table(f"table-published-{question}", CAPTION, columns, rows, small=True)
 
 
-def sets(draft: Draft) -> Block | None:
+def sets(context: ReportContext) -> Block | None:
     """Published accuracies on the relatives of ImageNet, with ours on the set of this run beside them.
 
     None where the run's images are none of these sets; a line that says so where no figure is known.
     """
-    known, name = _data()["sets"], draft.inputs.data.name
+    known, name = _data()["sets"], context.inputs.data.name
     if name not in known["images"]:
         return None
-    models = [model for model in draft.roster if model.architecture in known["models"]]
+    models = [model for model in context.models if model.architecture in known["models"]]
     if not models:
-        names = ", ".join(dict.fromkeys(model.architecture for model in draft.roster))
+        names = ", ".join(dict.fromkeys(model.architecture for model in context.models))
         text = f"No published accuracies on ImageNet's relatives are at hand for {names}."
         return Text([text], "Published on the relatives of ImageNet", "missing")
     metrics = known["images"][name]
@@ -61,12 +61,12 @@ def sets(draft: Draft) -> Block | None:
     rows = []
     for model in models:
         values = known["models"][model.architecture]
-        scores = (draft.score_of(model, metric) for metric in metrics)
+        scores = (context.score_of(model, metric) for metric in metrics)
         ours = next((score for score in scores if score is not None), None)
         shown = [Cell(NOTHING, None, "muted") if v is None else Cell(f"{v:.1f}", v) for v in values]
         rows.append([Cell(model.name, mono=True), *shown, score_cell(ours)])
     columns = [Column("model", False), *map(Column, titles)]
-    absent = [model.name for model in draft.roster if model not in models]
+    absent = [model.name for model in context.models if model not in models]
     caption = known["caption"] + (f" None is at hand for {', '.join(absent)}." if absent else "")
     return Table("table-published-sets", caption, columns, rows, small=True, upright=True)
 
@@ -82,24 +82,24 @@ def short(key: str) -> str:
     return f"{authors if rest else citation.split(',')[0]} {year}".strip()
 
 
-def _ours(draft: Draft, entry: dict[str, Any]) -> str:
+def _ours(context: ReportContext, entry: dict[str, Any]) -> str:
     """Our number beside a published one: of one model of the family, else the range over models."""
     metric = entry["metric"]
     if "family" not in entry:
-        return _range(draft, metric)
+        return _range(context, metric)
     wanted = {
         key: entry.get(key, usual) for key, usual in (("frontend", "learned"), ("training", "canonical"))
     }
-    for model in draft.roster.where(family=entry["family"], **wanted):
-        score = draft.score_of(model, metric)
+    for model in context.models.where(family=entry["family"], **wanted):
+        score = context.score_of(model, metric)
         if score is not None:
             return f"{model.name}: {interval(score)}"
     return NOTHING
 
 
-def _range(draft: Draft, metric: str) -> str:
-    models = [model for model in draft.roster if learned_the_task(draft.inputs, model)]
-    scores: list[Score] = [s for model in models if (s := draft.score_of(model, metric)) is not None]
+def _range(context: ReportContext, metric: str) -> str:
+    models = [model for model in context.models if learned_the_task(context.inputs, model)]
+    scores: list[Score] = [s for model in models if (s := context.score_of(model, metric)) is not None]
     if not scores:
         return NOTHING
     values = [score.value for score in scores]

@@ -25,7 +25,7 @@ import pandas as pd
 
 from robustness.scores.predictions import normalised_area
 from robustness.scores.table import Metric, join, require, rows
-from robustness.scores.tally import Tally, Totals, draw_weights
+from robustness.scores.cluster_sums import ClusterSums, Totals, draw_weights
 from robustness.statistics.bootstrap import RESAMPLES
 
 REQUIRED = ("model", "attack", "norm", "epsilon", "sample", "object", "clean_correct", "robust", "distance")
@@ -39,7 +39,7 @@ def from_attacks(attacks: pd.DataFrame, *, seed: int = 0, resamples: int = RESAM
     weights = draw_weights(len(objects), resamples=resamples, seed=seed)
     tables = []
     for model, part in attacks.groupby("model", sort=True, observed=True):
-        totals = tally_attacks(part, objects).totals(weights)
+        totals = attacks_by_cluster(part, objects).totals(weights)
         tables.append(rows(str(model), [*metrics(totals), *median_distances(part, objects, weights)]))
     return join(tables)
 
@@ -63,9 +63,9 @@ def prepared(attacks: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def tally_attacks(table: pd.DataFrame, objects: pd.Index) -> Tally:
-    """The tally of ONE model's prepared attacks: ``<name>/eps_<ε>``, the worst ones, ``clean:<norm>``."""
-    tally = Tally(len(objects))
+def attacks_by_cluster(table: pd.DataFrame, objects: pd.Index) -> ClusterSums:
+    """The clusters of ONE model's prepared attacks: ``<name>/eps_<ε>``, the worst ones, ``clean:<norm>``."""
+    clusters = ClusterSums(len(objects))
     samples = _sample_objects(table, objects)
     for norm, part in table.groupby("norm", sort=True):
         fixed = part[np.isfinite(part["scaled"]) & (part["scaled"] > 0)]
@@ -76,23 +76,23 @@ def tally_attacks(table: pd.DataFrame, objects: pd.Index) -> Tally:
             robust = cell.groupby("sample")["robust"].all()
             stood[budget].append(robust)
             if name != f"{WORST}_{norm}":
-                _add(tally, f"{name}/eps_{budget:g}", robust, samples)
+                _add(clusters, f"{name}/eps_{budget:g}", robust, samples)
         unit = 1 / 255 if norm == "linf" else 1.0
         for name, cell in minimal.groupby("name", sort=True):
             distance = cell.groupby("sample")["distance"].min()
             for budget in budgets:
                 robust = distance > budget * unit * (1 + 1e-6)
                 stood[budget].append(robust)
-                _add(tally, f"{name}/eps_{budget:g}", robust, samples)
+                _add(clusters, f"{name}/eps_{budget:g}", robust, samples)
         so_far: list[pd.Series] = []
         for budget in budgets:
             so_far += stood[budget]
             together = pd.concat(so_far, axis=1, join="inner").all(axis=1)
             if len(together):
-                _add(tally, f"{WORST}_{norm}/eps_{budget:g}", together, samples)
+                _add(clusters, f"{WORST}_{norm}/eps_{budget:g}", together, samples)
         clean = part.groupby("sample")["clean_correct"].all()
-        _add(tally, f"clean:{norm}", clean, samples)
-    return tally
+        _add(clusters, f"clean:{norm}", clean, samples)
+    return clusters
 
 
 def metrics(totals: Totals) -> Iterator[Metric]:
@@ -142,5 +142,5 @@ def _sample_objects(table: pd.DataFrame, objects: pd.Index) -> pd.Series:
     return pd.Series(objects.get_indexer(first), index=first.index)
 
 
-def _add(tally: Tally, name: str, values: pd.Series, samples: pd.Series) -> None:
-    tally.add_samples(name, samples.loc[values.index].to_numpy(), values.to_numpy(dtype=np.float64))
+def _add(clusters: ClusterSums, name: str, values: pd.Series, samples: pd.Series) -> None:
+    clusters.add_samples(name, samples.loc[values.index].to_numpy(), values.to_numpy(dtype=np.float64))

@@ -21,7 +21,7 @@ import pandas as pd
 
 from robustness.scores.conditions import CLEAN, Condition, is_swap, number
 from robustness.scores.table import Metric
-from robustness.scores.tally import Tally, Totals
+from robustness.scores.cluster_sums import ClusterSums, Totals
 
 FRACTIONS = ("visible_fraction", "clutter_fraction")
 EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -44,8 +44,10 @@ def with_fractions(predictions: pd.DataFrame, samples: pd.DataFrame | None) -> p
     return predictions.drop(columns=known, errors="ignore").merge(samples[key + known], on=key, how="left")
 
 
-def add_columns(tally: Tally, predictions: pd.DataFrame, place: np.ndarray, correct: np.ndarray) -> None:
-    """Add the columns of accuracy by fraction to a model's tally, where the table has the fractions."""
+def add_columns(
+    clusters: ClusterSums, predictions: pd.DataFrame, place: np.ndarray, correct: np.ndarray
+) -> None:
+    """Add the columns of accuracy by fraction to a model's clusters, where the table has the fractions."""
     is_clutter = (predictions["shift"] == "clutter").to_numpy()
     for name in FRACTIONS:
         if name not in predictions.columns:
@@ -55,7 +57,7 @@ def add_columns(tally: Tally, predictions: pd.DataFrame, place: np.ndarray, corr
             inside = is_clutter & (values <= high) & ((values > low) | (low == 0.0) & (values >= 0))
             if inside.any():
                 column = f"{PREFIX}clutter/{name}/{low:g}-{high:g}"
-                tally.add_samples(column, place[inside], correct[inside])
+                clusters.add_samples(column, place[inside], correct[inside])
 
 
 def metrics(totals: Totals, by_path: Mapping[str, list[Condition]], classes: int) -> Iterator[Metric]:

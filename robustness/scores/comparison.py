@@ -11,7 +11,7 @@ from robustness.errors import UserError, nearest
 from robustness.scores import attacks as attack_scores
 from robustness.scores import predictions as prediction_scores
 from robustness.scores.table import Metric, metrics_matching
-from robustness.scores.tally import Tally, draw_weights
+from robustness.scores.cluster_sums import ClusterSums, draw_weights
 from robustness.seeds import numpy_generator
 from robustness.statistics.bootstrap import RESAMPLES, percentiles
 from robustness.statistics.multiple import holm
@@ -71,13 +71,13 @@ def compare(
     weights = draw_weights(len(objects), resamples=resamples, seed=seed)
 
     if is_attack:
-        tallies = [attack_scores.tally_attacks(part, objects) for part in (first, second)]
+        cluster_sums = [attack_scores.attacks_by_cluster(part, objects) for part in (first, second)]
     else:
         if classes is None:
             raise UserError("compare: classes is missing; the table predictions needs the number of classes")
-        tallies = [prediction_scores.tally_predictions(part, objects) for part in (first, second)]
+        cluster_sums = [prediction_scores.predictions_by_cluster(part, objects) for part in (first, second)]
 
-    def scores(sums: Tally, rows: np.ndarray) -> dict[str, Metric]:
+    def scores(sums: ClusterSums, rows: np.ndarray) -> dict[str, Metric]:
         totals = sums.totals(rows)
         found: Iterable[Metric]
         if is_attack:
@@ -86,14 +86,14 @@ def compare(
             found = prediction_scores.metrics(totals, classes, clean_levels=clean_levels)
         return {metric.name: metric for metric in found}
 
-    a, b = (scores(tally, weights) for tally in tallies)
+    a, b = (scores(clusters, weights) for clusters in cluster_sums)
     if is_attack:
         for part, found in ((first, a), (second, b)):
             medians = attack_scores.median_distances(part, objects, weights)
             found.update((metric.name, metric) for metric in medians)
     names = [name for name in a if name in b]
     chosen = names if metrics is None else metrics_matching(names, metrics)
-    flipped = _exchanged(tallies[0], tallies[1], scores, resamples=resamples, seed=seed)
+    flipped = _exchanged(cluster_sums[0], cluster_sums[1], scores, resamples=resamples, seed=seed)
 
     rows = []
     for name in chosen:
@@ -132,13 +132,15 @@ def _common(
     return first, second
 
 
-def _exchanged(first: Tally, second: Tally, scores, *, resamples: int, seed: int) -> dict[str, np.ndarray]:
+def _exchanged(
+    first: ClusterSums, second: ClusterSums, scores, *, resamples: int, seed: int
+) -> dict[str, np.ndarray]:
     """Each score's difference (R,) when the models are exchanged in random objects (each with chance 1/2).
 
-    One tally holds both: the objects of the first model, then those of the second. A row of weights that
+    One clusters holds both: the objects of the first model, then those of the second. A row of weights that
     picks the first model's share of an object for one side picks the second's for the other.
     """
-    both = Tally(2 * first.objects)
+    both = ClusterSums(2 * first.objects)
     for name in first.sums:
         if name in second.sums:
             both.add(

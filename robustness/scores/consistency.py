@@ -9,7 +9,7 @@ import pandas as pd
 
 from robustness.errors import UserError
 from robustness.scores.table import require
-from robustness.scores.tally import draw_weights
+from robustness.scores.cluster_sums import draw_weights
 from robustness.statistics.agreement import kappa
 from robustness.statistics.bootstrap import RESAMPLES, percentiles
 

@@ -18,7 +18,7 @@ import numpy as np
 from robustness.errors import UserError
 from robustness.scores.conditions import CLEAN, Condition
 from robustness.scores.table import Metric
-from robustness.scores.tally import Totals, ratio
+from robustness.scores.cluster_sums import Totals, ratio
 
 SHIFT = "corruption"
 

@@ -31,7 +31,7 @@ from robustness.errors import UserError
 from robustness.scores import clutter, corruption, sphere
 from robustness.scores.conditions import CLEAN, SPHERE, Condition, clean_level, in_order, is_swap, number
 from robustness.scores.table import Metric, join, require, rows
-from robustness.scores.tally import Tally, Totals, draw_weights, ratio
+from robustness.scores.cluster_sums import ClusterSums, Totals, draw_weights, ratio
 from robustness.statistics.bootstrap import RESAMPLES, percentiles
 
 REQUIRED = ("model", "shift", "factor", "level", "sample", "object", "label", "prediction")
@@ -69,24 +69,24 @@ def from_predictions(
     parts = dict(list(predictions.groupby("model", sort=True, observed=True)))
     reference: Totals | Mapping[str, float] | None = None
     if isinstance(normaliser, str):
-        reference = tally_predictions(parts[normaliser], objects).totals(weights)
+        reference = predictions_by_cluster(parts[normaliser], objects).totals(weights)
     else:
         reference = normaliser
     tables = []
     for model in models:
-        totals = tally_predictions(parts[model], objects).totals(weights)
+        totals = predictions_by_cluster(parts[model], objects).totals(weights)
         tables.append(rows(model, metrics(totals, classes, reference=reference, clean_levels=clean_levels)))
     return join(tables)
 
 
-def tally_predictions(predictions: pd.DataFrame, objects: pd.Index) -> Tally:
-    """The tally of ONE model over the sorted ``objects``.
+def predictions_by_cluster(predictions: pd.DataFrame, objects: pd.Index) -> ClusterSums:
+    """The clusters of ONE model over the sorted ``objects``.
 
     Columns: the conditions as text, ``clean``, for every other condition ``paired:…`` (its samples whose
     object has a clean image) and ``reference:…`` (the clean correctness of those objects, weighted alike);
     and those of the sphere and of clutter.
     """
-    tally = Tally(len(objects))
+    clusters = ClusterSums(len(objects))
     place = objects.get_indexer(predictions["object"])
     correct = (predictions["prediction"].to_numpy() == predictions["label"].to_numpy()).astype(np.float64)
     shift, factor, level = (predictions[name].astype(str) for name in ("shift", "factor", "level"))
@@ -101,17 +101,17 @@ def tally_predictions(predictions: pd.DataFrame, objects: pd.Index) -> Tally:
     clean_mean = np.where(clean_count > 0, clean_sum / np.maximum(clean_count, 1), 0.0)
     has_clean = clean_count > 0
     if has_clean.any():
-        tally.add(CLEAN, clean_sum, clean_count)
+        clusters.add(CLEAN, clean_sum, clean_count)
     for index in np.flatnonzero(~is_clean):
         name = str(conditions[index])
-        tally.add(name, sums[index], counts[index])
+        clusters.add(name, sums[index], counts[index])
         paired = counts[index] * has_clean
         if paired.any():
-            tally.add(f"paired:{name}", sums[index] * has_clean, paired)
-            tally.add(f"reference:{name}", clean_mean * paired, paired)
-    sphere.add_columns(tally, predictions, place, correct)
-    clutter.add_columns(tally, predictions, place, correct)
-    return tally
+            clusters.add(f"paired:{name}", sums[index] * has_clean, paired)
+            clusters.add(f"reference:{name}", clean_mean * paired, paired)
+    sphere.add_columns(clusters, predictions, place, correct)
+    clutter.add_columns(clusters, predictions, place, correct)
+    return clusters
 
 
 def conditions_of(totals: Totals) -> dict[str, list[Condition]]:

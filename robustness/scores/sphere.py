@@ -21,13 +21,15 @@ import pandas as pd
 from robustness.errors import UserError
 from robustness.scores.conditions import SPHERE, view
 from robustness.scores.table import Metric
-from robustness.scores.tally import Tally, Totals
+from robustness.scores.cluster_sums import ClusterSums, Totals
 
 PREFIX = "sphere:"
 
 
-def add_columns(tally: Tally, predictions: pd.DataFrame, place: np.ndarray, correct: np.ndarray) -> None:
-    """Add the sphere's columns to a model's tally (nothing if the table has no sphere)."""
+def add_columns(
+    clusters: ClusterSums, predictions: pd.DataFrame, place: np.ndarray, correct: np.ndarray
+) -> None:
+    """Add the sphere's columns to a model's clusters (nothing if the table has no sphere)."""
     shift, factor = SPHERE.split("/")
     chosen = np.flatnonzero(((predictions["shift"] == shift) & (predictions["factor"] == factor)).to_numpy())
     if not len(chosen):
@@ -41,24 +43,24 @@ def add_columns(tally: Tally, predictions: pd.DataFrame, place: np.ndarray, corr
     objects, hits = place[chosen], correct[chosen]
 
     cells = objects * len(views) + level_codes
-    size = tally.objects * len(views)
-    sums = np.bincount(cells, weights=hits, minlength=size).reshape(tally.objects, len(views))
-    counts = np.bincount(cells, minlength=size).reshape(tally.objects, len(views))
+    size = clusters.objects * len(views)
+    sums = np.bincount(cells, weights=hits, minlength=size).reshape(clusters.objects, len(views))
+    counts = np.bincount(cells, minlength=size).reshape(clusters.objects, len(views))
     seen = counts > 0
     present = seen.any(axis=1)
     worst = np.where(seen, sums / np.maximum(counts, 1), np.inf).min(axis=1)
-    tally.add(f"{PREFIX}worst", np.where(present, worst, 0.0), present)
-    tally.add(f"{PREFIX}all", (sums == counts).all(axis=1) & present, present)
+    clusters.add(f"{PREFIX}worst", np.where(present, worst, 0.0), present)
+    clusters.add(f"{PREFIX}all", (sums == counts).all(axis=1) & present, present)
     area = np.clip(np.cos(np.deg2rad(elevation)), 0, None)
-    tally.add(f"{PREFIX}area", (sums * area).sum(axis=1), (counts * area).sum(axis=1))
+    clusters.add(f"{PREFIX}area", (sums * area).sum(axis=1), (counts * area).sum(axis=1))
 
     # Several images of an object and view (lights, scenes) are told apart by their rank among them.
     rank = pd.Series(cells).groupby(cells).cumcount().to_numpy()
-    flips, pairs = np.zeros(tally.objects), np.zeros(tally.objects)
+    flips, pairs = np.zeros(clusters.objects), np.zeros(clusters.objects)
     edges = neighbours(azimuth, elevation)
     classes = predictions["prediction"].to_numpy()[chosen]
     for take in range(int(rank.max()) + 1):
-        table = np.full((tally.objects, len(views)), -1, dtype=np.int64)
+        table = np.full((clusters.objects, len(views)), -1, dtype=np.int64)
         here = rank == take
         table[objects[here], level_codes[here]] = classes[here]
         first, second = table[:, edges[:, 0]], table[:, edges[:, 1]]
@@ -66,7 +68,7 @@ def add_columns(tally: Tally, predictions: pd.DataFrame, place: np.ndarray, corr
         flips += ((first != second) & both).sum(axis=1)
         pairs += both.sum(axis=1)
     if pairs.any():
-        tally.add(f"{PREFIX}flips", flips, pairs)
+        clusters.add(f"{PREFIX}flips", flips, pairs)
 
 
 def neighbours(azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:

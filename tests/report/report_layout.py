@@ -9,10 +9,10 @@ from typing import Any
 from robustness.report import typesetting
 from robustness.report.build import write_document
 from robustness.report.document import Document
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.inputs import ReportInputs
 from robustness.report.pictures import draw_pictures
-from robustness.report.roster import Roster
+from robustness.report.model_table import ModelTable
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class LaidOut:
     @property
     def models(self) -> list[str]:
         """The models in the report's order."""
-        return [model.name for model in Roster.of(self.inputs)]
+        return [model.name for model in ModelTable.of(self.inputs)]
 
 
 def lay_out(inputs: ReportInputs, root: Path) -> LaidOut:
     """The report of these inputs in ``root``."""
     draw_pictures(inputs.pictures, root / "figures", inputs.data.classes)
-    document = write_document(Draft(inputs, Roster.of(inputs), root))
+    document = write_document(ReportContext(inputs, ModelTable.of(inputs), root))
     return LaidOut(inputs, document, root, typesetting.lay_out(document.as_json(), "report.typ", root))
 
 

@@ -12,20 +12,20 @@ import pytest
 from report_layout import LaidOut, lay_out, numbers
 
 from robustness.report import cards, typesetting
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.inputs import ReportInputs
-from robustness.report.roster import Roster
+from robustness.report.model_table import ModelTable
 
 
-def draft_of(report: LaidOut) -> Draft:
-    return Draft(report.inputs, Roster.of(report.inputs), report.root)
+def context_of(report: LaidOut) -> ReportContext:
+    return ReportContext(report.inputs, ModelTable.of(report.inputs), report.root)
 
 
 def test_card_holds_the_scores_of_its_model(whole_report: LaidOut) -> None:
-    draft = draft_of(whole_report)
-    model = draft.roster[0]
-    rows = {title: (value, rank) for title, value, rank in cards.card(draft, model)["scores"]}
-    score = draft.score_of(model, "clean/accuracy")
+    context = context_of(whole_report)
+    model = context.models[0]
+    rows = {title: (value, rank) for title, value, rank in cards.card(context, model)["scores"]}
+    score = context.score_of(model, "clean/accuracy")
     value, rank = rows["accuracy on clean images"]
     assert numbers(value.rstrip(" %")) == pytest.approx(
         [100 * score.value, 100 * score.low, 100 * score.high], abs=0.06
@@ -49,28 +49,28 @@ def test_rank_knows_which_way_is_better_and_what_lies_beyond_the_last_level(
     rows += [(model, "clean/accuracy", 0.9, 0.8, 1.0, 9) for model in few]
     scores = pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high", "n"])
     inputs = replace(whole_inputs, scores=scores)
-    draft = Draft(inputs, Roster.of(inputs), whole_inputs.pictures[few[0]])
+    context = ReportContext(inputs, ModelTable.of(inputs), whole_inputs.pictures[few[0]])
     places = {
-        metric: [cards.rank(draft, draft.roster.by_name(model), metric)[0] for model in few]
+        metric: [cards.rank(context, context.models.by_name(model), metric)[0] for model in few]
         for metric in values
     }
     assert places == {"viewpoint/drop": [3, 1, 2], "clutter/n50": [3, 1, 2]}
 
 
 def test_card_warns(partial_report: LaidOut) -> None:
-    draft = draft_of(partial_report)
-    card = cards.card(draft, draft.roster.by_name("lenet5_vone"))
+    context = context_of(partial_report)
+    card = cards.card(context, context.models.by_name("lenet5_vone"))
     assert "check of the attacks failed" in card["warning"]
     assert "probes" in card["warning"]
-    assert cards.card(draft, draft.roster.by_name("lenet5_learned"))["warning"] == ""
+    assert cards.card(context, context.models.by_name("lenet5_learned"))["warning"] == ""
 
 
 def test_card_is_one_page_and_says_its_numbers(whole_report: LaidOut) -> None:
     import typst
 
-    draft = draft_of(whole_report)
-    model = draft.roster[1]
-    text = json.dumps(cards.card(draft, model), ensure_ascii=False, allow_nan=False)
+    context = context_of(whole_report)
+    model = context.models[1]
+    text = json.dumps(cards.card(context, model), ensure_ascii=False, allow_nan=False)
     (whole_report.root / "card.json").write_text(text, "utf-8")
     main = whole_report.root / "card.typ"
     assert typesetting.query(main, whole_report.root, "<card-name>", "value") == [model.name]

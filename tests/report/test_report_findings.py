@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from robustness.report.document import Answer
-from robustness.report.drafting import Draft, trust
+from robustness.report.context import ReportContext, trust
 from robustness.report.inputs import TABLES, DataCard, ReportInputs
-from robustness.report.roster import Roster
+from robustness.report.model_table import ModelTable
 from robustness.report.sections import (
     association,
     attacking,
@@ -29,13 +29,13 @@ from robustness.report.sections import (
 ROBUST = "attack/worst_linf/eps_4/robust_accuracy"
 
 
-def draft(
+def context(
     models: Mapping[str, Mapping[str, str]],
     scores: Mapping[tuple[str, str], tuple[float, float, float]],
     comparisons: Sequence[tuple[str, str, str, float, float, float]] = (),
     checks: Sequence[tuple[str, str]] = (),
-) -> Draft:
-    """A draft of ten classes: scores {(model, metric): (value, low, high)}, differences (a, b, metric, …)."""
+) -> ReportContext:
+    """A context of ten classes: scores {(model, metric): (value, low, high)}, differences (a, b, metric, …)."""
     tables = {name: pd.DataFrame(columns=list(columns)) for name, columns in TABLES.items()}
     rows = [(model, metric, *numbers, 50) for (model, metric), numbers in scores.items()]
     tables["scores"] = pd.DataFrame(rows, columns=list(TABLES["scores"]))
@@ -51,7 +51,7 @@ def draft(
     data = DataCard("objects", [str(i) for i in range(10)], 64, counts)
     params = {"seed": 1, "statistics": {"resamples": 100}, "models": models}
     inputs = ReportInputs(params=params, data=data, **tables)
-    return Draft(inputs, Roster.of(inputs), Path("nowhere"))
+    return ReportContext(inputs, ModelTable.of(inputs), Path("nowhere"))
 
 
 def model(architecture: str, frontend: str = "learned", training: str = "canonical") -> dict[str, str]:
@@ -65,7 +65,7 @@ def texts(answers: Sequence[Answer], status: str | None = None) -> str:
 def test_best_worst_and_those_at_chance_are_named() -> None:
     models = {"a": model("alexnet"), "b": model("lenet5"), "c": model("vgg11")}
     found = clean._answers(
-        draft(
+        context(
             models,
             {
                 ("a", "clean/accuracy"): (0.8, 0.7, 0.9),
@@ -98,7 +98,7 @@ def test_double_digits_are_claimed_only_where_the_interval_bears_it(
 ) -> None:
     scores = {(name, "clean/accuracy"): (0.8, 0.7, 0.9) for name in "ab"}
     scores |= {(name, "viewpoint/drop"): drop for name, drop in zip("ab", drops, strict=True)}
-    (found,) = shifting._answers(draft({"a": model("alexnet"), "b": model("vgg11")}, scores), "viewpoint")
+    (found,) = shifting._answers(context({"a": model("alexnet"), "b": model("vgg11")}, scores), "viewpoint")
     assert words in found.text
     assert found.status == status
 
@@ -110,13 +110,13 @@ def test_a_model_at_chance_has_nothing_to_lose() -> None:
         ("a", "clutter/drop"): (0.3, 0.2, 0.4),
         ("b", "clutter/drop"): (0.0, -0.1, 0.1),
     }
-    (found,) = shifting._answers(draft({"a": model("alexnet"), "b": model("vgg11")}, scores), "clutter")
+    (found,) = shifting._answers(context({"a": model("alexnet"), "b": model("vgg11")}, scores), "clutter")
     assert found.text == "Clutter costs a 30.0 points [20.0, 40.0]."
 
 
 def test_a_robust_accuracy_with_a_failed_check_is_not_praised_plainly() -> None:
     scores = {("a", ROBUST): (0.6, 0.5, 0.7), ("b", ROBUST): (0.0, 0.0, 0.05)}
-    made = draft(
+    made = context(
         {"a": model("alexnet", "vone"), "b": model("alexnet")},
         scores,
         checks=[("a", "pass"), ("a", "fail"), ("b", "warn"), ("b", "pass")],
@@ -129,7 +129,7 @@ def test_a_robust_accuracy_with_a_failed_check_is_not_praised_plainly() -> None:
 
 
 def test_unchecked_robust_accuracies_are_called_so() -> None:
-    found = attacking._answers(draft({"a": model("alexnet")}, {("a", ROBUST): (0.6, 0.5, 0.7)}))
+    found = attacking._answers(context({"a": model("alexnet")}, {("a", ROBUST): (0.6, 0.5, 0.7)}))
     assert texts(found, "missing") == "No checks were made for a."
 
 
@@ -144,7 +144,7 @@ TWINS = {
 def test_front_end_is_counted_by_verdict() -> None:
     scores = {(name, ROBUST): (0.5, 0.4, 0.6) for name in TWINS}
     comparisons = [("av", "a", ROBUST, 0.3, 0.2, 0.4), ("vv", "v", ROBUST, 0.01, -0.1, 0.12)]
-    found = frontend._answers(draft(TWINS, scores, comparisons))
+    found = frontend._answers(context(TWINS, scores, comparisons))
     assert "raises robust accuracy at L∞ 4/255 for 1 of 2 architectures" in found[0].text
     assert (
         "and lowers it for 0; 1 undecided. It changes by +1.0 points [−10.0, +12.0] (vgg11) to +30.0 points"
@@ -153,7 +153,7 @@ def test_front_end_is_counted_by_verdict() -> None:
 
 
 def test_an_interval_that_holds_zero_is_undecided() -> None:
-    made = draft(TWINS, {("a", ROBUST): (0.5, 0.4, 0.6), ("av", ROBUST): (0.5, 0.4, 0.6)},
+    made = context(TWINS, {("a", ROBUST): (0.5, 0.4, 0.6), ("av", ROBUST): (0.5, 0.4, 0.6)},
                  [("av", "a", "clean/accuracy", -0.04, -0.09, 0.01)])  # fmt: skip
     pair = (made.roster.by_name("av"), made.roster.by_name("a"))
     measure = twins.measures(None)["clean"]
@@ -171,7 +171,7 @@ def test_a_drop_that_shrinks_because_less_can_be_lost_is_not_praised_plainly() -
         ("ad", "a", "clean/accuracy", -0.3, -0.4, -0.2),
     ]
     found = training._answers(
-        draft(models, {(n, "clean/accuracy"): (0.5, 0.4, 0.6) for n in models}, comparisons)
+        context(models, {(n, "clean/accuracy"): (0.5, 0.4, 0.6) for n in models}, comparisons)
     )
     assert "lowers accuracy under viewpoint: −10.0 points" in found[0].text
     drop = next(answer.text for answer in found if "drop" in answer.text)
@@ -182,7 +182,7 @@ def test_a_drop_that_shrinks_because_less_can_be_lost_is_not_praised_plainly() -
 
 
 def test_without_twins_questions_four_and_seven_have_no_answer() -> None:
-    made = draft({"a": model("alexnet")}, {("a", "clean/accuracy"): (0.8, 0.7, 0.9)})
+    made = context({"a": model("alexnet")}, {("a", "clean/accuracy"): (0.8, 0.7, 0.9)})
     assert [answer.status for answer in frontend._answers(made)] == ["missing"]
     assert [answer.status for answer in training._answers(made)] == ["missing"]
 
@@ -206,7 +206,7 @@ def test_measures_stand_on_one_axis_with_what_the_plain_net_loses() -> None:
     ]
     scores = {(name, "clean/accuracy"): (0.5, 0.4, 0.6) for name in models}
     scores |= {("a", "viewpoint/drop"): (0.3, 0.25, 0.35)}
-    made = draft(models, scores, comparisons)
+    made = context(models, scores, comparisons)
     # Without a diverse or adversarial sibling a net has no row: its front-end is in question 4.
     assert {each.plain.name for each in measures.taken(made)} == {"a"}
     assert [answer.text for answer in measures.answers(made)] == [
@@ -237,7 +237,7 @@ def test_more_data_is_told_with_its_interval_and_undecided_where_it_holds_zero()
         ("all_1.0", "objects_0.5", "clutter/accuracy", 0.01, -0.02, 0.04),
         ("all_1.0", "views_0.5", "clean/accuracy", 0.01, -0.03, 0.05),
     ]
-    made = draft({"a": model("alexnet")}, {("a", "clean/accuracy"): (0.5, 0.4, 0.6)}, comparisons)
+    made = context({"a": model("alexnet")}, {("a", "clean/accuracy"): (0.5, 0.4, 0.6)}, comparisons)
     table = pd.DataFrame(rows, columns=list(TABLES["learning_curve"]))
     curve = {"model": {"architecture": "resnet18", "frontend": "vone"}}
     inputs = replace(
@@ -280,7 +280,7 @@ def association_answers(noise: float) -> list[Answer]:
         scores[name, "viewpoint/drop"] = (0.02 * index, 0.0, 1.0)
         value = index + noise * float(generator.normal())
         scores[name, "probe/embedding/penultimate/knn_purity"] = (value, value, value)
-    made = draft({name: model(name) for name in names}, scores)
+    made = context({name: model(name) for name in names}, scores)
     table, reason = association.associate(made)
     assert table is not None, reason
     return association._answers(table)

@@ -17,10 +17,10 @@ from robustness.data.image_set import ImageSet
 from robustness.report import markdown, palette, published, wording
 from robustness.report.contact_sheets import contact_sheets
 from robustness.report.document import Cell
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.inputs import ReportInputs, Score
-from robustness.report.mosaic import GAP, mosaic
-from robustness.report.roster import Roster
+from robustness.report.image_grid import GAP, image_grid
+from robustness.report.model_table import ModelTable
 from robustness.report.shading import DIVERGING, SEQUENTIAL, colour_at, ink_on, shaded
 from robustness.scores.twins import compare_best, twins
 
@@ -188,10 +188,12 @@ def test_published_values_name_known_sources_families_and_metrics(whole_inputs: 
 
 def test_published_on_the_relatives_of_imagenet(whole_inputs: ReportInputs, tmp_path: Path) -> None:
     """The figures of the literature stand beside ours, model by model; what is not at hand is said."""
-    assert published.sets(Draft(whole_inputs, Roster.of(whole_inputs), tmp_path)) is None  # rendered objects
+    assert (
+        published.sets(ReportContext(whole_inputs, ModelTable.of(whole_inputs), tmp_path)) is None
+    )  # rendered objects
     inputs = replace(whole_inputs, data=replace(whole_inputs.data, name="imagenet_v2"))
-    roster = Roster.of(inputs)
-    found = published.sets(Draft(inputs, roster, tmp_path))
+    roster = ModelTable.of(inputs)
+    found = published.sets(ReportContext(inputs, roster, tmp_path))
     rows = {row[0].text: [cell.text for cell in row[1:]] for row in found.rows}
     alexnet = [model for model in roster if model.architecture == "alexnet"]
     assert set(rows) == {model.name for model in alexnet}
@@ -199,8 +201,8 @@ def test_published_on_the_relatives_of_imagenet(whole_inputs: ReportInputs, tmp_
     assert rows[name][:7] == ["56.6", "13.9", "44.0", "1.8", "21.8", "10.7", "100.0"]
     assert rows[name][7].startswith(f"{100 * inputs.score(name, 'clean/accuracy').value:.1f}")
     assert "resnet18_learned" in found.caption  # of which none is at hand
-    others = Roster(model for model in roster if model not in alexnet)
-    missing = published.sets(Draft(inputs, others, tmp_path))
+    others = ModelTable(model for model in roster if model not in alexnet)
+    missing = published.sets(ReportContext(inputs, others, tmp_path))
     assert missing.style == "missing"
     assert "resnet18" in missing.paragraphs[0]
 
@@ -226,7 +228,7 @@ def test_a_contact_sheet_of_a_thousand_classes_fits_a_page(tmp_path: Path) -> No
 
 def test_mosaic_keeps_every_pixel() -> None:
     tile = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    sheet = mosaic([[tile, None], [tile]], enlarge=1)
+    sheet = image_grid([[tile, None], [tile]], enlarge=1)
     assert sheet.shape == (4 + GAP, 4 + GAP, 3)
     assert np.array_equal(sheet[:2, :2], tile)
     assert np.array_equal(sheet[2 + GAP :, :2], tile)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from robustness.report.plots import style
 from robustness.report.plots.depth import family_handles
-from robustness.report.roster import Model
+from robustness.report.model_table import Model
 
 
 @dataclass(frozen=True)

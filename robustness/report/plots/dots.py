@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 from robustness.report.inputs import Score
 from robustness.report.palette import CHANCE, Look
 from robustness.report.plots import style
-from robustness.report.roster import Model
+from robustness.report.model_table import Model
 
 
 @dataclass(frozen=True)

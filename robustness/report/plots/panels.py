@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from robustness.report.curve import Curve
 from robustness.report.palette import OTHERS
 from robustness.report.plots import style
-from robustness.report.roster import Model
+from robustness.report.model_table import Model
 
 
 def curve_panels(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from robustness import scores
 from robustness.report.document import NOTHING, Answer, Cell, Column, Table
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.shading import shaded
 from robustness.report.wording import number
 
@@ -12,19 +12,19 @@ SHIFTS = ("viewpoint", "clutter", "clean")
 """The shift that the agreement is measured under: the first of these that was measured."""
 
 
-def write(draft: Draft) -> tuple[Answer | None, Table | None]:
+def write(context: ReportContext) -> tuple[Answer | None, Table | None]:
     """The sentence and the table of κ between every two learned models; None for fewer than three."""
-    table = draft.inputs.predictions
+    table = context.inputs.predictions
     shift = next((name for name in SHIFTS if (table["shift"] == name).any()), None)
-    grid = [model for model in draft.roster.grid() if model.frontend == "learned"]
+    grid = [model for model in context.models.grid() if model.frontend == "learned"]
     if shift is None or len(grid) < 3:
         return None, None
     names = [model.name for model in grid]
     found = scores.error_consistencies(
         table[table["model"].isin(names)],
         shifts=[shift],
-        seed=draft.inputs.seed,
-        resamples=draft.inputs.resamples,
+        seed=context.inputs.seed,
+        resamples=context.inputs.resamples,
     )
     if found.empty or found["kappa"].isna().all():
         return None, None

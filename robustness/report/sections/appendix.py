@@ -8,7 +8,7 @@ from typing import Any
 from robustness.report import markdown
 from robustness.report.contact_sheets import contact_sheets
 from robustness.report.document import Block, Cell, Column, Gallery, Picture, Section, Table, Text, present
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.inputs import DataCard
 from robustness.report.published import sources
 from robustness.report.wording import count_cell
@@ -16,13 +16,13 @@ from robustness.report.wording import count_cell
 NAMED_CLASSES = 40
 
 
-def write(draft: Draft) -> list[Section]:
+def write(context: ReportContext) -> list[Section]:
     """Data card, environment, references."""
-    return [_data(draft), _environment(draft), _references(draft)]
+    return [_data(context), _environment(context), _references(context)]
 
 
-def _data(draft: Draft) -> Section:
-    card = draft.inputs.data
+def _data(context: ReportContext) -> Section:
+    card = context.inputs.data
     facts = [("image set", card.name), ("classes", _classes(card.classes))]
     facts += [("image size", f"{card.image_size} × {card.image_size} pixels, RGB"), *card.facts]
     blocks: list[Block] = [
@@ -43,7 +43,7 @@ def _data(draft: Draft) -> Section:
         ),
     ]
     written = markdown.blocks(card.description, "table-card")
-    everything = present([*blocks, *_sheets(draft), *written, _credits(card)])
+    everything = present([*blocks, *_sheets(context), *written, _credits(card)])
     return Section("data", "Data card", 0, [], everything)
 
 
@@ -74,17 +74,17 @@ def _credits(card: DataCard) -> Text | None:
     return Text([text for text in paragraphs if text], "Whose models the pictures show", "list")
 
 
-def _sheets(draft: Draft) -> list[Block]:
+def _sheets(context: ReportContext) -> list[Block]:
     """Contact sheets one by one, the strips of the factors together."""
-    card = draft.inputs.data
+    card = context.inputs.data
     sheets = list(card.sheets)
     if card.images is not None:
-        made = draft.inputs.params.get("evaluation", {}).get("conditions", {})
-        sheets += contact_sheets(card.images, made, draft.folder / "sheets", seed=draft.inputs.seed)
+        made = context.inputs.params.get("evaluation", {}).get("conditions", {})
+        sheets += contact_sheets(card.images, made, context.folder / "sheets", seed=context.inputs.seed)
     blocks: list[Block] = []
     strips = []
     for index, sheet in enumerate(sheets, 1):
-        link = draft.picture(sheet.path, f"sheet_{index}")
+        link = context.picture(sheet.path, f"sheet_{index}")
         if sheet.strip:
             strips.append(Picture(link, sheet.caption, sheet.width))
         else:
@@ -98,13 +98,13 @@ def _sheets(draft: Draft) -> list[Block]:
     return blocks
 
 
-def _environment(draft: Draft) -> Section:
-    rows = [[Cell(key), Cell(str(value), mono=True)] for key, value in draft.inputs.environment.items()]
-    rows.append([Cell("seed"), Cell(str(draft.inputs.seed), mono=True)])
-    rows.append([Cell("bootstrap resamples"), Cell(str(draft.inputs.resamples), mono=True)])
+def _environment(context: ReportContext) -> Section:
+    rows = [[Cell(key), Cell(str(value), mono=True)] for key, value in context.inputs.environment.items()]
+    rows.append([Cell("seed"), Cell(str(context.inputs.seed), mono=True)])
+    rows.append([Cell("bootstrap resamples"), Cell(str(context.inputs.resamples), mono=True)])
     settings = [
         [Cell(key, mono=True), Cell(value, mono=True)]
-        for key, value in flatten({k: v for k, v in draft.inputs.params.items() if k != "models"})
+        for key, value in flatten({k: v for k, v in context.inputs.params.items() if k != "models"})
     ]
     columns = [Column("what", False), Column("value", False)]
     blocks: list[Block] = [
@@ -120,9 +120,9 @@ def _environment(draft: Draft) -> Section:
     return Section("environment", "Environment, seeds and settings", 0, [], blocks)
 
 
-def _references(draft: Draft) -> Section:
+def _references(context: ReportContext) -> Section:
     """What the report cites: the papers of its architectures, then everything else."""
-    papers = dict.fromkeys(model.paper for model in draft.roster)
+    papers = dict.fromkeys(model.paper for model in context.models)
     text = [*papers, *sorted(sources().values())]
     return Section("references", "References", 0, [], [Text(text, style="list")])
 

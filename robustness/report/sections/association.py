@@ -21,7 +21,7 @@ from robustness.report.document import (
     Text,
     present,
 )
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.plots.association import Scatter, scatters
 from robustness.report.shading import DIVERGING, shaded
 from robustness.report.wording import listed, number
@@ -53,35 +53,35 @@ TARGETS = {
 }
 
 
-def write(draft: Draft) -> Section:
+def write(context: ReportContext) -> Section:
     """The section of question 6."""
-    table, reason = associate(draft)
+    table, reason = associate(context)
     blocks: list[Block | None] = [Text(METHOD, "Method.", "method")]
     if table is None:
         return Section("association", TITLE, 6, [Answer(reason, "missing")], present(blocks))
-    blocks += [_map(draft, table), _scatter(draft, table), _table(table)]
+    blocks += [_map(context, table), _scatter(context, table), _table(table)]
     return Section("association", TITLE, 6, _answers(table), present(blocks))
 
 
-def targets(draft: Draft) -> dict[str, str]:
+def targets(context: ReportContext) -> dict[str, str]:
     """The robustness numbers of the run: metric → short name, the reference budget among them."""
     wanted = dict(TARGETS)
-    budget = conditions.reference_budget(draft.inputs)
+    budget = conditions.reference_budget(context.inputs)
     if budget is not None:
         wanted[budget[1]] = f"robust at {budget[0]:g}/255"
-    return {metric: name for metric, name in wanted.items() if metric in draft.inputs.metrics}
+    return {metric: name for metric, name in wanted.items() if metric in context.inputs.metrics}
 
 
-def associate(draft: Draft) -> tuple[pd.DataFrame | None, str]:
+def associate(context: ReportContext) -> tuple[pd.DataFrame | None, str]:
     """The table of ``robustness.scores.association``; None and the reason where it cannot be made."""
-    table = draft.inputs.scores
-    table = table[table["model"].isin(draft.inputs.present)]
+    table = context.inputs.scores
+    table = table[table["model"].isin(context.inputs.present)]
     is_bookkeeping = table["metric"].str.startswith("probe/") & table["metric"].str.endswith(BOOKKEEPING)
     table = table[~is_bookkeeping]
     if not table["metric"].str.startswith("probe/").any():
         return None, "No probe numbers are among the scores, so nothing can be said."
-    wanted = targets(draft)
-    if not wanted or len(draft.roster) < MINIMUM:
+    wanted = targets(context)
+    if not wanted or len(context.models) < MINIMUM:
         return (
             None,
             f"Too few models or robustness numbers: rank correlations need {MINIMUM} models at least.",
@@ -90,9 +90,9 @@ def associate(draft: Draft) -> tuple[pd.DataFrame | None, str]:
         table,
         "probe/*",
         list(wanted),
-        families={model.name: model.architecture for model in draft.roster},
-        seed=draft.inputs.seed,
-        resamples=draft.inputs.resamples,
+        families={model.name: model.architecture for model in context.models},
+        seed=context.inputs.seed,
+        resamples=context.inputs.resamples,
     )
     found = found[found["rho"].notna()].reset_index(drop=True)
     if found.empty:
@@ -151,11 +151,11 @@ def _rho(row: pd.Series) -> str:
     return f"{number(row['rho'])} [{number(row['low'])}, {number(row['high'])}]"
 
 
-def _map(draft: Draft, table: pd.DataFrame) -> Table:
+def _map(context: ReportContext, table: pd.DataFrame) -> Table:
     """ρ of the leading probe numbers with all robustness numbers, on a diverging scale."""
     probes = list(dict.fromkeys(table["probe_metric"]))[:SHOWN_ROWS]
     names = {
-        metric: name for metric, name in targets(draft).items() if metric in set(table["robustness_metric"])
+        metric: name for metric, name in targets(context).items() if metric in set(table["robustness_metric"])
     }
     cells = {(row.probe_metric, row.robustness_metric): row for row in table.itertuples()}
     rows = [
@@ -181,22 +181,22 @@ def _rho_cell(row: Any) -> Cell:
     return shaded(Cell(number(row.rho) + sign, row.rho), (row.rho + 1) / 2, DIVERGING)
 
 
-def _scatter(draft: Draft, table: pd.DataFrame) -> Figure:
+def _scatter(context: ReportContext, table: pd.DataFrame) -> Figure:
     distinct = table.drop_duplicates("probe_metric").head(SHOWN_SCATTERS)
     pairs = []
     for row in distinct.itertuples():
         points = []
-        for model in draft.roster:
-            x, y = draft.score_of(model, row.probe_metric), draft.score_of(model, row.robustness_metric)
+        for model in context.models:
+            x, y = context.score_of(model, row.probe_metric), context.score_of(model, row.robustness_metric)
             if x is not None and y is not None:
                 points.append((model, x.value, 100 * y.value))
         unit = "points" if row.robustness_metric.endswith(("drop", "gap")) else "%"
         title = f"ρ = {number(row.rho)}, {row.verdict}"
         pairs.append(Scatter(title, probe_name(row.probe_metric), f"{row.target} ({unit})", points))
-    scatters(draft.figure("association_scatter"), pairs)
+    scatters(context.figure("association_scatter"), pairs)
     return Figure(
         "fig-scatter",
-        draft.figure_link("association_scatter"),
+        context.figure_link("association_scatter"),
         "The strongest pairs, each probe number once. A point is a model; colour and marker: family; filled: "
         "learned stem, open: another front-end. Horizontal axes have the unit of the probe number.",
     )

@@ -15,7 +15,7 @@ from robustness.report.document import (
     Text,
     present,
 )
-from robustness.report.drafting import Draft, trust, trust_cell
+from robustness.report.context import ReportContext, trust, trust_cell
 from robustness.report.inputs import Score
 from robustness.report.plots.panels import curve_panels
 from robustness.report.shading import VERDICT_FILLS, shaded
@@ -33,38 +33,38 @@ METHOD = (
 )
 
 
-def write(draft: Draft) -> Section:
+def write(context: ReportContext) -> Section:
     """The section of question 3."""
     blocks: list[Block | None] = [
         Text(METHOD, "Method.", "method"),
-        _curves(draft, "worst_linf", "attack budget ε (L∞, 255ths)"),
-        _curves(draft, "worst_l2", "attack budget ε (L2, image units)"),
-        _table(draft, "worst_linf", "/255", "table-attack"),
-        _table(draft, "worst_l2", " (L2)", "table-attack-l2"),
-        _suite(draft),
-        _draws(draft),
-        _transfer(draft),
-        _verdicts(draft),
-        _checks(draft),
-        published.table(draft, 3),
+        _curves(context, "worst_linf", "attack budget ε (L∞, 255ths)"),
+        _curves(context, "worst_l2", "attack budget ε (L2, image units)"),
+        _table(context, "worst_linf", "/255", "table-attack"),
+        _table(context, "worst_l2", " (L2)", "table-attack-l2"),
+        _suite(context),
+        _draws(context),
+        _transfer(context),
+        _verdicts(context),
+        _checks(context),
+        published.table(context, 3),
     ]
-    return Section("attack", TITLE, 3, _answers(draft), present(blocks))
+    return Section("attack", TITLE, 3, _answers(context), present(blocks))
 
 
-def _answers(draft: Draft) -> list[Answer]:
-    budget = conditions.reference_budget(draft.inputs)
+def _answers(context: ReportContext) -> list[Answer]:
+    budget = conditions.reference_budget(context.inputs)
     if budget is None:
         return [Answer("No worst-case robust accuracies are among the scores.", "missing")]
     epsilon, metric = budget
-    scored = [(draft.score_of(model, metric), model) for model in draft.roster]
+    scored = [(context.score_of(model, metric), model) for model in context.models]
     scored = sorted([(s, m) for s, m in scored if s is not None], key=lambda pair: -pair[0].value)
-    guess = conditions.chance(draft.inputs)
+    guess = conditions.chance(context.inputs)
     broken = [model for score, model in scored if score.high < guess]
     best, winner = scored[0]
     text = capital(f"{are(len(broken), len(scored), 'model')} below chance for certain at L∞ {epsilon:g}/255")
-    doubt = ", but a check of it failed" if trust(draft, winner) == "fail" else ""
+    doubt = ", but a check of it failed" if trust(context, winner) == "fail" else ""
     answers = [Answer(f"{text}; {winner.name} keeps most, {share(best)}{doubt}.")]
-    return [*answers, *_trust_answers({model.name: trust(draft, model) for _, model in scored})]
+    return [*answers, *_trust_answers({model.name: trust(context, model) for _, model in scored})]
 
 
 def _trust_answers(verdicts: dict[str, str]) -> list[Answer]:
@@ -88,20 +88,20 @@ def _trust_answers(verdicts: dict[str, str]) -> list[Answer]:
     return answers
 
 
-def _curves(draft: Draft, attack: str, label: str) -> Figure | None:
-    curves = conditions.attack_curves(draft.inputs, draft.roster.grid(), attack)
+def _curves(context: ReportContext, attack: str, label: str) -> Figure | None:
+    curves = conditions.attack_curves(context.inputs, context.models.grid(), attack)
     if not curves:
         return None
     curve_panels(
-        draft.figure(f"attack_{attack}"),
+        context.figure(f"attack_{attack}"),
         curves,
         x_label=label,
         y_label="worst-case robust accuracy (%)",
-        chance=conditions.chance(draft.inputs),
+        chance=conditions.chance(context.inputs),
     )
     return Figure(
         f"fig-{attack.replace('_', '-')}",
-        draft.figure_link(f"attack_{attack}"),
+        context.figure_link(f"attack_{attack}"),
         "Worst-case robust accuracy over the attack budget: the share of images that are right and "
         "that no attack of the suite turned; at 0 the accuracy on the attacked images. One panel an "
         "architecture; solid: learned stem, dashed: V1 front-end; grey: all other models. Bands: 95 % "
@@ -109,18 +109,18 @@ def _curves(draft: Draft, attack: str, label: str) -> Figure | None:
     )
 
 
-def _table(draft: Draft, attack: str, unit: str, name: str) -> Table | None:
-    budgets = conditions.budgets(draft.inputs.metrics, attack)
+def _table(context: ReportContext, attack: str, unit: str, name: str) -> Table | None:
+    budgets = conditions.budgets(context.inputs.metrics, attack)
     if not budgets:
         return None
     columns = [Column("model", False), *(Column(f"ε = {epsilon:g}{unit}") for epsilon, _ in budgets)]
     rows = [
         [
             Cell(model.name, mono=True),
-            *(score_cell(draft.score_of(model, metric)) for _, metric in budgets),
-            trust_cell(trust(draft, model)),
+            *(score_cell(context.score_of(model, metric)) for _, metric in budgets),
+            trust_cell(trust(context, model)),
         ]
-        for model in draft.roster
+        for model in context.models
     ]
     caption = (
         "Worst-case robust accuracy (%) by budget with 95 % intervals over objects, and the worst "
@@ -129,17 +129,17 @@ def _table(draft: Draft, attack: str, unit: str, name: str) -> Table | None:
     return Table(name, caption, [*columns, Column("checks", False)], rows, small=True)
 
 
-def _suite(draft: Draft) -> Table | None:
+def _suite(context: ReportContext) -> Table | None:
     """Each attack alone at the reference budget, beside the worst case."""
-    budget = conditions.reference_budget(draft.inputs)
-    names = [name for name in conditions.attacks(draft.inputs.metrics) if name.endswith("_linf")]
+    budget = conditions.reference_budget(context.inputs)
+    names = [name for name in conditions.attacks(context.inputs.metrics) if name.endswith("_linf")]
     if budget is None or len(names) < 3:
         return None
     names.sort(key=lambda name: name == "worst_linf")
     epsilon = f"{budget[0]:g}"
     rows = []
-    for model in draft.roster:
-        scores = [draft.score_of(model, f"attack/{name}/eps_{epsilon}/robust_accuracy") for name in names]
+    for model in context.models:
+        scores = [context.score_of(model, f"attack/{name}/eps_{epsilon}/robust_accuracy") for name in names]
         cells = [Cell(f"{100 * s.value:.1f}", s.value) if s else Cell(NOTHING, None, "muted") for s in scores]
         rows.append([Cell(model.name, mono=True), *cells])
     titles = [name.removesuffix("_linf").replace("_", " ") for name in names]
@@ -149,9 +149,9 @@ def _suite(draft: Draft) -> Table | None:
     return Table("table-suite", caption, [Column("model", False), *map(Column, titles)], rows, small=True)
 
 
-def _draws(draft: Draft) -> Table | None:
+def _draws(context: ReportContext) -> Table | None:
     """Robust accuracy of the models with noise against the draws that a gradient is averaged over."""
-    table = draft.inputs.draws
+    table = context.inputs.draws
     if table.empty:
         return None
     counts = sorted(set(table["draws"]))
@@ -165,7 +165,7 @@ def _draws(draft: Draft) -> Table | None:
             Cell(f"{epsilons[model.name]:g}/255"),
             *(score_cell(cells.get((model.name, count))) for count in counts),
         ]
-        for model in draft.roster
+        for model in context.models
         if model.name in epsilons
     ]
     caption = (
@@ -177,16 +177,16 @@ def _draws(draft: Draft) -> Table | None:
     return Table("table-draws", caption, columns, rows, small=True)
 
 
-def _transfer(draft: Draft) -> Table | None:
+def _transfer(context: ReportContext) -> Table | None:
     """Adversarial images of every model against every other."""
-    table = draft.inputs.transfer
+    table = context.inputs.transfer
     if table.empty:
         return None
     fooled = {(row.source, row.target): float(row.fooled) for row in table.itertuples()}
     epsilon = 255 * float(table["epsilon"].iloc[0])
-    names = [model.name for model in draft.roster if (table["source"] == model.name).any()]
+    names = [model.name for model in context.models if (table["source"] == model.name).any()]
     rows = []
-    for target in [model.name for model in draft.roster if (table["target"] == model.name).any()]:
+    for target in [model.name for model in context.models if (table["target"] == model.name).any()]:
         shares = [fooled.get((source, target), float("nan")) for source in names]
         rows.append([Cell(target, mono=True), *(shaded(Cell(percent(s, 0), s), s) for s in shares)])
     caption = (
@@ -197,8 +197,8 @@ def _transfer(draft: Draft) -> Table | None:
     return Table("table-transfer", caption, columns, rows, small=True, upright=True)
 
 
-def _verdicts(draft: Draft) -> Table | None:
-    checks = draft.inputs.checks
+def _verdicts(context: ReportContext) -> Table | None:
+    checks = context.inputs.checks
     if checks.empty:
         return None
     names = list(dict.fromkeys(checks["check"]))
@@ -209,7 +209,7 @@ def _verdicts(draft: Draft) -> Table | None:
         worst[place] = max(worst.get(place, ""), row.verdict, key=severity.index)
     rows = [
         [Cell(model.name, mono=True), *(_verdict_cell(worst.get((model.name, name), "")) for name in names)]
-        for model in draft.roster
+        for model in context.models
     ]
     columns = [Column("model", False), *(Column(name.replace("_", " ")) for name in names)]
     caption = (
@@ -224,8 +224,8 @@ def _verdict_cell(verdict: str) -> Cell:
     return Cell(words[verdict], verdict, fill=VERDICT_FILLS.get(verdict, ""))
 
 
-def _checks(draft: Draft) -> Table | None:
-    checks = draft.inputs.checks
+def _checks(context: ReportContext) -> Table | None:
+    checks = context.inputs.checks
     worth = checks[checks["verdict"] != "pass"]
     if worth.empty:
         return None

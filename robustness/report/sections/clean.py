@@ -7,11 +7,11 @@ import pandas as pd
 from robustness.report import published
 from robustness.report.conditions import chance, learned_the_task
 from robustness.report.document import Answer, Block, Cell, Column, Figure, Section, Table, Text, present
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.inputs import Score
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
 from robustness.report.plots.panels import history_panels
-from robustness.report.roster import Model
+from robustness.report.model_table import Model
 from robustness.report.wording import count_cell, listed, percent, plain_cell, points, score_cell, share
 from robustness.statistics.paired import paired_difference
 
@@ -24,32 +24,32 @@ METHOD = (
 )
 
 
-def write(draft: Draft) -> Section:
+def write(context: ReportContext) -> Section:
     """The section of question 1."""
     blocks: list[Block | None] = [
         Text(METHOD, "Method.", "method"),
-        _figure(draft),
-        _table(draft),
-        _histories(draft),
-        published.table(draft, 1),
-        published.sets(draft),
+        _figure(context),
+        _table(context),
+        _histories(context),
+        published.table(context, 1),
+        published.sets(context),
     ]
     title = "How well does each architecture do on clean images?"
-    return Section("clean", title, 1, _answers(draft), present(blocks))
+    return Section("clean", title, 1, _answers(context), present(blocks))
 
 
-def _answers(draft: Draft) -> list[Answer]:
-    scored = [(draft.score_of(model, METRIC), model) for model in draft.roster]
+def _answers(context: ReportContext) -> list[Answer]:
+    scored = [(context.score_of(model, METRIC), model) for model in context.models]
     scored = sorted([(s, m) for s, m in scored if s is not None], key=lambda pair: -pair[0].value)
     if not scored:
         return [Answer("No clean accuracies are among the scores.", "missing")]
-    guess = chance(draft.inputs)
+    guess = chance(context.inputs)
     (best, winner), (worst, last) = scored[0], scored[-1]
     text = f"{winner.name} is the most accurate of {len(scored)} models on clean images: {share(best)}"
     text += f"; {last.name} the least: {share(worst)}." if len(scored) > 1 else "."
     answers = [Answer(f"{text} Guessing would give {percent(guess)} %.")]
-    answers += _lead(draft, scored)
-    failed = [model.name for _, model in scored if not learned_the_task(draft.inputs, model)]
+    answers += _lead(context, scored)
+    failed = [model.name for _, model in scored if not learned_the_task(context.inputs, model)]
     if failed:
         answers.append(
             Answer(
@@ -61,11 +61,11 @@ def _answers(draft: Draft) -> list[Answer]:
     return answers
 
 
-def _lead(draft: Draft, scored: list[tuple[Score, Model]]) -> list[Answer]:
+def _lead(context: ReportContext, scored: list[tuple[Score, Model]]) -> list[Answer]:
     """Whether the first differs from the second, on the clean images that both saw."""
     if len(scored) < 2:
         return []
-    first, second = (_clean_correct(draft, model.name) for _, model in scored[:2])
+    first, second = (_clean_correct(context, model.name) for _, model in scored[:2])
     both = first.merge(second, left_index=True, right_index=True, suffixes=("_a", "_b"))
     if both.empty:
         return []
@@ -73,8 +73,8 @@ def _lead(draft: Draft, scored: list[tuple[Score, Model]]) -> list[Answer]:
         both["correct_a"].to_numpy(),
         both["correct_b"].to_numpy(),
         both["object_a"].to_numpy(),
-        resamples=draft.inputs.resamples,
-        seed=draft.inputs.seed,
+        resamples=context.inputs.resamples,
+        seed=context.inputs.seed,
     )
     lead = points(Score(found.difference, found.low, found.high, found.n))
     name = scored[1][1].name
@@ -85,46 +85,46 @@ def _lead(draft: Draft, scored: list[tuple[Score, Model]]) -> list[Answer]:
     return [Answer(f"It leads the second, {name}, by {lead} on the same images.")]
 
 
-def _clean_correct(draft: Draft, name: str) -> pd.DataFrame:
-    table = draft.inputs.predictions
+def _clean_correct(context: ReportContext, name: str) -> pd.DataFrame:
+    table = context.inputs.predictions
     rows = table[(table["model"] == name) & (table["shift"] == "clean")].set_index("sample")
     return pd.DataFrame({"correct": rows["prediction"] == rows["label"], "object": rows["object"]})
 
 
-def _figure(draft: Draft) -> Figure:
-    models = list(draft.roster)
-    scores = [draft.score_of(model, METRIC) for model in models]
-    panel = DotPanel("clean accuracy (%)", scores, [(chance(draft.inputs), "chance")], (0, 1.02))
-    dot_rows(draft.figure("clean_accuracy"), model_rows(models), [panel])
+def _figure(context: ReportContext) -> Figure:
+    models = list(context.models)
+    scores = [context.score_of(model, METRIC) for model in models]
+    panel = DotPanel("clean accuracy (%)", scores, [(chance(context.inputs), "chance")], (0, 1.02))
+    dot_rows(context.figure("clean_accuracy"), model_rows(models), [panel])
     return Figure(
         "fig-clean",
-        draft.figure_link("clean_accuracy"),
+        context.figure_link("clean_accuracy"),
         "Accuracy on clean test images of objects that no model has seen in training, by model, oldest "
         "family first. Colour and marker: family. Bars: 95 % intervals over objects. Dotted: chance.",
     )
 
 
-def _histories(draft: Draft) -> Figure | None:
+def _histories(context: ReportContext) -> Figure | None:
     histories = {}
-    for model in draft.roster.grid():
-        rows = draft.inputs.histories[draft.inputs.histories["model"] == model.name].sort_values("epoch")
+    for model in context.models.grid():
+        rows = context.inputs.histories[context.inputs.histories["model"] == model.name].sort_values("epoch")
         if len(rows) > 1:
             values = list(zip(rows["epoch"], 100 * rows["validation_accuracy"], strict=True))
             histories[model] = values
     if not histories:
         return None
-    history_panels(draft.figure("histories"), histories)
+    history_panels(context.figure("histories"), histories)
     return Figure(
         "fig-histories",
-        draft.figure_link("histories"),
+        context.figure_link("histories"),
         "Validation accuracy over training, one panel an architecture; solid: learned stem, dashed: V1 "
         "front-end; grey: all other models. A curve that still rises at its end would gain from more "
         "epochs.",
     )
 
 
-def _table(draft: Draft) -> Table:
-    timed = any(model.seconds == model.seconds for model in draft.roster)
+def _table(context: ReportContext) -> Table:
+    timed = any(model.seconds == model.seconds for model in context.models)
     columns = [
         Column("model", False),
         Column("family (year)", False),
@@ -146,9 +146,9 @@ def _table(draft: Draft) -> Table:
             count_cell(model.parameters),
             count_cell(model.epochs),
             *([count_cell(model.seconds)] if timed else []),
-            score_cell(draft.score_of(model, METRIC)),
+            score_cell(context.score_of(model, METRIC)),
         ]
-        for model in draft.roster
+        for model in context.models
     ]
     caption = (
         "The models and their clean accuracy with 95 % intervals over objects. Width multiplies the "

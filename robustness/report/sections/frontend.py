@@ -5,12 +5,12 @@ from __future__ import annotations
 from robustness.report import conditions, published
 from robustness.report.curve import Curve
 from robustness.report.document import Answer, Block, Cell, Column, Figure, Section, Table, Text, present
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.inputs import Score
 from robustness.report.palette import FRONTEND_COLOURS, FRONTENDS, NOISE_COLOURS
 from robustness.report.plots.dots import DotPanel, Row, dot_rows
 from robustness.report.plots.lines import LinePanel, line_panels
-from robustness.report.roster import Model
+from robustness.report.model_table import Model
 from robustness.report.sections import twins
 from robustness.report.wording import score_cell
 
@@ -41,91 +41,91 @@ SHOWN = ("clean", "viewpoint", "clutter", "robust")
 """The measures of the figure; the table has the drops too."""
 
 
-def write(draft: Draft) -> Section:
+def write(context: ReportContext) -> Section:
     """The section of question 4."""
     blocks: list[Block | None] = [
         Text(METHOD, "Method.", "method"),
-        _forest(draft),
-        *(_controls_figure(draft, architecture) for architecture in _with_controls(draft)),
-        _table(draft),
-        _noise_figure(draft),
-        _noise_table(draft),
-        published.table(draft, 4),
+        _forest(context),
+        *(_controls_figure(context, architecture) for architecture in _with_controls(context)),
+        _table(context),
+        _noise_figure(context),
+        _noise_table(context),
+        published.table(context, 4),
     ]
-    return Section("frontend", TITLE, 4, _answers(draft), present(blocks))
+    return Section("frontend", TITLE, 4, _answers(context), present(blocks))
 
 
-def _pairs(draft: Draft) -> list[twins.Pair]:
+def _pairs(context: ReportContext) -> list[twins.Pair]:
     """(vone, learned) of every architecture, canonical training."""
-    pairs = draft.roster.pairs("frontend", "vone", "learned")
+    pairs = context.models.pairs("frontend", "vone", "learned")
     return [(a, b) for a, b in pairs if a.training == "canonical"]
 
 
-def _with_controls(draft: Draft) -> list[str]:
+def _with_controls(context: ReportContext) -> list[str]:
     """The architectures that were run with more than the two usual front-ends."""
     plain = {"learned", "vone"}
-    canonical = draft.roster.where(training="canonical")
+    canonical = context.models.where(training="canonical")
     return list(dict.fromkeys(m.architecture for m in canonical if m.frontend not in plain))
 
 
-def _answers(draft: Draft) -> list[Answer]:
-    measures = twins.measures(conditions.reference_budget(draft.inputs))
+def _answers(context: ReportContext) -> list[Answer]:
+    measures = twins.measures(conditions.reference_budget(context.inputs))
     order = [measures[name] for name in ("robust", "clean", "viewpoint", "clutter") if name in measures]
     many = [
-        twins.sentence_of_many(draft, "The V1 front-end (vone against learned)", _pairs(draft), measure)
+        twins.sentence_of_many(context, "The V1 front-end (vone against learned)", _pairs(context), measure)
         for measure in order
     ]
     answers = [answer for answer in many if answer is not None]
     if not answers:
         return [Answer("No pair of a learned and a V1 front-end was compared.", "missing")]
     if "robust" in measures:
-        answers[1:1] = _control_answers(draft, measures["robust"])
+        answers[1:1] = _control_answers(context, measures["robust"])
     return answers
 
 
-def _control_answers(draft: Draft, robust: twins.Measure) -> list[Answer]:
+def _control_answers(context: ReportContext, robust: twins.Measure) -> list[Answer]:
     """One sentence a control, for the architectures that have them."""
     found = []
-    for architecture in _with_controls(draft):
+    for architecture in _with_controls(context):
         for first, second, subject in CONTROLS[1:]:
-            for pair in draft.roster.pairs("frontend", first, second):
+            for pair in context.models.pairs("frontend", first, second):
                 if pair[0].architecture == architecture and pair[0].training == "canonical":
-                    sentence = twins.sentence_of_one(draft, f"{subject} ({architecture})", pair, robust)
+                    sentence = twins.sentence_of_one(context, f"{subject} ({architecture})", pair, robust)
                     found.append(sentence)
     return [sentence for sentence in found if sentence is not None]
 
 
-def _forest(draft: Draft) -> Figure | None:
-    pairs = _pairs(draft)
-    measures = twins.measures(conditions.reference_budget(draft.inputs))
+def _forest(context: ReportContext) -> Figure | None:
+    pairs = _pairs(context)
+    measures = twins.measures(conditions.reference_budget(context.inputs))
     panels = []
     for measure in (measures[name] for name in SHOWN if name in measures):
-        scores = [draft.inputs.difference(a.name, b.name, measure.metric) for a, b in pairs]
+        scores = [context.inputs.difference(a.name, b.name, measure.metric) for a, b in pairs]
         if any(score is not None for score in scores):
             panels.append(DotPanel(f"{measure.label}\n(points)", scores, [(0, "no change")]))
     if not panels:
         return None
     rows = [Row(a.architecture, b.look, a.architecture) for a, b in pairs]
-    dot_rows(draft.figure("frontend_differences"), rows, panels)
+    dot_rows(context.figure("frontend_differences"), rows, panels)
     return Figure(
         "fig-frontend",
-        draft.figure_link("frontend_differences"),
+        context.figure_link("frontend_differences"),
         "What the V1 front-end changes: vone less learned of the same architecture, in points, on the "
         "same images, with 95 % intervals over objects. A bar across the line: undecided. Right of "
         "the line is better.",
     )
 
 
-def _controls_figure(draft: Draft, architecture: str) -> Figure | None:
-    models = [m for m in draft.roster.of_architecture(architecture) if m.training == "canonical"]
-    panels = [panel for panel in _panels(draft, models, "frontend") if panel.curves]
+def _controls_figure(context: ReportContext, architecture: str) -> Figure | None:
+    models = [m for m in context.models.of_architecture(architecture) if m.training == "canonical"]
+    panels = [panel for panel in _panels(context, models, "frontend") if panel.curves]
     if not panels:
         return None
     name = f"frontend_controls_{architecture}"
-    line_panels(draft.figure(name), panels, FRONTEND_COLOURS, "accuracy (%)")
+    line_panels(context.figure(name), panels, FRONTEND_COLOURS, "accuracy (%)")
     return Figure(
         f"fig-controls-{architecture.replace('_', '-')}",
-        draft.figure_link(name),
+        context.figure_link(name),
         f"The front-ends and their controls on {architecture}: worst-case robust accuracy over ε, "
         "accuracy over azimuth and over the number of distractors. Bands: 95 % intervals over objects. "
         "Dotted: chance.",
@@ -138,15 +138,15 @@ NOISE_WORDS = (
 )
 
 
-def _noise_figure(draft: Draft) -> Figure | None:
+def _noise_figure(context: ReportContext) -> Figure | None:
     """Robust accuracy over ε with the noise live, frozen and off, for the architectures with controls."""
-    noise = draft.inputs.noise
+    noise = context.inputs.noise
     wanted = [
         model
-        for model in draft.roster
+        for model in context.models
         if (noise["model"] == model.name).any()
         and model.training == "canonical"
-        and model.architecture in (_with_controls(draft) or draft.roster.architectures[-1:])
+        and model.architecture in (_with_controls(context) or context.models.architectures[-1:])
     ][:3]
     panels = []
     for model in wanted:
@@ -156,22 +156,22 @@ def _noise_figure(draft: Draft) -> Figure | None:
         ):
             scores = [Score(row.robust_accuracy, row.low, row.high) for row in rows.itertuples()]
             curves[str(mode)] = Curve(model, [255 * float(e) for e in rows["epsilon"]], scores)
-        panels.append(LinePanel(model.name, "ε (L∞, 255ths)", curves, conditions.chance(draft.inputs)))
+        panels.append(LinePanel(model.name, "ε (L∞, 255ths)", curves, conditions.chance(context.inputs)))
     if not panels:
         return None
-    line_panels(draft.figure("noise_modes"), panels, NOISE_COLOURS, "robust accuracy (%)")
+    line_panels(context.figure("noise_modes"), panels, NOISE_COLOURS, "robust accuracy (%)")
     return Figure(
         "fig-noise",
-        draft.figure_link("noise_modes"),
+        context.figure_link("noise_modes"),
         f"Worst-case robust accuracy over ε by what the noise does; {NOISE_WORDS} Bands: 95 % Wilson "
         "intervals over the images of this study. Dotted: chance.",
     )
 
 
-def _noise_table(draft: Draft) -> Table | None:
+def _noise_table(context: ReportContext) -> Table | None:
     """The same at the reference budget, for every model with noise."""
-    budget = conditions.reference_budget(draft.inputs)
-    noise = draft.inputs.noise
+    budget = conditions.reference_budget(context.inputs)
+    noise = context.inputs.noise
     if budget is None or noise.empty:
         return None
     near = noise[(255 * noise["epsilon"] - budget[0]).abs() < 0.01]
@@ -181,7 +181,7 @@ def _noise_table(draft: Draft) -> Table | None:
     }
     rows = [
         [Cell(model.name, mono=True), *(score_cell(cells.get((model.name, mode))) for mode in modes)]
-        for model in draft.roster
+        for model in context.models
         if any((model.name, mode) in cells for mode in modes)
     ]
     if not rows:
@@ -191,40 +191,40 @@ def _noise_table(draft: Draft) -> Table | None:
     return Table("table-noise", caption, columns, rows, small=True)
 
 
-def curve_sets(draft: Draft, models: list[Model]) -> list[tuple[str, str, list[Curve]]]:
+def curve_sets(context: ReportContext, models: list[Model]) -> list[tuple[str, str, list[Curve]]]:
     """(title, axis label, curves) for attack, azimuth and distractors."""
-    found = [("attack", "ε (L∞, 255ths)", conditions.attack_curves(draft.inputs, models, "worst_linf"))]
+    found = [("attack", "ε (L∞, 255ths)", conditions.attack_curves(context.inputs, models, "worst_linf"))]
     for shift, factor in (("viewpoint", "azimuth"), ("clutter", "distractors")):
-        curves = conditions.factor_curves(draft.inputs, models, shift, factor)
+        curves = conditions.factor_curves(context.inputs, models, shift, factor)
         found.append((shift, conditions.axis_label(shift, factor), curves))
     return found
 
 
-def _panels(draft: Draft, models: list[Model], axis: str) -> list[LinePanel]:
-    chance = conditions.chance(draft.inputs)
+def _panels(context: ReportContext, models: list[Model], axis: str) -> list[LinePanel]:
+    chance = conditions.chance(context.inputs)
     return [
         LinePanel(title, label, {getattr(curve.model, axis): curve for curve in curves}, chance)
-        for title, label, curves in curve_sets(draft, models)
+        for title, label, curves in curve_sets(context, models)
     ]
 
 
-def training_panels(draft: Draft, models: list[Model]) -> list[LinePanel]:
+def training_panels(context: ReportContext, models: list[Model]) -> list[LinePanel]:
     """The same panels with a curve a training."""
-    return [panel for panel in _panels(draft, models, "training") if panel.curves]
+    return [panel for panel in _panels(context, models, "training") if panel.curves]
 
 
-def _table(draft: Draft) -> Table | None:
+def _table(context: ReportContext) -> Table | None:
     pairs = []
     for first, second, _ in CONTROLS:
-        pairs += [p for p in draft.roster.pairs("frontend", first, second) if p[0].training == "canonical"]
+        pairs += [p for p in context.models.pairs("frontend", first, second) if p[0].training == "canonical"]
     order = list(FRONTENDS)
     pairs.sort(key=lambda pair: (order.index(pair[1].frontend), order.index(pair[0].frontend)))
     return twins.table(
-        draft,
+        context,
         "table-frontend",
         "Paired differences between front-ends of the same architecture, in points, with 95 % "
         "intervals over objects. Grey: undecided (the interval holds 0). *: stands after Holm's "
         "correction over all pairs of the column (p ≤ 0.05).",
         pairs,
-        twins.measures(conditions.reference_budget(draft.inputs)).values(),
+        twins.measures(conditions.reference_budget(context.inputs)).values(),
     )

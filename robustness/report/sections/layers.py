@@ -17,9 +17,9 @@ from robustness.report.document import (
     Text,
     present,
 )
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.plots.depth import depth_panels
-from robustness.report.roster import Model
+from robustness.report.model_table import Model
 from robustness.report.wording import interval_plain, listed, number, of, plain_cell
 
 TITLE = "What did the layers learn: first, last, intermediate?"
@@ -51,23 +51,23 @@ LAST = (
 MOST_PICTURES = 12
 
 
-def write(draft: Draft) -> Section:
+def write(context: ReportContext) -> Section:
     """The section of question 5."""
     blocks: list[Block | None] = [
         Text(METHOD, "Method.", "method"),
-        _gallery(draft, "filters", _learned_and_bank(draft), 4, FILTERS_CAPTION),
-        _table(draft, "table-filters", "probe/filters/stem", FIRST, FIRST_CAPTION),
-        _gallery(draft, "embedding", _spread(draft), 3, EMBEDDING_CAPTION),
-        _table(draft, "table-embedding", "probe/embedding/penultimate", LAST, LAST_CAPTION),
-        _depth(draft),
-        _gallery(draft, "activations", _leaders(draft)[:1], 1, ACTIVATIONS_CAPTION),
-        _gallery(draft, "occlusion", _leaders(draft)[:1], 1, OCCLUSION_CAPTION),
-        _gallery(draft, "saliency", _leaders(draft), 2, SALIENCY_CAPTION),
-        _gallery(draft, "ascent", _leaders(draft), 1, ASCENT_CAPTION),
-        _table(draft, "table-ascent", "probe/ascent/late", ASCENT, ASCENT_TABLE_CAPTION),
-        _gallery(draft, "inversion", _leaders(draft), 1, INVERSION_CAPTION),
+        _gallery(context, "filters", _learned_and_bank(context), 4, FILTERS_CAPTION),
+        _table(context, "table-filters", "probe/filters/stem", FIRST, FIRST_CAPTION),
+        _gallery(context, "embedding", _spread(context), 3, EMBEDDING_CAPTION),
+        _table(context, "table-embedding", "probe/embedding/penultimate", LAST, LAST_CAPTION),
+        _depth(context),
+        _gallery(context, "activations", _leaders(context)[:1], 1, ACTIVATIONS_CAPTION),
+        _gallery(context, "occlusion", _leaders(context)[:1], 1, OCCLUSION_CAPTION),
+        _gallery(context, "saliency", _leaders(context), 2, SALIENCY_CAPTION),
+        _gallery(context, "ascent", _leaders(context), 1, ASCENT_CAPTION),
+        _table(context, "table-ascent", "probe/ascent/late", ASCENT, ASCENT_TABLE_CAPTION),
+        _gallery(context, "inversion", _leaders(context), 1, INVERSION_CAPTION),
     ]
-    return Section("layers", TITLE, 5, _answers(draft), present(blocks))
+    return Section("layers", TITLE, 5, _answers(context), present(blocks))
 
 
 FILTERS_CAPTION = (
@@ -141,18 +141,18 @@ DEPTH = (
 """(probe, metric) that are drawn over depth, where at least two layers have them."""
 
 
-def _answers(draft: Draft) -> list[Answer]:
-    answers = [_gabor_answer(draft), *_trend_answers(draft), _ascent_answer(draft)]
+def _answers(context: ReportContext) -> list[Answer]:
+    answers = [_gabor_answer(context), *_trend_answers(context), _ascent_answer(context)]
     found = [answer for answer in answers if answer is not None]
     return found or [Answer("No probe numbers are among the scores.", "missing")]
 
 
-def _gabor_answer(draft: Draft) -> Answer | None:
+def _gabor_answer(context: ReportContext) -> Answer | None:
     """How Gabor-like learned stems are, beside the fixed bank as its own test."""
     metric = "probe/filters/stem/gabor_r2"
-    learned = draft.roster.where(frontend="learned", training="canonical")
+    learned = context.models.where(frontend="learned", training="canonical")
     scored = sorted(
-        [(s, m) for m in learned if (s := draft.score_of(m, metric)) is not None],
+        [(s, m) for m in learned if (s := context.score_of(m, metric)) is not None],
         key=lambda pair: -pair[0].value,
     )
     if not scored:
@@ -164,14 +164,16 @@ def _gabor_answer(draft: Draft) -> Answer | None:
     if len(scored) > 1:
         text += f" and least in {bottom.name} ({interval_plain(worst)})"
     bank = [
-        s.value for m in draft.roster.where(frontend="vone") if (s := draft.score_of(m, metric)) is not None
+        s.value
+        for m in context.models.where(frontend="vone")
+        if (s := context.score_of(m, metric)) is not None
     ]
     if bank:
         text += f"; the fixed bank, as a test of the probe, has {number(min(bank))} at least"
     return Answer(f"{text}.")
 
 
-def _trend_answers(draft: Draft) -> list[Answer]:
+def _trend_answers(context: ReportContext) -> list[Answer]:
     """Whether a number rises or falls from a model's first to its last layer that has it."""
     answers = []
     for probe, metric, name in (
@@ -181,8 +183,8 @@ def _trend_answers(draft: Draft) -> list[Answer]:
         ("inversion", "label_consistency", "The share of inverted images that keep their label"),
     ):
         ends = []
-        for model in draft.roster:
-            line = depth_line(draft, model, probe, metric)
+        for model in context.models:
+            line = depth_line(context, model, probe, metric)
             if len(line) > 1:
                 ends.append((line[0], line[-1]))
         if ends:
@@ -198,12 +200,12 @@ def _trend_answers(draft: Draft) -> list[Answer]:
     return answers
 
 
-def _ascent_answer(draft: Draft) -> Answer | None:
+def _ascent_answer(context: ReportContext) -> Answer | None:
     """Whether ascent with a prior beats natural images and survives small motions better than without."""
     pairs = []
-    for model in draft.roster:
-        ratio = draft.score_of(model, "probe/ascent/late/best_prior/activation_ratio")
-        gain = draft.score_of(model, "probe/ascent/late/best_prior/stability_gain")
+    for model in context.models:
+        ratio = context.score_of(model, "probe/ascent/late/best_prior/activation_ratio")
+        gain = context.score_of(model, "probe/ascent/late/best_prior/stability_gain")
         if ratio is not None and gain is not None:
             pairs.append((ratio.value, gain.value))
     if not pairs:
@@ -217,38 +219,38 @@ def _ascent_answer(draft: Draft) -> Answer | None:
     return Answer(text)
 
 
-def depth_line(draft: Draft, model: Model, probe: str, metric: str) -> list[tuple[float, float]]:
+def depth_line(context: ReportContext, model: Model, probe: str, metric: str) -> list[tuple[float, float]]:
     """(relative depth, value) of a probe's number over a model's layers, ascending."""
     points = []
-    for layer, depth in draft.inputs.depths.get((model.name, probe), {}).items():
-        score = draft.score_of(model, f"probe/{probe}/{layer}/{metric}")
+    for layer, depth in context.inputs.depths.get((model.name, probe), {}).items():
+        score = context.score_of(model, f"probe/{probe}/{layer}/{metric}")
         if score is not None:
             points.append((depth, score.value))
     return sorted(points)
 
 
-def _depth(draft: Draft) -> Figure | None:
+def _depth(context: ReportContext) -> Figure | None:
     """Panels of the numbers of ``DEPTH`` that at least one model has at two depths or more."""
     panels = {}
     for probe, metric in DEPTH:
-        lines = {model: depth_line(draft, model, probe, metric) for model in draft.roster.grid()}
+        lines = {model: depth_line(context, model, probe, metric) for model in context.models.grid()}
         lines = {model: line for model, line in lines.items() if len(line) > 1}
         if lines:
             panels[f"{metric.replace('_', ' ').replace('/', ', ')} ({probe})"] = lines
     if not panels:
         return None
-    depth_panels(draft.figure("depth"), panels)
+    depth_panels(context.figure("depth"), panels)
     return Figure(
         "fig-depth",
-        draft.figure_link("depth"),
+        context.figure_link("depth"),
         "Numbers of the probes over relative depth, a line a model: colour and marker: family; solid: "
         "learned stem, dashed: V1 front-end. Vertical axes have the unit of the number in the title.",
     )
 
 
-def _spread(draft: Draft) -> list[Model]:
+def _spread(context: ReportContext) -> list[Model]:
     """Models for galleries: learned and V1 twins, spread from the oldest to the newest family."""
-    grid = draft.roster.grid()
+    grid = context.models.grid()
     if len(grid) <= MOST_PICTURES:
         return grid
     families = list(dict.fromkeys(model.architecture for model in grid))
@@ -257,49 +259,51 @@ def _spread(draft: Draft) -> list[Model]:
     return [model for model in grid if model.architecture in picked]
 
 
-def _leaders(draft: Draft) -> list[Model]:
+def _leaders(context: ReportContext) -> list[Model]:
     """The most accurate learned model and its twin with the V1 front-end: for pictures of page width."""
-    learned = draft.roster.where(frontend="learned", training="canonical") or list(draft.roster)
-    scored = [(s.value, m) for m in learned if (s := draft.score_of(m, "clean/accuracy")) is not None]
+    learned = context.models.where(frontend="learned", training="canonical") or list(context.models)
+    scored = [(s.value, m) for m in learned if (s := context.score_of(m, "clean/accuracy")) is not None]
     if not scored:
         return []
     best = max(scored, key=lambda pair: pair[0])[1]
-    twins = [a for a, b in draft.roster.pairs("frontend", "vone", "learned") if b is best]
+    twins = [a for a, b in context.models.pairs("frontend", "vone", "learned") if b is best]
     return [best, *twins[:1]]
 
 
-def _learned_and_bank(draft: Draft) -> list[Model]:
+def _learned_and_bank(context: ReportContext) -> list[Model]:
     """Every learned stem, and one model with the fixed bank."""
-    learned = draft.roster.where(frontend="learned", training="canonical")
-    return [*learned, *[m for m in draft.roster if m.frontend in ("vone", "gabor_trained", "random")][:3]]
+    learned = context.models.where(frontend="learned", training="canonical")
+    return [*learned, *[m for m in context.models if m.frontend in ("vone", "gabor_trained", "random")][:3]]
 
 
-def _gallery(draft: Draft, stem: str, models: Sequence[Model], columns: int, caption: str) -> Gallery | None:
+def _gallery(
+    context: ReportContext, stem: str, models: Sequence[Model], columns: int, caption: str
+) -> Gallery | None:
     pictures = []
     for model in models:
-        source = draft.model_picture(model, stem)
+        source = context.model_picture(model, stem)
         if source is not None:
             pictures.append(
-                Picture(draft.picture(source, f"{model.name}_{stem}", 1300 // columns), model.name)
+                Picture(context.picture(source, f"{model.name}_{stem}", 1300 // columns), model.name)
             )
     return Gallery(f"fig-{stem}", caption, min(columns, len(pictures)), pictures) if pictures else None
 
 
 def _table(
-    draft: Draft, name: str, prefix: str, metrics: Sequence[tuple[str, str]], caption: str
+    context: ReportContext, name: str, prefix: str, metrics: Sequence[tuple[str, str]], caption: str
 ) -> Table | None:
     known = [
         (f"{prefix}/{metric}", title)
         for metric, title in metrics
-        if f"{prefix}/{metric}" in draft.inputs.metrics
+        if f"{prefix}/{metric}" in context.inputs.metrics
     ]
     if not known:
         return None
     rows = [
-        [Cell(model.name, mono=True), *(plain_cell(draft.score_of(model, metric)) for metric, _ in known)]
-        for model in draft.roster
+        [Cell(model.name, mono=True), *(plain_cell(context.score_of(model, metric)) for metric, _ in known)]
+        for model in context.models
     ]
-    missing = [title for metric, title in metrics if f"{prefix}/{metric}" not in draft.inputs.metrics]
+    missing = [title for metric, title in metrics if f"{prefix}/{metric}" not in context.inputs.metrics]
     note = f" Not measured in this run: {listed(missing)}." if missing else ""
     columns = [Column("model", False), *(Column(title) for _, title in known)]
     return Table(name, caption + note, columns, rows, small=True)

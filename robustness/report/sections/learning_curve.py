@@ -9,7 +9,7 @@ import pandas as pd
 from robustness.report import conditions
 from robustness.report.curve import Line
 from robustness.report.document import Answer, Figure
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.inputs import Difference, Score
 from robustness.report.palette import SHARE_COLOURS
 from robustness.report.plots.lines import LinePanel, line_panels
@@ -23,14 +23,14 @@ METRICS = {
 """Metric → (title of its panel, noun)."""
 
 
-def answers(draft: Draft) -> list[Answer]:
+def answers(context: ReportContext) -> list[Answer]:
     """One sentence an axis: what the step from the second largest share to the largest brought."""
-    return [_answer(draft, *each) for each in _steps(draft)]
+    return [_answer(context, *each) for each in _steps(context)]
 
 
-def figure(draft: Draft) -> Figure | None:
+def figure(context: ReportContext) -> Figure | None:
     """Accuracy over the share of the data, a panel a metric, a curve an axis; None without the table."""
-    table = draft.inputs.learning_curve
+    table = context.inputs.learning_curve
     if table.empty:
         return None
     panels = []
@@ -40,14 +40,14 @@ def figure(draft: Draft) -> Figure | None:
             for axis, rows in table[table["metric"] == metric].groupby("axis", sort=False)
         }
         if lines:
-            panels.append(LinePanel(title, "share of the data (%)", lines, conditions.chance(draft.inputs)))
+            panels.append(LinePanel(title, "share of the data (%)", lines, conditions.chance(context.inputs)))
     if not panels:
         return None
-    line_panels(draft.figure("learning_curve"), panels, SHARE_COLOURS, "accuracy (%)")
+    line_panels(context.figure("learning_curve"), panels, SHARE_COLOURS, "accuracy (%)")
     return Figure(
         "fig-learning-curve",
-        draft.figure_link("learning_curve"),
-        f"What more data brings: accuracy of {_net(draft)} after training on a share of the objects of every "
+        context.figure_link("learning_curve"),
+        f"What more data brings: accuracy of {_net(context)} after training on a share of the objects of every "
         "class, with all their views, or on a share of the views of every object. A smaller share lies "
         "within the larger one. Every point is a training of its own in about as many steps (a smaller "
         "share is seen more often), tested on the same images. Bands: 95 % intervals over test objects; "
@@ -61,21 +61,21 @@ def _line(rows: pd.DataFrame) -> Line:
     return Line([100 * float(share) for share in rows["share"]], scores)
 
 
-def _steps(draft: Draft) -> Iterator[tuple[str, object, object, dict[str, Difference]]]:
+def _steps(context: ReportContext) -> Iterator[tuple[str, object, object, dict[str, Difference]]]:
     """(axis, training on the second largest share, on the largest, metric → paired difference)."""
-    table = draft.inputs.learning_curve
+    table = context.inputs.learning_curve
     for axis, rows in table.groupby("axis", sort=False):
         points_of = list(rows.drop_duplicates("share").sort_values("share").itertuples())
         if len(points_of) < 2:
             continue
         second, first = points_of[-2:]
-        found = {metric: draft.inputs.difference(first.model, second.model, metric) for metric in METRICS}
+        found = {metric: context.inputs.difference(first.model, second.model, metric) for metric in METRICS}
         known = {metric: difference for metric, difference in found.items() if difference is not None}
         if known:
             yield str(axis), second, first, known
 
 
-def _answer(draft: Draft, axis: str, second, first, found: dict[str, Difference]) -> Answer:
+def _answer(context: ReportContext, axis: str, second, first, found: dict[str, Difference]) -> Answer:
     number = (
         f"{second.objects} to {first.objects} objects"
         if axis == "objects"
@@ -87,16 +87,16 @@ def _answer(draft: Draft, axis: str, second, first, found: dict[str, Difference]
         for metric, difference in found.items()
     ]
     text = (
-        f"More {axis} for {_net(draft)}, {percent(second.share, 0)} % to {percent(first.share, 0)} % of them "
+        f"More {axis} for {_net(context)}, {percent(second.share, 0)} % to {percent(first.share, 0)} % of them "
         f"({number}) in about as many steps: {', '.join(told)}."
     )
     settled = any(difference.verdict != "undecided" for difference in found.values())
     return Answer(text, "found" if settled else "undecided")
 
 
-def _net(draft: Draft) -> str:
+def _net(context: ReportContext) -> str:
     """Architecture and front-end of the net, as params.yaml names them."""
-    settings = (draft.inputs.params.get("learning_curve") or {}).get("model", {})
+    settings = (context.inputs.params.get("learning_curve") or {}).get("model", {})
     name = settings.get("architecture") or settings.get("family", "one net")
     others = [
         settings[key]

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from robustness.report import conditions
 from robustness.report.document import NOTHING, Answer, Cell, Column, Figure, Table
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.inputs import Difference, Score
 from robustness.report.plots.dots import DotPanel, Row, dot_rows
-from robustness.report.roster import Model
+from robustness.report.model_table import Model
 from robustness.report.sections import twins
 from robustness.report.wording import count_cell, loss, number, points, share
 
@@ -38,14 +38,14 @@ class Taken:
     plain: Model
 
 
-def taken(draft: Draft) -> list[Taken]:
+def taken(context: ReportContext) -> list[Taken]:
     """The measures on each net with learned stem and canonical training whose training was changed, too."""
     found = []
-    for plain in draft.roster.where(frontend="learned", training="canonical"):
+    for plain in context.models.where(frontend="learned", training="canonical"):
         own = [
             Taken(name, model, plain)
             for name, (frontend, training) in TAKEN.items()
-            for model in draft.roster.where(
+            for model in context.models.where(
                 architecture=plain.architecture, width=plain.width, frontend=frontend, training=training
             )
         ]
@@ -54,13 +54,13 @@ def taken(draft: Draft) -> list[Taken]:
     return found
 
 
-def figure(draft: Draft) -> Figure | None:
+def figure(context: ReportContext) -> Figure | None:
     """Paired differences of all measures, a row each, a panel a score; None where none was compared."""
-    rows = taken(draft)
+    rows = taken(context)
     panels = []
-    for measure in _shown(draft):
-        scores: list[Score | None] = [_difference(draft, each, measure) for each in rows]
-        best = draft.inputs.best_architecture(measure.metric)
+    for measure in _shown(context):
+        scores: list[Score | None] = [_difference(context, each, measure) for each in rows]
+        best = context.inputs.best_architecture(measure.metric)
         scores.append(best[2] if best else None)
         if any(score is not None for score in scores):
             panels.append(DotPanel(f"{measure.label}\n(points)", scores, [(0, "no change")]))
@@ -72,49 +72,49 @@ def figure(draft: Draft) -> Figure | None:
     last = [Row(BEST, rows[0].plain.look, BEST)]
     if all(panel.scores[-1] is None for panel in panels):
         last, panels = [], [DotPanel(p.label, p.scores[:-1], p.marks) for p in panels]
-    dot_rows(draft.figure("measures"), [*looks, *last], panels)
+    dot_rows(context.figure("measures"), [*looks, *last], panels)
     return Figure(
         "fig-measures",
-        draft.figure_link("measures"),
+        context.figure_link("measures"),
         "What each measure brings back, and what it costs on clean images: the changed model less the same "
         "architecture with learned stem and canonical training, in points, on the same images, with 95 % "
         f"intervals over objects. Right of the line is better; a bar across it: undecided. {BEST_WORDS}",
     )
 
 
-def answers(draft: Draft) -> list[Answer]:
+def answers(context: ReportContext) -> list[Answer]:
     """A sentence a loss: what the net with most measures loses, and what each of them brings back."""
-    rows = taken(draft)
+    rows = taken(context)
     if not rows:
         return []
     nets = [each.plain.name for each in rows]
     plain = next(each.plain for each in rows if each.plain.name == max(nets, key=nets.count))
-    measures = {measure.metric: measure for measure in _shown(draft)}
+    measures = {measure.metric: measure for measure in _shown(context)}
     found = []
     for shift in ("viewpoint", "clutter"):
-        lost = draft.score_of(plain, f"{shift}/drop")
+        lost = context.score_of(plain, f"{shift}/drop")
         measure = measures.get(f"{shift}/accuracy")
         if lost is not None and measure is not None:
             words = f"{plain.name} loses {loss(lost)} to {shift}; its accuracy there changes by"
-            found.append(_answer(draft, words, plain, rows, measure))
-    robust = measures.get((conditions.reference_budget(draft.inputs) or (0, ""))[1])
-    kept = draft.score_of(plain, robust.metric) if robust is not None else None
+            found.append(_answer(context, words, plain, rows, measure))
+    robust = measures.get((conditions.reference_budget(context.inputs) or (0, ""))[1])
+    kept = context.score_of(plain, robust.metric) if robust is not None else None
     if kept is not None:
         words = f"{plain.name} has a {robust.noun} of {share(kept)}; it changes by"
-        found.append(_answer(draft, words, plain, rows, robust))
+        found.append(_answer(context, words, plain, rows, robust))
     return [answer for answer in found if answer is not None]
 
 
 def _answer(
-    draft: Draft, words: str, plain: Model, rows: list[Taken], measure: twins.Measure
+    context: ReportContext, words: str, plain: Model, rows: list[Taken], measure: twins.Measure
 ) -> Answer | None:
-    pairs = [(each.name, _difference(draft, each, measure)) for each in rows if each.plain == plain]
+    pairs = [(each.name, _difference(context, each, measure)) for each in rows if each.plain == plain]
     known = [(name, difference) for name, difference in pairs if difference is not None]
     if not known:
         return None
     told = [f"{_told(difference)} with {name}" for name, difference in known]
     text = f"{words} {', '.join(told)}"
-    best = draft.inputs.best_architecture(measure.metric)
+    best = context.inputs.best_architecture(measure.metric)
     if best is not None:
         text += f". For comparison: {best[0]}, the best architecture, less {best[1]}, the median one: "
         text += _told(best[2])
@@ -126,15 +126,15 @@ def _told(difference: Difference) -> str:
     return points(difference) + (" (undecided)" if difference.verdict == "undecided" else "")
 
 
-def price(draft: Draft) -> Table | None:
+def price(context: ReportContext) -> Table | None:
     """What each measure costs: clean accuracy, parameters, training images and passes; None without one."""
     clean = twins.measures(None)["clean"]
     rows = []
-    for each in taken(draft):
+    for each in taken(context):
         rows.append(
             [
                 Cell(f"{each.plain.architecture}: {each.name}"),
-                twins.difference_cell(_difference(draft, each, clean)),
+                twins.difference_cell(_difference(context, each, clean)),
                 count_cell(each.changed.parameters),
                 count_cell(each.changed.epochs),
                 count_cell(each.changed.attack_steps),
@@ -170,10 +170,10 @@ def _ratio(changed: float, plain: float) -> Cell:
     return Cell(NOTHING, None, "muted") if ratio != ratio else Cell(number(ratio, 1), ratio)
 
 
-def _difference(draft: Draft, each: Taken, measure: twins.Measure) -> Difference | None:
-    return draft.inputs.difference(each.changed.name, each.plain.name, measure.metric)
+def _difference(context: ReportContext, each: Taken, measure: twins.Measure) -> Difference | None:
+    return context.inputs.difference(each.changed.name, each.plain.name, measure.metric)
 
 
-def _shown(draft: Draft) -> list[twins.Measure]:
-    measures = twins.measures(conditions.reference_budget(draft.inputs))
+def _shown(context: ReportContext) -> list[twins.Measure]:
+    measures = twins.measures(conditions.reference_budget(context.inputs))
     return [measures[name] for name in SHOWN if name in measures]

@@ -20,12 +20,12 @@ from robustness.report.document import (
     Text,
     present,
 )
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.inputs import Score
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
 from robustness.report.plots.panels import curve_panels
 from robustness.report.plots.spheres import sphere_maps
-from robustness.report.roster import Model
+from robustness.report.model_table import Model
 from robustness.report.shading import shaded
 from robustness.report.wording import capital, loss, of, percent, plain_cell, score_cell
 from robustness.scores.conditions import view
@@ -74,30 +74,30 @@ _VIEW = re.compile(r"viewpoint/sphere/([^/]+)/accuracy")
 SPHERES = 16
 
 
-def write(draft: Draft) -> Section:
+def write(context: ReportContext) -> Section:
     """The section of question 2."""
     blocks: list[Block | None] = [
         Text(METHOD, "Method.", "method"),
-        _drops(draft),
-        *(_curves(draft, shift) for shift in MAIN),
-        _factors(draft),
-        _spheres(draft),
-        *(_table(draft, shift) for shift in MAIN),
-        published.table(draft, 2),
+        _drops(context),
+        *(_curves(context, shift) for shift in MAIN),
+        _factors(context),
+        _spheres(context),
+        *(_table(context, shift) for shift in MAIN),
+        published.table(context, 2),
     ]
-    answers = [*_answers(draft, "viewpoint"), *_answers(draft, "clutter"), *_worst_view(draft)]
+    answers = [*_answers(context, "viewpoint"), *_answers(context, "clutter"), *_worst_view(context)]
     return Section("shift", TITLE, 2, answers, present(blocks))
 
 
-def _able(draft: Draft, metric: str) -> list[tuple]:
+def _able(context: ReportContext, metric: str) -> list[tuple]:
     """(score, model) of the models that learned the task, largest first."""
-    able = [model for model in draft.roster if conditions.learned_the_task(draft.inputs, model)]
-    scored = [(draft.score_of(model, metric), model) for model in able]
+    able = [model for model in context.models if conditions.learned_the_task(context.inputs, model)]
+    scored = [(context.score_of(model, metric), model) for model in able]
     return sorted([(s, m) for s, m in scored if s is not None], key=lambda pair: -pair[0].value)
 
 
-def _answers(draft: Draft, shift: str) -> list[Answer]:
-    drops = _able(draft, f"{shift}/drop")
+def _answers(context: ReportContext, shift: str) -> list[Answer]:
+    drops = _able(context, f"{shift}/drop")
     if not drops:
         return [Answer(f"No {shift} drops of a model that learned the task are among the scores.", "missing")]
     large = [model for score, model in drops if score.low > DOUBLE_DIGIT]
@@ -110,22 +110,22 @@ def _answers(draft: Draft, shift: str) -> list[Answer]:
     if small or open_:
         text += f" ({len(small)} less than ten, {open_} undecided)"
     (most, loser), (least, keeper) = drops[0], drops[-1]
-    text += f": {loser.name} loses most, {loss(most)} of {_clean(draft, loser)} % clean"
-    text += f"; {keeper.name} least, {loss(least)} of {_clean(draft, keeper)} % clean."
+    text += f": {loser.name} loses most, {loss(most)} of {_clean(context, loser)} % clean"
+    text += f"; {keeper.name} least, {loss(least)} of {_clean(context, keeper)} % clean."
     return [Answer(text, "found" if large or small else "undecided")]
 
 
-def _clean(draft: Draft, model: Model) -> str:
+def _clean(context: ReportContext, model: Model) -> str:
     """What there is to lose."""
-    return percent(draft.score_of(model, "clean/accuracy").value)
+    return percent(context.score_of(model, "clean/accuracy").value)
 
 
-def _worst_view(draft: Draft) -> list[Answer]:
-    scored = _able(draft, "viewpoint/worst_view_accuracy")
+def _worst_view(context: ReportContext) -> list[Answer]:
+    scored = _able(context, "viewpoint/worst_view_accuracy")
     if not scored:
         return []
     best, model = scored[0]
-    clean = draft.score_of(model, "clean/accuracy")
+    clean = context.score_of(model, "clean/accuracy")
     text = (
         f"An adversary who may only turn the camera leaves {model.name} "
         f"{loss(best).replace(' points', ' %')} of objects right at their worst view, the most of "
@@ -134,63 +134,63 @@ def _worst_view(draft: Draft) -> list[Answer]:
     return [Answer(text)]
 
 
-def _drops(draft: Draft) -> Figure | None:
-    models = list(draft.roster)
+def _drops(context: ReportContext) -> Figure | None:
+    models = list(context.models)
     panels = []
     for shift in MAIN:
-        scores = [draft.score_of(model, f"{shift}/drop") for model in models]
+        scores = [context.score_of(model, f"{shift}/drop") for model in models]
         if any(score is not None for score in scores):
             panels.append(DotPanel(f"{shift} drop (points)", scores, [(DOUBLE_DIGIT, "ten points")]))
     if not panels:
         return None
-    dot_rows(draft.figure("shift_drops"), model_rows(models), panels)
+    dot_rows(context.figure("shift_drops"), model_rows(models), panels)
     return Figure(
         "fig-drops",
-        draft.figure_link("shift_drops"),
+        context.figure_link("shift_drops"),
         "What each model loses to viewpoint and to clutter: clean accuracy less mean accuracy under "
         "the shift, in points, with 95 % intervals over objects. Right of the line the loss has double "
         "digits.",
     )
 
 
-def _curves(draft: Draft, shift: str) -> Figure | None:
+def _curves(context: ReportContext, shift: str) -> Figure | None:
     for factor in MAIN[shift]:
-        curves = conditions.factor_curves(draft.inputs, draft.roster.grid(), shift, factor)
+        curves = conditions.factor_curves(context.inputs, context.models.grid(), shift, factor)
         if curves:
             break
     else:
         return None
     name = f"{shift}_{factor}"
     curve_panels(
-        draft.figure(name),
+        context.figure(name),
         curves,
         x_label=conditions.axis_label(shift, factor),
         y_label="accuracy (%)",
-        chance=conditions.chance(draft.inputs),
+        chance=conditions.chance(context.inputs),
     )
     return Figure(
         f"fig-{shift}-curves",
-        draft.figure_link(name),
+        context.figure_link(name),
         f"Accuracy over {factor}: {shifts.get(f'{shift}/{factor}').description}. One panel an "
         "architecture; solid: learned stem, dashed: V1 front-end; grey: all other models. Bands: 95 % "
         "intervals over objects. Dotted: chance.",
     )
 
 
-def _factors(draft: Draft) -> Table | None:
+def _factors(context: ReportContext) -> Table | None:
     """What each factor alone costs each model: the overview of all factors."""
-    found = [re.fullmatch(r"([^/]+)/([^/]+)/drop", metric) for metric in draft.inputs.metrics]
+    found = [re.fullmatch(r"([^/]+)/([^/]+)/drop", metric) for metric in context.inputs.metrics]
     factors = [(m[1], m[2]) for m in found if m and f"{m[1]}/{m[2]}" in shifts.names()]
     if not factors:
         return None
     scores = [
-        [draft.score_of(m, f"{shift}/{factor}/drop") for shift, factor in factors] for m in draft.roster
+        [context.score_of(m, f"{shift}/{factor}/drop") for shift, factor in factors] for m in context.models
     ]
     most = max((s.value for row in scores for s in row if s is not None), default=0.0)
     most = max(most, DOUBLE_DIGIT)
     rows = [
         [Cell(model.name, mono=True), *(_shaded_drop(score, most) for score in row)]
-        for model, row in zip(draft.roster, scores, strict=True)
+        for model, row in zip(context.models, scores, strict=True)
     ]
     columns = [Column("model", False), *(Column(f"{factor} ({shift})") for shift, factor in factors)]
     caption = (
@@ -207,33 +207,33 @@ def _shaded_drop(score: Score | None, most: float) -> Cell:
     return shaded(Cell(percent(score.value, 0), score.value), score.value / most)
 
 
-def _spheres(draft: Draft) -> Figure | None:
+def _spheres(context: ReportContext) -> Figure | None:
     panels = {}
     azimuths: list[float] = []
     elevations: list[float] = []
-    for model in _for_spheres(draft):
-        azimuths, elevations, grid = sphere_grid(draft, model)
+    for model in _for_spheres(context):
+        azimuths, elevations, grid = sphere_grid(context, model)
         if grid is not None:
             panels[model.name] = grid
     if not panels:
         return None
-    sphere_maps(draft.figure("view_sphere"), panels, azimuths, elevations)
+    sphere_maps(context.figure("view_sphere"), panels, azimuths, elevations)
     return Figure(
         "fig-sphere",
-        draft.figure_link("view_sphere"),
+        context.figure_link("view_sphere"),
         "Accuracy over the view sphere: each cell is a camera direction, azimuth and elevation in degrees "
         "from the object's front and horizon. One scale for all models. Models that are not shown have their "
         "sphere on their card.",
     )
 
 
-def sphere_grid(draft: Draft, model: Model) -> tuple[list[float], list[float], np.ndarray | None]:
+def sphere_grid(context: ReportContext, model: Model) -> tuple[list[float], list[float], np.ndarray | None]:
     """Azimuths, elevations (degrees, ascending) and accuracies (elevations, azimuths) of the view sphere.
 
     The grid is None where the model has no such scores or the sphere is no grid of two by two at least.
     """
     views = {}
-    for metric in draft.inputs.metrics:
+    for metric in context.inputs.metrics:
         match = _VIEW.fullmatch(metric)
         place = view(match[1]) if match else None
         if place is not None:
@@ -241,32 +241,32 @@ def sphere_grid(draft: Draft, model: Model) -> tuple[list[float], list[float], n
     azimuths, elevations = sorted({a for a, _ in views}), sorted({e for _, e in views})
     grid = np.full((len(elevations), len(azimuths)), np.nan)
     for (azimuth, elevation), metric in views.items():
-        score = draft.score_of(model, metric)
+        score = context.score_of(model, metric)
         if score is not None:
             grid[elevations.index(elevation), azimuths.index(azimuth)] = score.value
     usable = min(grid.shape, default=0) > 1 and np.isfinite(grid).any()
     return azimuths, elevations, grid if usable else None
 
 
-def _for_spheres(draft: Draft) -> list[Model]:
-    grid = draft.roster.grid()
+def _for_spheres(context: ReportContext) -> list[Model]:
+    grid = context.models.grid()
     learned = [model for model in grid if model.frontend == "learned"]
     return grid if len(grid) <= SPHERES else learned[:SPHERES]
 
 
-def _table(draft: Draft, shift: str) -> Table | None:
-    known = [entry for entry in TABLES[shift] if entry[1] in draft.inputs.metrics]
+def _table(context: ReportContext, shift: str) -> Table | None:
+    known = [entry for entry in TABLES[shift] if entry[1] in context.inputs.metrics]
     if not known:
         return None
 
     def row(model: Model) -> list[Cell]:
-        return [Cell(model.name, mono=True), *(_cell(draft, model, metric) for _, metric in known)]
+        return [Cell(model.name, mono=True), *(_cell(context, model, metric) for _, metric in known)]
 
     columns = [Column("model", False), *(Column(title) for title, _ in known)]
-    rows = [row(model) for model in draft.roster]
+    rows = [row(model) for model in context.models]
     return Table(f"table-{shift}", CAPTIONS[shift], columns, rows, small=True)
 
 
-def _cell(draft: Draft, model: Model, metric: str) -> Cell:
-    score = draft.score_of(model, metric)
+def _cell(context: ReportContext, model: Model, metric: str) -> Cell:
+    score = context.score_of(model, metric)
     return plain_cell(score, 1) if metric == "clutter/n50" else score_cell(score)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from robustness.report.conditions import chance, reference_budget
 from robustness.report.document import Block, Cell, Column, Figure, Table
-from robustness.report.drafting import Draft, trust, trust_cell
+from robustness.report.context import ReportContext, trust, trust_cell
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
 from robustness.report.wording import score_cell
 
 
-def write(draft: Draft) -> list[Block]:
+def write(context: ReportContext) -> list[Block]:
     """The summary table, and the same numbers as a figure."""
-    budget = reference_budget(draft.inputs)
+    budget = reference_budget(context.inputs)
     columns = [
         Column("model", False),
         Column("clean accuracy (%)"),
@@ -21,10 +21,10 @@ def write(draft: Draft) -> list[Block]:
         Column("attack checks", False),
     ]
     rows = []
-    for model in draft.roster:
+    for model in context.models:
         metrics = ("clean/accuracy", "viewpoint/drop", "clutter/drop", budget[1] if budget else "")
-        scores = [score_cell(draft.score_of(model, metric)) for metric in metrics]
-        rows.append([Cell(model.name, mono=True), *scores, trust_cell(trust(draft, model))])
+        scores = [score_cell(context.score_of(model, metric)) for metric in metrics]
+        rows.append([Cell(model.name, mono=True), *scores, trust_cell(trust(context, model))])
     caption = (
         "Summary. Drops are clean accuracy less mean accuracy over the levels of the shift, each "
         "factor of the shift counting once. Worst case: an image counts as robust if no attack of the "
@@ -32,23 +32,23 @@ def write(draft: Draft) -> list[Block]:
         "verdict on the evaluation itself; where it reads FAIL the robust accuracy is not to be "
         "trusted."
     )
-    return [Table("table-summary", caption, columns, rows), _overview(draft, budget)]
+    return [Table("table-summary", caption, columns, rows), _overview(context, budget)]
 
 
-def _overview(draft: Draft, budget: tuple[float, str] | None) -> Figure:
+def _overview(context: ReportContext, budget: tuple[float, str] | None) -> Figure:
     panels = [("clean/accuracy", "clean accuracy\n(%)"), ("viewpoint/drop", "viewpoint drop\n(points)")]
     panels.append(("clutter/drop", "clutter drop\n(points)"))
     if budget is not None:
         panels.append((budget[1], f"robust accuracy,\nL∞ {budget[0]:g}/255 (%)"))
-    guess = [(chance(draft.inputs), "chance")]
+    guess = [(chance(context.inputs), "chance")]
     drawn = []
     for metric, label in panels:
-        scores = [draft.score_of(model, metric) for model in draft.roster]
+        scores = [context.score_of(model, metric) for model in context.models]
         drawn.append(DotPanel(label, scores, [] if metric.endswith("drop") else guess))
-    dot_rows(draft.figure("overview"), model_rows(draft.roster), drawn)
+    dot_rows(context.figure("overview"), model_rows(context.models), drawn)
     return Figure(
         "fig-overview",
-        draft.figure_link("overview"),
+        context.figure_link("overview"),
         "Overview: clean accuracy, what viewpoint and clutter take from it, and worst-case robust "
         "accuracy, by model, oldest family first. Colour and marker: family; open marker: diverse "
         "training, half: adversarial. Bars: 95 % intervals over objects. Dotted: chance.",

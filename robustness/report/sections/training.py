@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from robustness.report import conditions
 from robustness.report.document import Answer, Block, Figure, Section, Table, Text, present
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.palette import TRAINING_COLOURS
 from robustness.report.plots.lines import line_panels
 from robustness.report.sections import agreement, learning_curve, measures, twins
@@ -26,61 +26,61 @@ SUBJECTS = {
 }
 
 
-def write(draft: Draft) -> Section:
+def write(context: ReportContext) -> Section:
     """The section of question 7."""
-    shared, table = agreement.write(draft)
+    shared, table = agreement.write(context)
     blocks: list[Block | None] = [
         Text(METHOD, "Method.", "method"),
-        measures.figure(draft),
-        measures.price(draft),
-        *(_figure(draft, architecture, frontend) for architecture, frontend in _groups(draft)),
-        _table(draft),
-        learning_curve.figure(draft),
+        measures.figure(context),
+        measures.price(context),
+        *(_figure(context, architecture, frontend) for architecture, frontend in _groups(context)),
+        _table(context),
+        learning_curve.figure(context),
         table,
     ]
-    answers = _answers(draft)
+    answers = _answers(context)
     if shared is not None:
         answers.insert(min(3, len(answers)), shared)
     return Section("training", TITLE, 7, answers, present(blocks))
 
 
-def _pairs(draft: Draft, training: str) -> list[twins.Pair]:
-    return draft.roster.pairs("training", training, "canonical")
+def _pairs(context: ReportContext, training: str) -> list[twins.Pair]:
+    return context.models.pairs("training", training, "canonical")
 
 
-def _groups(draft: Draft) -> list[tuple[str, str]]:
+def _groups(context: ReportContext) -> list[tuple[str, str]]:
     """(architecture, front-end) of which several trainings are there."""
-    pairs = [pair for training in SUBJECTS for pair in _pairs(draft, training)]
+    pairs = [pair for training in SUBJECTS for pair in _pairs(context, training)]
     return list(dict.fromkeys((a.architecture, a.frontend) for a, _ in pairs))
 
 
-def _answers(draft: Draft) -> list[Answer]:
-    spoken = twins.measures(conditions.reference_budget(draft.inputs))
+def _answers(context: ReportContext) -> list[Answer]:
+    spoken = twins.measures(conditions.reference_budget(context.inputs))
     first = {"diverse": ("viewpoint", "clutter"), "adversarial": ("robust",)}
     leading, others = [], []
     for training, subject in SUBJECTS.items():
-        pairs = _pairs(draft, training)
+        pairs = _pairs(context, training)
         for name, measure in spoken.items():
-            answer = twins.sentence_of_many(draft, subject, pairs, measure)
+            answer = twins.sentence_of_many(context, subject, pairs, measure)
             if answer is not None:
                 (leading if name in first[training] else others).append(answer)
-    more = learning_curve.answers(draft)
+    more = learning_curve.answers(context)
     if not leading and not others:
         text = "Only one training is among the models, so data and architecture cannot be told apart."
         return [Answer(text, "missing"), *more]
-    return [*leading, *measures.answers(draft), *more, *_ranges(draft), *others]
+    return [*leading, *measures.answers(context), *more, *_ranges(context), *others]
 
 
-def _ranges(draft: Draft) -> list[Answer]:
+def _ranges(context: ReportContext) -> list[Answer]:
     """How far the architectures lie apart under one training: the yardstick for what training does."""
     models = [
         model
-        for model in draft.roster.where(training="canonical", frontend="learned")
-        if conditions.learned_the_task(draft.inputs, model)
+        for model in context.models.where(training="canonical", frontend="learned")
+        if conditions.learned_the_task(context.inputs, model)
     ]
     parts = []
     for metric, name in (("viewpoint/accuracy", "under viewpoint"), ("clutter/accuracy", "under clutter")):
-        scored = [(draft.score_of(model, metric), model) for model in models]
+        scored = [(context.score_of(model, metric), model) for model in models]
         scored = sorted([(s.value, m.architecture) for s, m in scored if s is not None])
         if len(scored) > 1:
             (low, first), (high, last) = scored[0], scored[-1]
@@ -92,30 +92,30 @@ def _ranges(draft: Draft) -> list[Answer]:
     return [Answer(text)]
 
 
-def _figure(draft: Draft, architecture: str, frontend: str) -> Figure | None:
-    models = [m for m in draft.roster.of_architecture(architecture) if m.frontend == frontend]
-    panels = training_panels(draft, models)
+def _figure(context: ReportContext, architecture: str, frontend: str) -> Figure | None:
+    models = [m for m in context.models.of_architecture(architecture) if m.frontend == frontend]
+    panels = training_panels(context, models)
     if not panels:
         return None
     name = f"training_{architecture}_{frontend}"
-    line_panels(draft.figure(name), panels, TRAINING_COLOURS, "accuracy (%)")
+    line_panels(context.figure(name), panels, TRAINING_COLOURS, "accuracy (%)")
     return Figure(
         f"fig-training-{architecture}-{frontend}".replace("_", "-"),
-        draft.figure_link(name),
+        context.figure_link(name),
         f"{architecture} ({frontend} front-end) after canonical, diverse and adversarial training: "
         "worst-case robust accuracy over ε, accuracy over azimuth and over the number of distractors. "
         "Bands: 95 % intervals over objects. Dotted: chance.",
     )
 
 
-def _table(draft: Draft) -> Table | None:
-    pairs = [pair for training in SUBJECTS for pair in _pairs(draft, training)]
+def _table(context: ReportContext) -> Table | None:
+    pairs = [pair for training in SUBJECTS for pair in _pairs(context, training)]
     return twins.table(
-        draft,
+        context,
         "table-training",
         "Paired differences between trainings of the same model, in points, with 95 % intervals over "
         "objects. Grey: undecided. *: stands after Holm's correction over all pairs of the column (p ≤ "
         "0.05).",
         pairs,
-        twins.measures(conditions.reference_budget(draft.inputs)).values(),
+        twins.measures(conditions.reference_budget(context.inputs)).values(),
     )

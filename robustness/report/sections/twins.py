@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from robustness.report.document import NOTHING, Answer, Cell, Column, Table
-from robustness.report.drafting import Draft
+from robustness.report.context import ReportContext
 from robustness.report.inputs import Difference
-from robustness.report.roster import Model
+from robustness.report.model_table import Model
 from robustness.report.wording import interval_signed, number, points
 
 
@@ -53,19 +53,21 @@ def _drop(shift: str) -> Measure:
     )
 
 
-def known(draft: Draft, pairs: Sequence[Pair], metric: str) -> list[tuple[Difference, Pair]]:
+def known(context: ReportContext, pairs: Sequence[Pair], metric: str) -> list[tuple[Difference, Pair]]:
     """The pairs whose difference a − b was made, largest first."""
-    found = [(draft.inputs.difference(a.name, b.name, metric), (a, b)) for a, b in pairs]
+    found = [(context.inputs.difference(a.name, b.name, metric), (a, b)) for a, b in pairs]
     return sorted([(d, pair) for d, pair in found if d is not None], key=lambda each: -each[0].value)
 
 
-def sentence_of_many(draft: Draft, subject: str, pairs: Sequence[Pair], measure: Measure) -> Answer | None:
+def sentence_of_many(
+    context: ReportContext, subject: str, pairs: Sequence[Pair], measure: Measure
+) -> Answer | None:
     """What an exchange does over several architectures: how often it raises, lowers, leaves undecided."""
-    found = known(draft, pairs, measure.metric)
+    found = known(context, pairs, measure.metric)
     if not found:
         return None
     if len(found) == 1:
-        return sentence_of_one(draft, f"{subject} ({found[0][1][0].architecture})", found[0][1], measure)
+        return sentence_of_one(context, f"{subject} ({found[0][1][0].architecture})", found[0][1], measure)
     counts = {
         verdict: sum(difference.verdict == verdict for difference, _ in found)
         for verdict in ("higher", "lower", "undecided")
@@ -84,21 +86,21 @@ def sentence_of_many(draft: Draft, subject: str, pairs: Sequence[Pair], measure:
     return Answer(text, "undecided" if counts["undecided"] == len(found) else "found")
 
 
-def sentence_of_one(draft: Draft, subject: str, pair: Pair, measure: Measure) -> Answer | None:
+def sentence_of_one(context: ReportContext, subject: str, pair: Pair, measure: Measure) -> Answer | None:
     """What an exchange does to one pair."""
-    difference = draft.inputs.difference(pair[0].name, pair[1].name, measure.metric)
+    difference = context.inputs.difference(pair[0].name, pair[1].name, measure.metric)
     if difference is None:
         return None
     if difference.verdict == "undecided":
         text = f"{subject}: its effect on {measure.noun} is undecided, {points(difference)}."
         return Answer(text, "undecided")
     effect = measure.raises if difference.verdict == "higher" else measure.lowers
-    return Answer(f"{subject} {effect}: {points(difference)}{_caution(draft, pair, measure, difference)}.")
+    return Answer(f"{subject} {effect}: {points(difference)}{_caution(context, pair, measure, difference)}.")
 
 
-def _caution(draft: Draft, pair: Pair, measure: Measure, difference: Difference) -> str:
+def _caution(context: ReportContext, pair: Pair, measure: Measure, difference: Difference) -> str:
     """A drop also shrinks when there is less to lose: say so where clean accuracy fell too."""
-    clean = draft.inputs.difference(pair[0].name, pair[1].name, "clean/accuracy")
+    clean = context.inputs.difference(pair[0].name, pair[1].name, "clean/accuracy")
     if not measure.metric.endswith("/drop") or difference.verdict != "lower":
         return ""
     if clean is None or clean.verdict != "lower":
@@ -107,13 +109,13 @@ def _caution(draft: Draft, pair: Pair, measure: Measure, difference: Difference)
 
 
 def table(
-    draft: Draft, name: str, caption: str, pairs: Sequence[Pair], spoken: Iterable[Measure]
+    context: ReportContext, name: str, caption: str, pairs: Sequence[Pair], spoken: Iterable[Measure]
 ) -> Table | None:
     """A row a pair with its differences; ``*`` marks those that stand after Holm's correction."""
     spoken = list(spoken)
     rows = []
     for a, b in pairs:
-        cells = [difference_cell(draft.inputs.difference(a.name, b.name, m.metric)) for m in spoken]
+        cells = [difference_cell(context.inputs.difference(a.name, b.name, m.metric)) for m in spoken]
         if any(cell.text != NOTHING for cell in cells):
             rows.append([Cell(f"{a.name} − {b.name}", mono=True), *cells])
     if not rows:
@@ -131,8 +133,8 @@ def difference_cell(difference: Difference | None) -> Cell:
     return Cell(interval_signed(difference) + star, difference.value, tone)
 
 
-def holm_note(draft: Draft, pairs: Sequence[Pair], metric: str) -> str:
+def holm_note(context: ReportContext, pairs: Sequence[Pair], metric: str) -> str:
     """How many differences of a metric stand after the correction, in words."""
-    found = known(draft, pairs, metric)
+    found = known(context, pairs, metric)
     standing = sum(difference.p_holm <= 0.05 for difference, _ in found)
     return f"{number(standing, 0)} of {len(found)} stand after Holm's correction"

@@ -11,7 +11,7 @@ GAP = 2
 """White pixels between tiles."""
 
 
-def mosaic(rows: Sequence[Sequence[np.ndarray | None]], enlarge: int = 1) -> np.ndarray:
+def image_grid(rows: Sequence[Sequence[np.ndarray | None]], enlarge: int = 1) -> np.ndarray:
     """Rows of images uint8 (H, W, 3) of one size as one image uint8; None leaves a white tile.
 
     ``enlarge`` repeats every pixel, so that no viewer blurs it.

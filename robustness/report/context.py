@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from robustness.report.document import Cell
 from robustness.report.inputs import ReportInputs
 from robustness.report.palette import VERDICTS
-from robustness.report.roster import Model, Roster
+from robustness.report.model_table import Model, ModelTable
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,11 +22,11 @@ LONGEST_SIDE = 1300
 
 
 @dataclass(frozen=True)
-class Draft:
+class ReportContext:
     """A report in the making; ``folder`` becomes the root that Typst reads from."""
 
     inputs: ReportInputs
-    roster: Roster
+    roster: ModelTable
     folder: Path
 
     def figure(self, name: str) -> Path:
@@ -63,9 +63,9 @@ class Draft:
         return self.inputs.score(model.name, metric)
 
 
-def trust(draft: Draft, model: Model) -> str:
+def trust(context: ReportContext, model: Model) -> str:
     """The worst verdict among a model's attack checks: pass, warn or fail; "" if none was made."""
-    checks = draft.inputs.checks
+    checks = context.inputs.checks
     verdicts = set(checks.loc[checks["model"] == model.name, "verdict"])
     return next((verdict for verdict in ("fail", "warn", "pass") if verdict in verdicts), "")
 

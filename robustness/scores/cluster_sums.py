@@ -11,7 +11,7 @@ from robustness.statistics.bootstrap import resampling_weights
 
 
 @dataclass
-class Tally:
+class ClusterSums:
     """Named columns of sums and counts per object, of one model.
 
     A column is a mean over samples split by object: ``sums[name]`` and ``counts[name]`` are (G,) float64 over
@@ -56,7 +56,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums and counts (D, C) of a tally's columns under D draws; draw 0 is that of the data itself."""
+    """Sums and counts (D, C) of a clusters's columns under D draws; draw 0 is that of the data itself."""
 
     columns: dict[str, int]
     sums: np.ndarray

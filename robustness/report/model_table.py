@@ -49,11 +49,11 @@ class Model:
         return self.frontend if self.training == "canonical" else f"{self.frontend}, {self.training}"
 
 
-class Roster(tuple[Model, ...]):
+class ModelTable(tuple[Model, ...]):
     """The models of a report: oldest family first, then architecture, front-end, training."""
 
     @classmethod
-    def of(cls, inputs: ReportInputs) -> Roster:
+    def of(cls, inputs: ReportInputs) -> ModelTable:
         """The models that params.yaml names and that have scores."""
         rows = inputs.models.drop_duplicates("model", keep="last").set_index("model").to_dict("index")
         models = [_model(name, rows.get(name, {}), inputs.params["models"][name]) for name in inputs.present]
