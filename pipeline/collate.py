@@ -43,7 +43,7 @@ def collate(settings: StageSettings) -> None:
             table.reset_index(drop=True).to_parquet(folder / f"{name}.parquet", index=False)
     files.write_text(found.to_csv(index=False, float_format="%.6g"), files.REPORTS / "scores.csv")
     files.write_text(scores.summary(found).to_csv(float_format="%.6g"), files.REPORTS / "summary.csv")
-    files.write_json(scores.nested(found), files.REPORTS / "metrics.json")
+    files.write_json(scores.headlines(found), files.REPORTS / "metrics.json")
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ from pathlib import Path
 from robustness.data.folders import replace_folder, temporary_beside
 from robustness.report import typesetting
 from robustness.report.cards import take_pictures, write_cards
-from robustness.report.document import Document
 from robustness.report.context import ReportContext
+from robustness.report.document import Document
 from robustness.report.html_page import html_page
 from robustness.report.inputs import ReportInputs
-from robustness.report.pictures import draw_pictures
 from robustness.report.model_table import ModelTable
+from robustness.report.pictures import draw_pictures
 from robustness.report.sections import (
     appendix,
     association,

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from robustness.report import adversarial_pictures, conditions
+from robustness.report.context import ReportContext, trust
 from robustness.report.curve import Curve
 from robustness.report.document import NOTHING
-from robustness.report.context import ReportContext, trust
 from robustness.report.inputs import Score
-from robustness.report.palette import OTHERS, VERDICTS
 from robustness.report.model_table import Model
+from robustness.report.palette import OTHERS, VERDICTS
 from robustness.report.sections.frontend import curve_sets
 from robustness.report.sections.shifting import sphere_grid
 from robustness.report.typesetting import TIMESTAMP

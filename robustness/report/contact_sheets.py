@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robustness.report.inputs import Sheet
 from robustness.report.image_grid import image_grid, save_png, to_bytes
+from robustness.report.inputs import Sheet
 from robustness.scores.conditions import view
 from robustness.seeds import numpy_generator
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from robustness.report.document import Cell
 from robustness.report.inputs import ReportInputs
-from robustness.report.palette import VERDICTS
 from robustness.report.model_table import Model, ModelTable
+from robustness.report.palette import VERDICTS
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,7 +26,7 @@ class ReportContext:
     """A report in the making; ``folder`` becomes the root that Typst reads from."""
 
     inputs: ReportInputs
-    roster: ModelTable
+    models: ModelTable
     folder: Path
 
     def figure(self, name: str) -> Path:

@@ -8,8 +8,8 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from robustness.report.document import Answer, Block, Cell, Document, Figure, Gallery, Section, Table, Text
 from robustness.report.context import ReportContext
+from robustness.report.document import Answer, Block, Cell, Document, Figure, Gallery, Section, Table, Text
 from robustness.report.shading import ink_on
 from robustness.report.typesetting import TEMPLATES
 

@@ -81,7 +81,7 @@ class ModelTable(tuple[Model, ...]):
         return [m for m in self if m.training == "canonical" and m.frontend in ("learned", "vone")]
 
     def pairs(self, axis: str, first: str, second: str) -> list[tuple[Model, Model]]:
-        """(model with ``axis`` = first, its twin with second, all else equal), in roster order."""
+        """(model with ``axis`` = first, its twin with second, all else equal), in the order of the table."""
         rest = [name for name in ("architecture", "frontend", "training", "width") if name != axis]
         twins = []
         for model in self.where(**{axis: first}):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from robustness.report.conditions import learned_the_task
-from robustness.report.document import NOTHING, Block, Cell, Column, Table, Text
 from robustness.report.context import ReportContext
+from robustness.report.document import NOTHING, Block, Cell, Column, Table, Text
 from robustness.report.inputs import Score
 from robustness.report.wording import interval, percent, score_cell
 

@@ -1,4 +1,4 @@
-"""From the tables of a run to scores: one row a (model, metric) with value, interval and n.
+"""From the tables of a run to scores: one row per model and metric, with value, interval and n.
 
 Metric names are paths, the same in the scores, in MLflow and in the report; ``describe`` says in words what
 one is, its unit and which direction is better.
@@ -6,8 +6,9 @@ one is, its unit and which direction is better.
 
 from robustness.scores.association import association
 from robustness.scores.attacks import from_attacks
-from robustness.scores.collated import collated, corruption_normaliser, nested, summary
+from robustness.scores.collated import collated, corruption_normaliser, headlines, summary, worst_case_metrics
 from robustness.scores.comparison import compare
+from robustness.scores.conditions import Condition, Key
 from robustness.scores.consistency import error_consistencies
 from robustness.scores.labels import Label, describe
 from robustness.scores.learning_curve import compare_largest, from_learning_curve
@@ -17,6 +18,8 @@ from robustness.scores.table import COLUMNS, metrics_matching, wide
 
 __all__ = [
     "COLUMNS",
+    "Condition",
+    "Key",
     "Label",
     "association",
     "collated",
@@ -29,8 +32,9 @@ __all__ = [
     "from_learning_curve",
     "from_predictions",
     "from_probes",
+    "headlines",
     "metrics_matching",
-    "nested",
     "summary",
     "wide",
+    "worst_case_metrics",
 ]

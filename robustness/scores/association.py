@@ -8,6 +8,8 @@ for every number n of models: by |ρ| alone, the few pairs that five models have
 Models that share an architecture are not independent points: with ``families`` the interval resamples whole
 families and the permutation moves whole families of equal size. ``partial`` is ρ with clean accuracy held
 constant: a probe may follow robustness only because both follow how well a network was trained.
+
+Own code: ``scipy.stats.spearmanr`` neither resamples nor permutes whole families, nor has it max-T.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ from robustness.errors import UserError
 from robustness.scores.table import metrics_matching, wide
 from robustness.seeds import numpy_generator
 from robustness.statistics.bootstrap import RESAMPLES, percentiles
-from robustness.statistics.correlation import standard_ranks
 from robustness.statistics.multiple import benjamini_hochberg, max_statistic
 
 COLUMNS = (
@@ -164,6 +165,19 @@ def _interval(
     times = np.stack([np.bincount(draw, minlength=len(families)) for draw in drawn])[:, member].astype(float)
     a, b = _resampled_ranks(first, times), _resampled_ranks(second, times)
     return percentiles((a * times[:, None]) @ b.transpose(0, 2, 1))
+
+
+def standard_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks (ties averaged) along the last axis, centred and scaled to unit length: (…, n) → (…, n).
+
+    The inner product of two such rows is Spearman's correlation. A constant row has no ranks: NaN.
+    """
+    from scipy.stats import rankdata  # imported here: scipy.stats is slow to import, and few need it
+
+    ranks = rankdata(values, axis=-1)
+    ranks = ranks - ranks.mean(axis=-1, keepdims=True)
+    length = np.sqrt(np.sum(ranks * ranks, axis=-1, keepdims=True))
+    return np.where(length > 0, ranks / np.where(length > 0, length, 1.0), np.nan)
 
 
 def _resampled_ranks(values: np.ndarray, times: np.ndarray) -> np.ndarray:

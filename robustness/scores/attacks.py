@@ -23,9 +23,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from robustness.scores.cluster_sums import ClusterSums, Totals, draw_weights
+from robustness.scores.conditions import Condition
 from robustness.scores.predictions import normalised_area
 from robustness.scores.table import Metric, join, require, rows
-from robustness.scores.cluster_sums import ClusterSums, Totals, draw_weights
 from robustness.statistics.bootstrap import RESAMPLES
 
 REQUIRED = ("model", "attack", "norm", "epsilon", "sample", "object", "clean_correct", "robust", "distance")
@@ -64,7 +65,7 @@ def prepared(attacks: pd.DataFrame) -> pd.DataFrame:
 
 
 def attacks_by_cluster(table: pd.DataFrame, objects: pd.Index) -> ClusterSums:
-    """The clusters of ONE model's prepared attacks: ``<name>/eps_<ε>``, the worst ones, ``clean:<norm>``."""
+    """The sums of ONE model's prepared attacks: a ``Condition`` per attack and ε, and (clean, norm)."""
     clusters = ClusterSums(len(objects))
     samples = _sample_objects(table, objects)
     for norm, part in table.groupby("norm", sort=True):
@@ -76,39 +77,39 @@ def attacks_by_cluster(table: pd.DataFrame, objects: pd.Index) -> ClusterSums:
             robust = cell.groupby("sample")["robust"].all()
             stood[budget].append(robust)
             if name != f"{WORST}_{norm}":
-                _add(clusters, f"{name}/eps_{budget:g}", robust, samples)
+                _add(clusters, Condition("attack", str(name), f"{budget:g}"), robust, samples)
         unit = 1 / 255 if norm == "linf" else 1.0
         for name, cell in minimal.groupby("name", sort=True):
             distance = cell.groupby("sample")["distance"].min()
             for budget in budgets:
                 robust = distance > budget * unit * (1 + 1e-6)
                 stood[budget].append(robust)
-                _add(clusters, f"{name}/eps_{budget:g}", robust, samples)
+                _add(clusters, Condition("attack", str(name), f"{budget:g}"), robust, samples)
         so_far: list[pd.Series] = []
         for budget in budgets:
             so_far += stood[budget]
             together = pd.concat(so_far, axis=1, join="inner").all(axis=1)
             if len(together):
-                _add(clusters, f"{WORST}_{norm}/eps_{budget:g}", together, samples)
+                _add(clusters, Condition("attack", f"{WORST}_{norm}", f"{budget:g}"), together, samples)
         clean = part.groupby("sample")["clean_correct"].all()
-        _add(clusters, f"clean:{norm}", clean, samples)
+        _add(clusters, ("clean", norm), clean, samples)
     return clusters
 
 
 def metrics(totals: Totals) -> Iterator[Metric]:
     """Robust accuracies and areas of one model's totals."""
     curves: dict[str, dict[float, np.ndarray]] = {}
-    for name in totals.columns:
-        if name.startswith("clean:"):
+    for ball in totals.columns:
+        if not isinstance(ball, Condition):
             continue
-        yield Metric(f"attack/{name}/robust_accuracy", totals.mean(name), totals.n(name), True)
-        attack, budget = name.split("/eps_")
-        if attack.startswith(f"{WORST}_"):
-            curves.setdefault(attack, {})[float(budget)] = totals.mean(name)
+        yield Metric(ball.score("robust_accuracy"), totals.mean(ball), totals.n(ball), True)
+        if ball.factor.startswith(f"{WORST}_"):
+            curves.setdefault(ball.factor, {})[float(ball.level)] = totals.mean(ball)
     for attack, points in curves.items():
-        clean = f"clean:{attack.removeprefix(f'{WORST}_')}"
+        clean = ("clean", attack.removeprefix(f"{WORST}_"))
         points[0.0] = totals.mean(clean)
-        yield Metric(f"attack/{attack}/area", normalised_area(points), totals.n(clean), True)
+        area = Condition("attack", attack).score("area")
+        yield Metric(area, normalised_area(points), totals.n(clean), True)
 
 
 def median_distances(table: pd.DataFrame, objects: pd.Index, weights: np.ndarray) -> Iterator[Metric]:
@@ -124,7 +125,7 @@ def median_distances(table: pd.DataFrame, objects: pd.Index, weights: np.ndarray
             place = samples.loc[distance.index].to_numpy()
             scale = 255.0 if norm == "linf" else 1.0
             draws = weighted_median(distance.to_numpy() * scale, weights[:, place])
-            yield Metric(f"attack/{name}/median_distance", draws, len(np.unique(place)))
+            yield Metric(Condition("attack", name).score("median_distance"), draws, len(np.unique(place)))
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -142,5 +143,5 @@ def _sample_objects(table: pd.DataFrame, objects: pd.Index) -> pd.Series:
     return pd.Series(objects.get_indexer(first), index=first.index)
 
 
-def _add(clusters: ClusterSums, name: str, values: pd.Series, samples: pd.Series) -> None:
+def _add(clusters: ClusterSums, name: tuple, values: pd.Series, samples: pd.Series) -> None:
     clusters.add_samples(name, samples.loc[values.index].to_numpy(), values.to_numpy(dtype=np.float64))

@@ -1,8 +1,11 @@
-"""Sums per object, from which every score and every resample of it follows by one matrix product."""
+"""Sums per object (cluster): every score and every bootstrap resample of it is one matrix product of them.
+
+Own code: ``scipy.stats.bootstrap`` resamples single observations, not clusters, and one statistic at a time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,24 +15,24 @@ from robustness.statistics.bootstrap import resampling_weights
 
 @dataclass
 class ClusterSums:
-    """Named columns of sums and counts per object, of one model.
+    """Columns of sums and counts per object, of one model; a column's name may be any hashable value.
 
     A column is a mean over samples split by object: ``sums[name]`` and ``counts[name]`` are (G,) float64 over
     the same G objects for all columns. An object without samples has sum and count 0.
     """
 
     objects: int
-    sums: dict[str, np.ndarray] = field(default_factory=dict)
-    counts: dict[str, np.ndarray] = field(default_factory=dict)
+    sums: dict[Hashable, np.ndarray] = field(default_factory=dict)
+    counts: dict[Hashable, np.ndarray] = field(default_factory=dict)
 
-    def add(self, name: str, sums: np.ndarray, counts: np.ndarray) -> None:
+    def add(self, name: Hashable, sums: np.ndarray, counts: np.ndarray) -> None:
         """Add a column."""
         if name in self.sums:
             raise ValueError(f"column {name!r} stands there already")
         self.sums[name] = np.asarray(sums, dtype=np.float64)
         self.counts[name] = np.asarray(counts, dtype=np.float64)
 
-    def add_samples(self, name: str, objects: np.ndarray, values: np.ndarray) -> None:
+    def add_samples(self, name: Hashable, objects: np.ndarray, values: np.ndarray) -> None:
         """Add a column from samples: their object's number (N,) int and their values (N,)."""
         self.add(
             name,
@@ -37,7 +40,7 @@ class ClusterSums:
             np.bincount(objects, minlength=self.objects),
         )
 
-    def support(self, name: str) -> int:
+    def support(self, name: Hashable) -> int:
         """The number of objects that have samples in a column."""
         return int(np.count_nonzero(self.counts[name]))
 
@@ -58,31 +61,26 @@ class ClusterSums:
 class Totals:
     """Sums and counts (D, C) of a clusters's columns under D draws; draw 0 is that of the data itself."""
 
-    columns: dict[str, int]
+    columns: dict[Hashable, int]
     sums: np.ndarray
     counts: np.ndarray
-    support: dict[str, int]
+    support: dict[Hashable, int]
 
     @property
     def draws(self) -> int:
         """The number of draws, that of the data included."""
         return len(self.sums)
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: Hashable) -> bool:
         return name in self.columns
 
-    def names(self, prefix: str) -> list[str]:
-        """The columns whose name starts with ``prefix``, in order."""
-        return [name for name in self.columns if name.startswith(prefix)]
-
-    def mean(self, name: str) -> np.ndarray:
+    def mean(self, name: Hashable) -> np.ndarray:
         """The mean over samples (D,); NaN where a draw holds no sample of the column."""
         column = self.columns[name]
         return ratio(self.sums[:, column], self.counts[:, column])
 
-    def n(self, names: str | Iterable[str]) -> int:
+    def n(self, *names: Hashable) -> int:
         """The number of objects behind a column; the smallest of several."""
-        names = [names] if isinstance(names, str) else list(names)
         return min((self.support[name] for name in names), default=0)
 
 

@@ -19,16 +19,16 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from robustness.scores.cluster_sums import ClusterSums, Totals
 from robustness.scores.conditions import CLEAN, Condition, is_swap, number
 from robustness.scores.table import Metric
-from robustness.scores.cluster_sums import ClusterSums, Totals
 
 FRACTIONS = ("visible_fraction", "clutter_fraction")
 EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Bins of the fractions: above the lower edge, up to and with the upper one; the first holds 0."""
 ONLY_BACKGROUND = ("only_bg", "only_bg_b", "only_bg_t")
 DISTRACTORS = "clutter/distractors"
-PREFIX = "fraction:"
+CLUTTER = Condition("clutter")
 
 
 def with_fractions(predictions: pd.DataFrame, samples: pd.DataFrame | None) -> pd.DataFrame:
@@ -56,32 +56,32 @@ def add_columns(
         for low, high in pairwise(EDGES):
             inside = is_clutter & (values <= high) & ((values > low) | (low == 0.0) & (values >= 0))
             if inside.any():
-                column = f"{PREFIX}clutter/{name}/{low:g}-{high:g}"
+                column = ("fraction", Condition("clutter", name, f"{low:g}-{high:g}"))
                 clusters.add_samples(column, place[inside], correct[inside])
 
 
 def metrics(totals: Totals, by_path: Mapping[str, list[Condition]], classes: int) -> Iterator[Metric]:
     """The scores of clutter that the totals have columns for."""
     for conditions in by_path.values():
-        names = {condition.level: str(condition) for condition in conditions}
+        names = {condition.level: condition for condition in conditions}
         if not is_swap(names):
             continue
         if {"mixed_same", "mixed_rand"} <= set(names):
             pair = [names["mixed_same"], names["mixed_rand"]]
             gap = totals.mean(pair[0]) - totals.mean(pair[1])
-            yield Metric("clutter/bg_gap", gap, totals.n(pair))
+            yield Metric(CLUTTER.score("bg_gap"), gap, totals.n(*pair))
         alone = [names[level] for level in ONLY_BACKGROUND if level in names]
         if alone:
             reliance = np.mean([totals.mean(name) for name in alone], axis=0)
-            yield Metric("clutter/background_reliance", reliance, totals.n(alone), True)
+            yield Metric(CLUTTER.score("background_reliance"), reliance, totals.n(*alone), True)
     numeric = [c for c in by_path.get(DISTRACTORS, []) if np.isfinite(number(c.level))]
     if numeric and CLEAN in totals:
-        points = {number(c.level): totals.mean(str(c)) for c in numeric}
+        points = {number(c.level): totals.mean(c) for c in numeric}
         points.setdefault(0.0, totals.mean(CLEAN))
-        n = totals.n([str(c) for c in numeric])
-        yield Metric("clutter/n50", half_point(points, 1 / classes), n)
-    for name in totals.names(PREFIX):
-        yield Metric(f"{name.removeprefix(PREFIX)}/accuracy", totals.mean(name), totals.n(name), True)
+        yield Metric(CLUTTER.score("n50"), half_point(points, 1 / classes), totals.n(*numeric))
+    for name in totals.columns:
+        if name[0] == "fraction":
+            yield Metric(name[1].score("accuracy"), totals.mean(name), totals.n(name), True)
 
 
 def half_point(points: Mapping[float, np.ndarray], chance: float) -> np.ndarray:

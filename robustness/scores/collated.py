@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 
 import pandas as pd
@@ -10,11 +9,22 @@ import pandas as pd
 from robustness.scores.attacks import from_attacks
 from robustness.scores.predictions import from_predictions
 from robustness.scores.probes import from_probes
+from robustness.scores.table import wide
 from robustness.statistics.bootstrap import RESAMPLES
 
-# What the overview of all models shows.
 MEASURES = ("clean/accuracy", "viewpoint/drop", "clutter/drop", "corruption/drop")
-ROBUST = re.compile(r"attack/worst_linf/eps_[0-9.]+/robust_accuracy")
+"""What the overview of all models shows, beside worst-case robust accuracies."""
+
+HEADLINES = (
+    *MEASURES,
+    "corruption/mce",
+    "viewpoint/worst_view_accuracy",
+    "viewpoint/flip_rate",
+    "clutter/bg_gap",
+    "attack/worst_linf/area",
+    "attack/worst_l2/area",
+)
+"""What ``reports/metrics.json`` holds, beside worst-case robust accuracies."""
 
 
 def collated(
@@ -59,18 +69,22 @@ def corruption_normaliser(models: pd.DataFrame, fine_tuned: Collection[str] = ()
     return None if plain.empty else str(plain["model"].iloc[0])
 
 
+def worst_case_metrics(scores: pd.DataFrame) -> list[str]:
+    """The metrics of worst-case robust accuracy against L∞ attacks, ε ascending."""
+    worst = scores[(scores["factor"] == "worst_linf") & (scores["statistic"] == "robust_accuracy")]
+    return list(worst.drop_duplicates("metric").sort_values("level", key=pd.to_numeric)["metric"])
+
+
 def summary(scores: pd.DataFrame) -> pd.DataFrame:
-    """One row a model, a column a measure: what ``dvc plots show`` draws."""
-    budgets = {metric for metric in scores["metric"] if ROBUST.fullmatch(metric)}
-    measures = [*MEASURES, *sorted(budgets, key=lambda metric: float(metric.split("eps_")[1].split("/")[0]))]
-    table = scores[scores["metric"].isin(measures)].pivot(index="model", columns="metric", values="value")
-    return table.reindex(index=scores["model"].unique(), columns=measures)
+    """One row per model, one column per measure: what ``dvc plots show`` draws."""
+    return _chosen(scores, [*MEASURES, *worst_case_metrics(scores)])
 
 
-def nested(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Model → metric → value, the probes' apart: what ``dvc metrics show`` prints."""
-    chosen = scores[~scores["metric"].str.startswith("probe/") & scores["value"].notna()]
-    return {
-        str(model): {row.metric: round(float(row.value), 6) for row in part.itertuples()}
-        for model, part in chosen.groupby("model", sort=False)
-    }
+def headlines(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Model → metric → value of about a dozen metrics: what ``dvc metrics show`` prints."""
+    table = _chosen(scores, [*HEADLINES, *worst_case_metrics(scores)])
+    return {str(model): row.dropna().round(6).to_dict() for model, row in table.iterrows()}
+
+
+def _chosen(scores: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
+    return wide(scores, metrics).reindex(scores["model"].unique())

@@ -10,12 +10,11 @@ import pandas as pd
 from robustness.errors import UserError, nearest
 from robustness.scores import attacks as attack_scores
 from robustness.scores import predictions as prediction_scores
-from robustness.scores.table import Metric, metrics_matching
 from robustness.scores.cluster_sums import ClusterSums, draw_weights
+from robustness.scores.table import Metric, metrics_matching
 from robustness.seeds import numpy_generator
 from robustness.statistics.bootstrap import RESAMPLES, percentiles
 from robustness.statistics.multiple import holm
-from robustness.statistics.paired import verdict
 
 COLUMNS = (
     "metric",
@@ -109,6 +108,15 @@ def compare(
         result[column] = result[column].where(np.isfinite(result[column].astype(float)))
     result["p_holm"] = holm(result["p"].to_numpy(dtype=np.float64))
     return result
+
+
+def verdict(low: float, high: float) -> str:
+    """``higher`` if the interval lies above 0, ``lower`` if below, ``undecided`` if it holds 0 or is NaN."""
+    if low > 0:
+        return "higher"
+    if high < 0:
+        return "lower"
+    return "undecided"
 
 
 def _common(

@@ -1,4 +1,4 @@
-"""What the scores know about conditions: clean ones, curves, the view sphere, background swaps."""
+"""The names of conditions and scores: shift, factor, level, statistic."""
 
 from __future__ import annotations
 
@@ -32,20 +32,39 @@ _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 _VIEW = re.compile(rf"(?:az({_NUMBER})_el({_NUMBER})|({_NUMBER}),({_NUMBER}))")
 
 
-class Condition(NamedTuple):
-    """(shift, factor, level); as text ``shift/factor/level``."""
+class Key(NamedTuple):
+    """What one score is of; as text the metric's name, its parts joined by ``/``, empty ones left out.
+
+    ``shift`` is ``clean``, a shift, ``attack`` or ``probe``. Of an attack, ``factor`` is ``<attack>_<norm>``
+    and ``level`` its ε (L∞ in 255ths), ``eps_<ε>`` in the name; of a probe, ``factor`` is the probe and
+    ``level`` the layer. An empty factor or level: the score is over all of them.
+    """
 
     shift: str
     factor: str
     level: str
+    statistic: str
+
+    def __str__(self) -> str:
+        level = f"eps_{self.level}" if self.shift == "attack" and self.level else self.level
+        return "/".join(part for part in (self.shift, self.factor, level, self.statistic) if part)
+
+
+class Condition(NamedTuple):
+    """(shift, factor, level); level and factor are empty where all of them are meant."""
+
+    shift: str
+    factor: str = ""
+    level: str = ""
 
     @property
     def path(self) -> str:
         """``shift/factor``."""
         return f"{self.shift}/{self.factor}"
 
-    def __str__(self) -> str:
-        return f"{self.shift}/{self.factor}/{self.level}"
+    def score(self, statistic: str) -> Key:
+        """The key of a score under this condition."""
+        return Key(*self, statistic)
 
 
 def number(level: str) -> float:

@@ -8,12 +8,24 @@ import numpy as np
 import pandas as pd
 
 from robustness.errors import UserError
-from robustness.scores.table import require
 from robustness.scores.cluster_sums import draw_weights
-from robustness.statistics.agreement import kappa
+from robustness.scores.table import require
 from robustness.statistics.bootstrap import RESAMPLES, percentiles
 
 COLUMNS = ("model_a", "model_b", "shift", "kappa", "low", "high", "observed", "expected", "n")
+
+
+def kappa(observed: np.ndarray | float, first: np.ndarray | float, second: np.ndarray | float) -> np.ndarray:
+    """κ = (c_obs − c_exp) / (1 − c_exp), c_exp = p1·p2 + (1 − p1)(1 − p2); broadcasts.
+
+    ``observed`` is the share of samples on which both are right or both wrong; ``first`` and ``second`` are
+    the accuracies. Where both are always right or both always wrong c_exp is 1 and κ is NaN.
+    """
+    observed, first, second = np.broadcast_arrays(observed, first, second)
+    expected = first * second + (1 - first) * (1 - second)
+    room = 1 - expected
+    defined = room > 1e-12
+    return np.where(defined, (observed - expected) / np.where(defined, room, 1.0), np.nan)
 
 
 def error_consistencies(

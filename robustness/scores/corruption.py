@@ -11,14 +11,14 @@ labels say so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from robustness.errors import UserError
+from robustness.scores.cluster_sums import Totals, ratio
 from robustness.scores.conditions import CLEAN, Condition
 from robustness.scores.table import Metric
-from robustness.scores.cluster_sums import Totals, ratio
 
 SHIFT = "corruption"
 
@@ -49,11 +49,11 @@ def metrics(
 ) -> Iterator[Metric]:
     """Corruption errors of one model, if there is a normaliser and there are corruptions."""
     errors, relative, supports = [], [], []
-    for path, conditions in by_path.items():
-        shift, name = path.split("/")
+    for conditions in by_path.values():
+        shift, name, _ = conditions[0]
         if shift != SHIFT or reference is None:
             continue
-        columns = [str(condition) for condition in conditions if condition.level != "0"]
+        columns = [condition for condition in conditions if condition.level != "0"]
         if isinstance(reference, Totals):
             columns = [column for column in columns if column in reference]
             if not columns:
@@ -68,22 +68,22 @@ def metrics(
                 raise UserError(f"normaliser: has no error for {name!r}; has {', '.join(sorted(reference))}")
             below = np.full(totals.draws, reference[name])
         error = ratio(_mean_error(totals, columns), below)
-        n = totals.n(columns)
-        yield Metric(f"{path}/ce", error, n)
+        n = totals.n(*columns)
+        yield Metric(Condition(SHIFT, name).score("ce"), error, n)
         errors.append(error)
         supports.append(n)
     if errors:
-        yield Metric(f"{SHIFT}/mce", np.mean(errors, axis=0), min(supports))
+        yield Metric(Condition(SHIFT).score("mce"), np.mean(errors, axis=0), min(supports))
     # A corruption that costs the normaliser nothing has no relative error.
     usable = [(above, below) for above, below in relative if below[0] > 0]
     if usable and len(usable) == len(relative):
         values = [ratio(above, np.where(below > 0, below, 0.0)) for above, below in usable]
-        yield Metric(f"{SHIFT}/relative_mce", np.mean(values, axis=0), min(supports))
+        yield Metric(Condition(SHIFT).score("relative_mce"), np.mean(values, axis=0), min(supports))
 
 
-def _error(totals: Totals, column: str) -> np.ndarray:
+def _error(totals: Totals, column: Hashable) -> np.ndarray:
     return 1 - totals.mean(column)
 
 
-def _mean_error(totals: Totals, columns: list[str]) -> np.ndarray:
+def _mean_error(totals: Totals, columns: Sequence[Hashable]) -> np.ndarray:
     return np.mean([_error(totals, column) for column in columns], axis=0)

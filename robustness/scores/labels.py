@@ -1,9 +1,10 @@
-"""What a metric's name means in words: title, unit, and which direction is better."""
+"""What a score means in words: title, unit, and which direction is better."""
 
 from __future__ import annotations
 
-import re
 from typing import Literal, NamedTuple
+
+from robustness.scores.conditions import Key
 
 
 class Label(NamedTuple):
@@ -17,95 +18,91 @@ class Label(NamedTuple):
     better: Literal["higher", "lower", "neither"]
 
 
-_ATTACK_DISTANCE = {"linf": "255ths", "l2": "image units (L2)", "l1": "image units (L1)"}
+_NORMS = {"linf": "L∞", "l2": "L2", "l1": "L1"}
+_DISTANCES = {"linf": "255ths", "l2": "image units (L2)", "l1": "image units (L1)"}
 
-# First match wins. Groups are put into the title.
-_RULES: tuple[tuple[str, str, str, str], ...] = (
-    (r"clean/accuracy", "accuracy on clean images", "fraction", "higher"),
-    (
-        r"viewpoint/worst_view_accuracy",
-        "accuracy at each object's own worst view of the sphere",
-        "fraction",
-        "higher",
+# (shift, statistic) → label; ``{normaliser}`` and ``{of}`` (factor and level) are filled in.
+_OF_A_SHIFT = {
+    ("clean", "accuracy"): Label("accuracy on clean images", "fraction", "higher"),
+    ("viewpoint", "worst_view_accuracy"): Label(
+        "accuracy at each object's own worst view of the sphere", "fraction", "higher"
     ),
-    (r"viewpoint/all_views_accuracy", "objects right from every view of the sphere", "fraction", "higher"),
-    (r"viewpoint/worst_bin_accuracy", "accuracy at the worst view of the sphere", "fraction", "higher"),
-    (
-        r"viewpoint/sphere_accuracy",
-        "accuracy over the view sphere, weighted by solid angle",
-        "fraction",
-        "higher",
+    ("viewpoint", "all_views_accuracy"): Label(
+        "objects right from every view of the sphere", "fraction", "higher"
     ),
-    (r"viewpoint/pose_space_wrong", "share of the view sphere that is wrong", "fraction", "lower"),
-    (r"viewpoint/flip_rate", "neighbouring views that are classified differently", "fraction", "lower"),
-    (r"clutter/bg_gap", "background gap: mixed same less mixed random", "points", "lower"),
-    (r"clutter/background_reliance", "accuracy on the background alone", "fraction", "lower"),
-    (
-        r"clutter/n50",
-        "distractors that take half of the accuracy above chance",
-        "distractors",
-        "higher",
+    ("viewpoint", "worst_bin_accuracy"): Label(
+        "accuracy at the worst view of the sphere", "fraction", "higher"
     ),
-    (r"clutter/visible_fraction/(.+)/accuracy", "accuracy at visible fraction {}", "fraction", "higher"),
-    (
-        r"clutter/clutter_fraction/(.+)/accuracy",
-        "accuracy with {} of the image covered by distractors",
-        "fraction",
-        "higher",
+    ("viewpoint", "sphere_accuracy"): Label(
+        "accuracy over the view sphere, weighted by solid angle", "fraction", "higher"
     ),
-    (r"corruption/mce", "mean corruption error, {normaliser} = 1", "ratio", "lower"),
-    (r"corruption/relative_mce", "relative mean corruption error, {normaliser} = 1", "ratio", "lower"),
-    (r"corruption/([^/]+)/ce", "corruption error under {}, {normaliser} = 1", "ratio", "lower"),
-    (
-        r"attack/worst_([^/]+)/eps_([^/]+)/robust_accuracy",
-        "robust accuracy against the worst {} attack, ε = {}",
-        "fraction",
-        "higher",
+    ("viewpoint", "pose_space_wrong"): Label("share of the view sphere that is wrong", "fraction", "lower"),
+    ("viewpoint", "flip_rate"): Label(
+        "neighbouring views that are classified differently", "fraction", "lower"
     ),
-    (
-        r"attack/(.+)_([^_/]+)/eps_([^/]+)/robust_accuracy",
-        "robust accuracy against {} ({}), ε = {}",
-        "fraction",
-        "higher",
+    ("clutter", "bg_gap"): Label("background gap: mixed same less mixed random", "points", "lower"),
+    ("clutter", "background_reliance"): Label("accuracy on the background alone", "fraction", "lower"),
+    ("clutter", "n50"): Label(
+        "distractors that take half of the accuracy above chance", "distractors", "higher"
     ),
-    (r"attack/worst_([^/]+)/area", "mean worst-case accuracy over ε ({})", "fraction", "higher"),
-    (r"attack/(.+)_([^_/]+)/median_distance", "median minimal distance, {} ({})", "", "higher"),
-    (r"probe/([^/]+)/([^/]+)/(.+)", "{2} ({0} of {1})", "", "neither"),
-    (r"(.+)/worst_accuracy", "accuracy at the worst level of {}", "fraction", "higher"),
-    (r"(.+)/worst_drop", "accuracy lost at the worst level of {}", "points", "lower"),
-    (r"(.+)/area", "mean accuracy over the range of {}", "fraction", "higher"),
-    (r"([^/]+)/([^/]+)/([^/]+)/accuracy", "accuracy under {0} {1} {2}", "fraction", "higher"),
-    (r"(.+)/accuracy", "mean accuracy under {}", "fraction", "higher"),
-    (r"(.+)/relative_drop", "share of the clean accuracy lost to {}", "fraction", "lower"),
-    (r"(.+)/retained", "share of the accuracy above chance kept under {}", "fraction", "higher"),
-    (r"(.+)/drop", "accuracy lost to {}", "points", "lower"),
-)
+    ("corruption", "mce"): Label("mean corruption error, {normaliser} = 1", "ratio", "lower"),
+    ("corruption", "relative_mce"): Label(
+        "relative mean corruption error, {normaliser} = 1", "ratio", "lower"
+    ),
+    ("corruption", "ce"): Label("corruption error under {of}, {normaliser} = 1", "ratio", "lower"),
+}
+# Statistic → label, for every shift; ``{of}`` is shift, factor and level.
+_OF_ALL_SHIFTS = {
+    "worst_accuracy": Label("accuracy at the worst level of {of}", "fraction", "higher"),
+    "worst_drop": Label("accuracy lost at the worst level of {of}", "points", "lower"),
+    "area": Label("mean accuracy over the range of {of}", "fraction", "higher"),
+    "accuracy": Label("mean accuracy under {of}", "fraction", "higher"),
+    "relative_drop": Label("share of the clean accuracy lost to {of}", "fraction", "lower"),
+    "retained": Label("share of the accuracy above chance kept under {of}", "fraction", "higher"),
+    "drop": Label("accuracy lost to {of}", "points", "lower"),
+}
+_OF_A_LEVEL = {
+    "visible_fraction": "accuracy at visible fraction {level}",
+    "clutter_fraction": "accuracy with {level} of the image covered by distractors",
+}
 
 
-def describe(metric: str, *, normaliser: str = "our AlexNet") -> Label:
-    """The label of a metric; ``normaliser`` says in words what corruption errors are divided by.
+def describe(key: Key, *, normaliser: str = "our AlexNet") -> Label:
+    """The label of a score; ``normaliser`` says in words what corruption errors are divided by.
 
-    A name of no known form is its own title.
+    A score of no known kind has its name as title.
     """
-    for pattern, title, unit, better in _RULES:
-        match = re.fullmatch(pattern, metric)
-        if match:
-            words = [group.replace("_", " ").replace("/", " ") for group in match.groups()]
-            if metric.startswith("attack/") and not unit:
-                unit = _ATTACK_DISTANCE.get(match.groups()[-1], "image units")
-            if "/worst_" in metric and metric.endswith("median_distance"):
-                words[0] = "worst of all attacks"
-            if metric.startswith("attack/") and metric.endswith("robust_accuracy"):
-                words[-2], words[-1] = _norm(match.groups()[-2]), _epsilon(*match.groups()[-2:])
-            elif metric.startswith("attack/"):
-                words[-1] = _norm(match.groups()[-1])
-            return Label(title.format(*words, normaliser=normaliser), unit, better)
-    return Label(metric, "", "neither")
+    shift, factor, level, statistic = key
+    if shift == "probe":
+        return Label(_words(f"{statistic} ({factor} of {level})"), "", "neither")
+    if shift == "attack":
+        return _of_an_attack(factor, level, statistic)
+    if (shift, statistic) in _OF_A_SHIFT:
+        label, of = _OF_A_SHIFT[shift, statistic], (factor, level)
+    elif statistic in _OF_ALL_SHIFTS:
+        label, of = _OF_ALL_SHIFTS[statistic], (shift, factor, level)
+    else:
+        return Label(str(key), "", "neither")
+    title = label.title
+    if statistic == "accuracy" and level:
+        title = _OF_A_LEVEL.get(factor, "accuracy under {of}")
+    words = _words(" ".join(part for part in of if part))
+    return label._replace(title=title.format(of=words, level=level, normaliser=normaliser))
 
 
-def _norm(norm: str) -> str:
-    return {"linf": "L∞", "l2": "L2", "l1": "L1"}.get(norm, norm)
+def _of_an_attack(factor: str, level: str, statistic: str) -> Label:
+    attack, _, norm = factor.rpartition("_")
+    name = _NORMS.get(norm, norm)
+    worst = attack == "worst"
+    if statistic == "robust_accuracy":
+        against = f"the worst {name} attack" if worst else f"{_words(attack)} ({name})"
+        size = f"{level}/255" if norm == "linf" else level
+        return Label(f"robust accuracy against {against}, ε = {size}", "fraction", "higher")
+    if statistic == "area":
+        return Label(f"mean worst-case accuracy over ε ({name})", "fraction", "higher")
+    of = "worst of all attacks" if worst else _words(attack)
+    return Label(f"median minimal distance, {of} ({name})", _DISTANCES.get(norm, "image units"), "higher")
 
 
-def _epsilon(norm: str, epsilon: str) -> str:
-    return f"{epsilon}/255" if norm == "linf" else epsilon
+def _words(text: str) -> str:
+    return text.replace("_", " ").replace("/", " ")

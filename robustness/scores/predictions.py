@@ -29,9 +29,9 @@ import pandas as pd
 
 from robustness.errors import UserError
 from robustness.scores import clutter, corruption, sphere
+from robustness.scores.cluster_sums import ClusterSums, Totals, draw_weights, ratio
 from robustness.scores.conditions import CLEAN, SPHERE, Condition, clean_level, in_order, is_swap, number
 from robustness.scores.table import Metric, join, require, rows
-from robustness.scores.cluster_sums import ClusterSums, Totals, draw_weights, ratio
 from robustness.statistics.bootstrap import RESAMPLES, percentiles
 
 REQUIRED = ("model", "shift", "factor", "level", "sample", "object", "label", "prediction")
@@ -80,11 +80,10 @@ def from_predictions(
 
 
 def predictions_by_cluster(predictions: pd.DataFrame, objects: pd.Index) -> ClusterSums:
-    """The clusters of ONE model over the sorted ``objects``.
+    """The sums of ONE model over the sorted ``objects``.
 
-    Columns: the conditions as text, ``clean``, for every other condition ``paired:…`` (its samples whose
-    object has a clean image) and ``reference:…`` (the clean correctness of those objects, weighted alike);
-    and those of the sphere and of clutter.
+    Columns: ``clean``; every other ``Condition`` c; (paired, c), its samples whose object has a clean image;
+    (reference, c), the clean correctness of those objects, weighted alike; the sphere's and clutter's.
     """
     clusters = ClusterSums(len(objects))
     place = objects.get_indexer(predictions["object"])
@@ -103,12 +102,12 @@ def predictions_by_cluster(predictions: pd.DataFrame, objects: pd.Index) -> Clus
     if has_clean.any():
         clusters.add(CLEAN, clean_sum, clean_count)
     for index in np.flatnonzero(~is_clean):
-        name = str(conditions[index])
+        name = conditions[index]
         clusters.add(name, sums[index], counts[index])
         paired = counts[index] * has_clean
         if paired.any():
-            clusters.add(f"paired:{name}", sums[index] * has_clean, paired)
-            clusters.add(f"reference:{name}", clean_mean * paired, paired)
+            clusters.add(("paired", name), sums[index] * has_clean, paired)
+            clusters.add(("reference", name), clean_mean * paired, paired)
     sphere.add_columns(clusters, predictions, place, correct)
     clutter.add_columns(clusters, predictions, place, correct)
     return clusters
@@ -117,10 +116,8 @@ def predictions_by_cluster(predictions: pd.DataFrame, objects: pd.Index) -> Clus
 def conditions_of(totals: Totals) -> dict[str, list[Condition]]:
     """The conditions that are not clean, by ``shift/factor``, levels in order."""
     found: dict[str, dict[str, Condition]] = {}
-    for name in totals.columns:
-        parts = name.split("/")
-        if len(parts) == 3 and ":" not in parts[0]:
-            condition = Condition(*parts)
+    for condition in totals.columns:
+        if isinstance(condition, Condition):
             found.setdefault(condition.path, {})[condition.level] = condition
     return {path: [levels[level] for level in in_order(levels)] for path, levels in sorted(found.items())}
 
@@ -134,37 +131,37 @@ def metrics(
 ) -> Iterator[Metric]:
     """Every score of one model's totals. The draws may be a bootstrap's or a permutation test's."""
     if CLEAN in totals:
-        yield Metric("clean/accuracy", totals.mean(CLEAN), totals.n(CLEAN), True)
+        yield Metric(Condition(CLEAN).score("accuracy"), totals.mean(CLEAN), totals.n(CLEAN), True)
     by_path = conditions_of(totals)
     main: dict[str, list[tuple[np.ndarray, np.ndarray, int]]] = {}
     for path, conditions in by_path.items():
         for condition in conditions:
-            name = str(condition)
-            yield Metric(f"{name}/accuracy", totals.mean(name), totals.n(name), True)
+            yield Metric(condition.score("accuracy"), totals.mean(condition), totals.n(condition), True)
         if path == SPHERE:
             continue
         shifted = [c for c in conditions if c.level != clean_level(path, clean_levels)]
+        shifted = [c for c in shifted if ("paired", c) in totals]
         pairs = [
-            (totals.mean(f"paired:{c}"), totals.mean(f"reference:{c}"), totals.n(f"paired:{c}"))
+            (totals.mean(("paired", c)), totals.mean(("reference", c)), totals.n(("paired", c)))
             for c in shifted
-            if f"paired:{c}" in totals
         ]
-        for condition, pair in zip((c for c in shifted if f"paired:{c}" in totals), pairs, strict=True):
-            yield from _losses(str(condition), *pair, classes)
+        for condition, pair in zip(shifted, pairs, strict=True):
+            yield from _losses(condition, *pair, classes)
         if is_swap([c.level for c in conditions]):
             continue
-        yield from _curve(totals, path, conditions, clean_level(path, clean_levels))
+        factor = conditions[0]._replace(level="")
+        yield from _curve(totals, factor, conditions, clean_level(path, clean_levels))
         if pairs:
             together = _mean_pair(pairs)
-            yield from _losses(path, *together, classes)
+            yield from _losses(factor, *together, classes)
             worst = int(np.nanargmax([reference[0] - shifted[0] for shifted, reference, _ in pairs]))
             loss = pairs[worst][1] - pairs[worst][0]
-            yield Metric(f"{path}/worst_drop", loss, pairs[worst][2], selected=True)
-            main.setdefault(path.split("/")[0], []).append(together)
+            yield Metric(factor.score("worst_drop"), loss, pairs[worst][2], selected=True)
+            main.setdefault(factor.shift, []).append(together)
     for shift, factors in main.items():
         together = _mean_pair(factors)
-        yield Metric(f"{shift}/accuracy", together[0], together[2], True)
-        yield from _losses(shift, *together, classes)
+        yield Metric(Condition(shift).score("accuracy"), together[0], together[2], True)
+        yield from _losses(Condition(shift), *together, classes)
     yield from sphere.metrics(totals)
     yield from clutter.metrics(totals, by_path, classes)
     yield from corruption.metrics(totals, by_path, reference)
@@ -177,30 +174,32 @@ def _mean_pair(pairs: list[tuple[np.ndarray, np.ndarray, int]]) -> tuple[np.ndar
     return shifted, reference, min(pair[2] for pair in pairs)
 
 
-def _losses(name: str, shifted: np.ndarray, reference: np.ndarray, n: int, classes: int) -> Iterator[Metric]:
+def _losses(
+    of: Condition, shifted: np.ndarray, reference: np.ndarray, n: int, classes: int
+) -> Iterator[Metric]:
     """Drop in points, relative, and what is retained above chance."""
-    yield Metric(f"{name}/drop", reference - shifted, n)
+    yield Metric(of.score("drop"), reference - shifted, n)
     chance = 1 / classes
     low = percentiles(reference[1:])[0] if len(reference) > 1 else np.nan
     if low > chance:
-        yield Metric(f"{name}/relative_drop", 1 - ratio(shifted, reference), n)
-        yield Metric(f"{name}/retained", ratio(shifted - chance, reference - chance), n)
+        yield Metric(of.score("relative_drop"), 1 - ratio(shifted, reference), n)
+        yield Metric(of.score("retained"), ratio(shifted - chance, reference - chance), n)
 
 
-def _curve(totals: Totals, path: str, conditions: list[Condition], clean: str) -> Iterator[Metric]:
+def _curve(totals: Totals, factor: Condition, conditions: list[Condition], clean: str) -> Iterator[Metric]:
     """Worst level and normalised area under the curve of one factor."""
-    means = {condition.level: totals.mean(str(condition)) for condition in conditions}
-    names = [str(condition) for condition in conditions]
+    means = {condition.level: totals.mean(condition) for condition in conditions}
     # The worst level is that of the data; taking the minimum in every resample would be biased downwards.
     worst = min(means, key=lambda level: means[level][0])
-    yield Metric(f"{path}/worst_accuracy", means[worst], totals.n(f"{path}/{worst}"), True, True)
+    n = totals.n(factor._replace(level=worst))
+    yield Metric(factor.score("worst_accuracy"), means[worst], n, True, True)
     points = {number(level): mean for level, mean in means.items() if np.isfinite(number(level))}
     if len(points) < len(means):
         return
     if np.isfinite(number(clean)) and CLEAN in totals:
         points.setdefault(number(clean), totals.mean(CLEAN))
     if len(points) > 1:
-        yield Metric(f"{path}/area", normalised_area(points), totals.n(names), True)
+        yield Metric(factor.score("area"), normalised_area(points), totals.n(*conditions), True)
 
 
 def normalised_area(points: Mapping[float, np.ndarray]) -> np.ndarray:

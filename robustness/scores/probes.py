@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from robustness.scores.conditions import Key
 from robustness.scores.table import COLUMNS, empty, require
 from robustness.statistics.bootstrap import RESAMPLES, percentiles, resampling_weights
 
@@ -29,17 +30,19 @@ def from_probes(probes: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPL
     table = pd.DataFrame(
         {
             "model": finite["model"].astype(str),
-            "metric": "probe/"
-            + finite["probe"].astype(str)
-            + "/"
-            + finite["layer"].astype(str)
-            + "/"
-            + finite["metric"].astype(str),
+            "metric": "",
+            "shift": "probe",
+            "factor": finite["probe"].astype(str),
+            "level": finite["layer"].astype(str),
+            "statistic": finite["metric"].astype(str),
             "unit": unit,
             "value": finite["value"].astype(float),
             "summary": unit == ALL_UNITS,
         }
     )
+    keys = list(Key._fields)
+    table["metric"] = "probe/" + table["factor"] + "/" + table["level"] + "/" + table["statistic"]
+    named = table.drop_duplicates("metric").set_index("metric")[keys]
     by_unit = ~table.groupby(["model", "metric"], sort=False)["summary"].transform("all")
     table = table[~(by_unit & table["summary"])]
     units = table.groupby(["model", "metric", "unit"], sort=True)["value"].mean().reset_index()
@@ -59,4 +62,4 @@ def from_probes(probes: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPL
             block = values[starts[part][:, None] + np.arange(count)]
             low, high = percentiles(weights @ block.T)
             scores.loc[part, "low"], scores.loc[part, "high"] = low, high
-    return scores[list(COLUMNS)]
+    return scores.join(named, on="metric")[list(COLUMNS)]

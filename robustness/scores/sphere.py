@@ -19,11 +19,12 @@ import numpy as np
 import pandas as pd
 
 from robustness.errors import UserError
-from robustness.scores.conditions import SPHERE, view
-from robustness.scores.table import Metric
 from robustness.scores.cluster_sums import ClusterSums, Totals
+from robustness.scores.conditions import SPHERE, Condition, view
+from robustness.scores.table import Metric
 
 PREFIX = "sphere:"
+VIEWPOINT = Condition("viewpoint")
 
 
 def add_columns(
@@ -98,12 +99,14 @@ def metrics(totals: Totals) -> Iterator[Metric]:
         return
     for name, column in (("worst_view_accuracy", "worst"), ("all_views_accuracy", "all")):
         key = f"{PREFIX}{column}"
-        yield Metric(f"viewpoint/{name}", totals.mean(key), totals.n(key), True)
-    bins = totals.names(f"{SPHERE}/")
+        yield Metric(VIEWPOINT.score(name), totals.mean(key), totals.n(key), True)
+    bins = [name for name in totals.columns if isinstance(name, Condition) and name.path == SPHERE]
     worst = min(bins, key=lambda name: totals.mean(name)[0])
-    yield Metric("viewpoint/worst_bin_accuracy", totals.mean(worst), totals.n(worst), True, True)
+    yield Metric(VIEWPOINT.score("worst_bin_accuracy"), totals.mean(worst), totals.n(worst), True, True)
     area = totals.mean(f"{PREFIX}area")
-    yield Metric("viewpoint/sphere_accuracy", area, totals.n(f"{PREFIX}area"), True)
-    yield Metric("viewpoint/pose_space_wrong", 1 - area, totals.n(f"{PREFIX}area"), True)
+    yield Metric(VIEWPOINT.score("sphere_accuracy"), area, totals.n(f"{PREFIX}area"), True)
+    yield Metric(VIEWPOINT.score("pose_space_wrong"), 1 - area, totals.n(f"{PREFIX}area"), True)
     if f"{PREFIX}flips" in totals:
-        yield Metric("viewpoint/flip_rate", totals.mean(f"{PREFIX}flips"), totals.n(f"{PREFIX}flips"), True)
+        yield Metric(
+            VIEWPOINT.score("flip_rate"), totals.mean(f"{PREFIX}flips"), totals.n(f"{PREFIX}flips"), True
+        )

@@ -10,11 +10,16 @@ import numpy as np
 import pandas as pd
 
 from robustness.errors import UserError, nearest
+from robustness.scores.conditions import Key
 from robustness.statistics.bootstrap import percentiles
 from robustness.statistics.proportions import CONFIDENCE, wilson
 
-COLUMNS = ("model", "metric", "value", "low", "high", "n")
-"""``n`` is the number of objects (of units, for probes) that the interval resamples."""
+COLUMNS = ("model", "metric", *Key._fields, "value", "low", "high", "n")
+"""``metric`` is the name of the :class:`Key` in the columns after it; ``low`` and ``high`` bound the 95 %
+interval (NaN: none); ``n`` is the number of objects (of units, for probes) that the interval resamples."""
+
+REQUIRED = ("model", "metric", "value", "low", "high", "n")
+"""The columns that readers of single metrics need."""
 
 
 class Metric(NamedTuple):
@@ -25,11 +30,16 @@ class Metric(NamedTuple):
     the condition that is worst in the data, so that two models may differ in the condition too.
     """
 
-    name: str
+    key: Key
     draws: np.ndarray
     n: int
     proportion: bool = False
     selected: bool = False
+
+    @property
+    def name(self) -> str:
+        """The metric's name."""
+        return str(self.key)
 
 
 def require(table: pd.DataFrame, columns: Sequence[str], what: str) -> None:
@@ -61,6 +71,7 @@ def rows(model: str, metrics: Iterable[Metric], confidence: float = CONFIDENCE) 
         {
             "model": model,
             "metric": [metric.name for metric in metrics],
+            **dict(zip(Key._fields, zip(*(metric.key for metric in metrics), strict=True), strict=True)),
             "value": draws[0],
             "low": low,
             "high": high,
@@ -75,8 +86,8 @@ def rows(model: str, metrics: Iterable[Metric], confidence: float = CONFIDENCE) 
 
 def empty() -> pd.DataFrame:
     """A table of scores without rows."""
-    kinds = dict(model=str, metric=str, value=float, low=float, high=float, n=np.int64)
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+    kinds = {"value": float, "low": float, "high": float, "n": np.int64}
+    return pd.DataFrame({name: pd.Series(dtype=kinds.get(name, str)) for name in COLUMNS})
 
 
 def join(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -104,7 +115,7 @@ def metrics_matching(names: Iterable[str], patterns: str | Sequence[str]) -> lis
 
 def wide(scores: pd.DataFrame, metrics: Sequence[str], column: str = "value") -> pd.DataFrame:
     """Models × metrics of one column of the scores (NaN where a model has none), rows in sorted order."""
-    require(scores, COLUMNS, "scores")
+    require(scores, REQUIRED, "scores")
     chosen = scores[scores["metric"].isin(set(metrics))]
     doubled = chosen.duplicated(["model", "metric"])
     if doubled.any():

@@ -10,22 +10,32 @@ import numpy as np
 def holm(p: np.ndarray | Sequence[float]) -> np.ndarray:
     """Adjusted p of Holm (1979), (M,): rejecting those ≤ α keeps the chance of any false rejection ≤ α.
 
-    NaN entries are tests that were not done: they stay NaN and do not count.
+    NaN entries are tests that were not done: they stay NaN and do not count. Raises ValueError for p
+    outside [0, 1]. Own code: SciPy has no Holm.
     """
-    return _stepwise(p, lambda ordered: np.maximum.accumulate(ordered * np.arange(len(ordered), 0, -1)))
+    p = np.asarray(p, dtype=np.float64)
+    if np.any((p < 0) | (p > 1)):
+        raise ValueError("a p lies outside [0, 1]")
+    result = np.full(p.shape, np.nan)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    result[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
+    return result
 
 
 def benjamini_hochberg(p: np.ndarray | Sequence[float]) -> np.ndarray:
     """Adjusted p of Benjamini & Hochberg (1995), (M,): the expected share of false ones among the rejected.
 
-    NaN entries are tests that were not done: they stay NaN and do not count.
+    NaN entries are tests that were not done: they stay NaN and do not count. Raises ValueError for p
+    outside [0, 1].
     """
+    from scipy.stats import false_discovery_control
 
-    def adjust(ordered: np.ndarray) -> np.ndarray:
-        scaled = ordered * (len(ordered) / np.arange(1, len(ordered) + 1))
-        return np.minimum.accumulate(scaled[::-1])[::-1]
-
-    return _stepwise(p, adjust)
+    result = np.array(p, dtype=np.float64)
+    known = ~np.isnan(result)
+    if known.any():
+        result[known] = false_discovery_control(result[known])
+    return result
 
 
 def max_statistic(observed: np.ndarray, permuted: np.ndarray) -> np.ndarray:
@@ -39,15 +49,3 @@ def max_statistic(observed: np.ndarray, permuted: np.ndarray) -> np.ndarray:
     largest = np.nanmax(permuted, axis=1)
     reached = np.sum(largest[:, None] >= observed[None, :] - 1e-12, axis=0)
     return np.where(np.isnan(observed), np.nan, (1 + reached) / (1 + len(largest)))
-
-
-def _stepwise(p: np.ndarray | Sequence[float], adjust) -> np.ndarray:
-    p = np.asarray(p, dtype=np.float64)
-    if np.any((p < 0) | (p > 1)):
-        raise ValueError("a p lies outside [0, 1]")
-    result = np.full(p.shape, np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    if len(known):
-        order = known[np.argsort(p[known], kind="stable")]
-        result[order] = np.minimum(1.0, adjust(p[order]))
-    return result

@@ -8,11 +8,11 @@ from typing import Any
 
 from robustness.report import typesetting
 from robustness.report.build import write_document
-from robustness.report.document import Document
 from robustness.report.context import ReportContext
+from robustness.report.document import Document
 from robustness.report.inputs import ReportInputs
-from robustness.report.pictures import draw_pictures
 from robustness.report.model_table import ModelTable
+from robustness.report.pictures import draw_pictures
 
 
 @dataclass(frozen=True)

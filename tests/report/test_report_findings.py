@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustness.report.document import Answer
 from robustness.report.context import ReportContext, trust
+from robustness.report.document import Answer
 from robustness.report.inputs import TABLES, DataCard, ReportInputs
 from robustness.report.model_table import ModelTable
 from robustness.report.sections import (
@@ -35,7 +35,7 @@ def context(
     comparisons: Sequence[tuple[str, str, str, float, float, float]] = (),
     checks: Sequence[tuple[str, str]] = (),
 ) -> ReportContext:
-    """A context of ten classes: scores {(model, metric): (value, low, high)}, differences (a, b, metric, …)."""
+    """Ten classes: scores {(model, metric): (value, low, high)}, differences (a, b, metric, …)."""
     tables = {name: pd.DataFrame(columns=list(columns)) for name, columns in TABLES.items()}
     rows = [(model, metric, *numbers, 50) for (model, metric), numbers in scores.items()]
     tables["scores"] = pd.DataFrame(rows, columns=list(TABLES["scores"]))
@@ -121,7 +121,7 @@ def test_a_robust_accuracy_with_a_failed_check_is_not_praised_plainly() -> None:
         scores,
         checks=[("a", "pass"), ("a", "fail"), ("b", "warn"), ("b", "pass")],
     )
-    assert [trust(made, each) for each in made.roster] == ["warn", "fail"]
+    assert [trust(made, each) for each in made.models] == ["warn", "fail"]
     found = attacking._answers(made)
     assert "1 of 2 models is below chance for certain at L∞ 4/255; a keeps most" in found[0].text
     assert "but a check of it failed" in found[0].text
@@ -155,7 +155,7 @@ def test_front_end_is_counted_by_verdict() -> None:
 def test_an_interval_that_holds_zero_is_undecided() -> None:
     made = context(TWINS, {("a", ROBUST): (0.5, 0.4, 0.6), ("av", ROBUST): (0.5, 0.4, 0.6)},
                  [("av", "a", "clean/accuracy", -0.04, -0.09, 0.01)])  # fmt: skip
-    pair = (made.roster.by_name("av"), made.roster.by_name("a"))
+    pair = (made.models.by_name("av"), made.models.by_name("a"))
     measure = twins.measures(None)["clean"]
     answer = twins.sentence_of_one(made, "It", pair, measure)
     assert answer == Answer(

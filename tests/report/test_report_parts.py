@@ -16,10 +16,10 @@ from robustness import architectures, frontends, scores
 from robustness.data.image_set import ImageSet
 from robustness.report import markdown, palette, published, wording
 from robustness.report.contact_sheets import contact_sheets
-from robustness.report.document import Cell
 from robustness.report.context import ReportContext
-from robustness.report.inputs import ReportInputs, Score
+from robustness.report.document import Cell
 from robustness.report.image_grid import GAP, image_grid
+from robustness.report.inputs import ReportInputs, Score
 from robustness.report.model_table import ModelTable
 from robustness.report.shading import DIVERGING, SEQUENTIAL, colour_at, ink_on, shaded
 from robustness.scores.twins import compare_best, twins
@@ -192,16 +192,16 @@ def test_published_on_the_relatives_of_imagenet(whole_inputs: ReportInputs, tmp_
         published.sets(ReportContext(whole_inputs, ModelTable.of(whole_inputs), tmp_path)) is None
     )  # rendered objects
     inputs = replace(whole_inputs, data=replace(whole_inputs.data, name="imagenet_v2"))
-    roster = ModelTable.of(inputs)
-    found = published.sets(ReportContext(inputs, roster, tmp_path))
+    models = ModelTable.of(inputs)
+    found = published.sets(ReportContext(inputs, models, tmp_path))
     rows = {row[0].text: [cell.text for cell in row[1:]] for row in found.rows}
-    alexnet = [model for model in roster if model.architecture == "alexnet"]
+    alexnet = [model for model in models if model.architecture == "alexnet"]
     assert set(rows) == {model.name for model in alexnet}
     name = alexnet[0].name
     assert rows[name][:7] == ["56.6", "13.9", "44.0", "1.8", "21.8", "10.7", "100.0"]
     assert rows[name][7].startswith(f"{100 * inputs.score(name, 'clean/accuracy').value:.1f}")
     assert "resnet18_learned" in found.caption  # of which none is at hand
-    others = ModelTable(model for model in roster if model not in alexnet)
+    others = ModelTable(model for model in models if model not in alexnet)
     missing = published.sets(ReportContext(inputs, others, tmp_path))
     assert missing.style == "missing"
     assert "resnet18" in missing.paragraphs[0]
@@ -226,7 +226,7 @@ def test_a_contact_sheet_of_a_thousand_classes_fits_a_page(tmp_path: Path) -> No
     assert len(sheet.caption) < 200
 
 
-def test_mosaic_keeps_every_pixel() -> None:
+def test_image_grid_keeps_every_pixel() -> None:
     tile = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
     sheet = image_grid([[tile, None], [tile]], enlarge=1)
     assert sheet.shape == (4 + GAP, 4 + GAP, 3)

@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from score_tables import predictions
 
 from robustness.errors import UserError
-from robustness.scores import compare, describe, from_predictions
-from robustness.statistics.paired import paired_difference
+from robustness.scores import Key, compare, describe, from_predictions
+from robustness.scores.comparison import verdict
+from robustness.statistics.bootstrap import interval_over_objects
 
 
 def two_models(seed: int = 0, gain: float = 0.25) -> pd.DataFrame:
@@ -41,14 +43,45 @@ def test_differences_and_verdicts():
     assert np.isnan(result.loc["viewpoint/roll/worst_accuracy", "p"])
 
 
-def test_agrees_with_the_paired_difference_of_one_condition():
+def test_agrees_with_scipy_on_the_difference_of_one_condition():
+    """One sample per object: the interval is that of the mean paired difference, the p that of sign flips."""
     table = two_models(seed=4, gain=0.1)
     result = compare(table, "gabor", "learned", metrics="clean/accuracy", classes=10, seed=6).iloc[0]
-    clean = table[table["shift"] == "clean"].assign(right=lambda t: t["prediction"] == t["label"])
-    a, b = (clean[clean["model"] == name] for name in ("gabor", "learned"))
-    plain = paired_difference(a["right"], b["right"], a["object"], seed=6)
+    right = (table["prediction"] == table["label"]).astype(float)[table["shift"] == "clean"]
+    differences = right[table["model"] == "gabor"].to_numpy() - right[table["model"] == "learned"].to_numpy()
+    plain = interval_over_objects(differences, np.arange(70), seed=6)
     assert (result["difference"], result["low"], result["high"]) == pytest.approx(plain[:3])
-    assert result["p"] == pytest.approx(plain.p, abs=0.05)
+    flips = stats.permutation_test(
+        (differences,), np.sum, permutation_type="samples", n_resamples=5000, rng=1
+    )
+    assert result["p"] == pytest.approx(flips.pvalue, abs=0.05)
+
+
+def test_pairing_finds_a_difference_that_separate_intervals_do_not():
+    rng = np.random.default_rng(4)
+    hard, draw = np.repeat(rng.random(80), 5), rng.random(400)  # the samples of an object are alike
+    right = {"a": draw < hard, "b": draw < hard - 0.06}
+    table = predictions(
+        {(name, "clean", "none", "0"): each.reshape(80, 5).tolist() for name, each in right.items()}
+    )
+    result = compare(table, "a", "b", classes=4, metrics="clean/accuracy").iloc[0]
+    assert result["verdict"] == "higher"
+    assert result["p"] < 0.01
+    low, high = (interval_over_objects(right[name], np.repeat(np.arange(80), 5)) for name in "ab")
+    assert low.low < high.high
+
+
+def test_equal_models_are_undecided():
+    same = [i % 2 for i in range(40)]
+    table = predictions({(name, "clean", "none", "0"): same for name in "ab"})
+    result = compare(table, "a", "b", classes=4, metrics="clean/accuracy").iloc[0]
+    assert result[["difference", "low", "high", "p", "verdict"]].tolist() == [0.0, 0.0, 0.0, 1.0, "undecided"]
+
+
+def test_verdict():
+    assert verdict(0.01, 0.2) == "higher"
+    assert verdict(-0.2, -0.01) == "lower"
+    assert verdict(-0.1, 0.1) == verdict(0.0, 0.1) == verdict(np.nan, np.nan) == "undecided"
 
 
 def test_only_common_samples_count():
@@ -125,33 +158,48 @@ def test_mistakes_are_named():
 
 
 @pytest.mark.parametrize(
-    ("metric", "title", "unit", "better"),
+    ("key", "title", "unit", "better"),
     [
-        ("clean/accuracy", "accuracy on clean images", "fraction", "higher"),
-        ("viewpoint/azimuth/90/accuracy", "accuracy under viewpoint azimuth 90", "fraction", "higher"),
-        ("viewpoint/drop", "accuracy lost to viewpoint", "points", "lower"),
-        ("corruption/mce", "mean corruption error, our AlexNet = 1", "ratio", "lower"),
+        (Key("clean", "", "", "accuracy"), "accuracy on clean images", "fraction", "higher"),
         (
-            "attack/worst_linf/eps_4/robust_accuracy",
+            Key("viewpoint", "azimuth", "90", "accuracy"),
+            "accuracy under viewpoint azimuth 90",
+            "fraction",
+            "higher",
+        ),
+        (Key("viewpoint", "", "", "drop"), "accuracy lost to viewpoint", "points", "lower"),
+        (Key("corruption", "", "", "mce"), "mean corruption error, our AlexNet = 1", "ratio", "lower"),
+        (
+            Key("attack", "worst_linf", "4", "robust_accuracy"),
             "robust accuracy against the worst L∞ attack, ε = 4/255",
             "fraction",
             "higher",
         ),
         (
-            "attack/auto_pgd_l2/eps_0.5/robust_accuracy",
+            Key("attack", "auto_pgd_l2", "0.5", "robust_accuracy"),
             "robust accuracy against auto pgd (L2), ε = 0.5",
             "fraction",
             "higher",
         ),
         (
-            "attack/deepfool_l2/median_distance",
+            Key("attack", "deepfool_l2", "", "median_distance"),
             "median minimal distance, deepfool (L2)",
             "image units (L2)",
             "higher",
         ),
-        ("probe/filters/stem/gabor_r2", "gabor r2 (filters of stem)", "", "neither"),
-        ("something", "something", "", "neither"),
+        (Key("probe", "filters", "stem", "gabor_r2"), "gabor r2 (filters of stem)", "", "neither"),
+        (Key("something", "", "", "else"), "something/else", "", "neither"),
     ],
 )
-def test_labels(metric, title, unit, better):
-    assert describe(metric) == (title, unit, better)
+def test_labels(key, title, unit, better):
+    assert describe(key) == (title, unit, better)
+
+
+def test_a_key_says_its_metric_and_fills_its_columns():
+    table = two_models()
+    scores = from_predictions(table, classes=10)
+    for row in scores.itertuples():
+        assert str(Key(row.shift, row.factor, row.level, row.statistic)) == row.metric
+    areas = scores[(scores["statistic"] == "area") & (scores["model"] == "gabor")]
+    assert areas[["shift", "factor", "level"]].to_numpy().tolist() == [["viewpoint", "roll", ""]]
+    assert str(Key("attack", "pgd_linf", "4", "robust_accuracy")) == "attack/pgd_linf/eps_4/robust_accuracy"

@@ -8,8 +8,9 @@ from score_tables import predictions, row, share, value
 from robustness.errors import UserError
 from robustness.scores import error_consistencies, from_predictions
 from robustness.scores.conditions import view
-from robustness.statistics.agreement import error_consistency
-from robustness.statistics.bootstrap import interval_over_objects
+from robustness.scores.consistency import kappa
+from robustness.scores.table import COLUMNS
+from robustness.statistics.bootstrap import interval_over_objects, percentiles, resampling_weights
 
 CLEAN = ("net", "clean", "none", "0")
 
@@ -42,7 +43,7 @@ def test_accuracy_and_drops():
     assert value(scores, "viewpoint/azimuth/worst_drop") == pytest.approx(0.4)
     # Trapezoids over 0, 30, 90 degrees with 0.8, 0.6, 0.4, divided by 90.
     assert value(scores, "viewpoint/azimuth/area") == pytest.approx((0.7 * 30 + 0.5 * 60) / 90)
-    assert list(scores.columns) == ["model", "metric", "value", "low", "high", "n"]
+    assert tuple(scores.columns) == COLUMNS
     assert (scores["n"] == 20).all()
     inside = scores.dropna()
     assert ((inside["low"] <= inside["value"] + 1e-12) & (inside["value"] <= inside["high"] + 1e-12)).all()
@@ -266,7 +267,20 @@ def test_mistakes_are_named():
         from_predictions(sphere({"front": [0]}), classes=4)
 
 
-def test_error_consistencies_agree_with_the_plain_function():
+def test_kappa_known_answers():
+    assert kappa(1.0, 0.7, 0.7) == pytest.approx(1.0)
+    assert kappa(0.58, 0.7, 0.7) == pytest.approx(0.0)
+    assert np.isnan(kappa(1.0, 1.0, 1.0))
+    # 80 % right each, disjoint errors: c_obs 0.6, c_exp 0.68.
+    right = {"a": [0] * 20 + [1] * 80, "b": [1] * 20 + [0] * 20 + [1] * 60}
+    table = predictions({(name, "clean", "none", "0"): each for name, each in right.items()})
+    (found,) = error_consistencies(table, resamples=200).itertuples()
+    assert found.kappa == pytest.approx((0.6 - 0.68) / 0.32)
+    assert (found.observed, found.expected) == pytest.approx((0.6, 0.68))
+    assert found.high < 0
+
+
+def test_error_consistencies_are_those_of_every_pair_and_shift():
     rng = np.random.default_rng(2)
     table = predictions(
         {
@@ -278,12 +292,16 @@ def test_error_consistencies_agree_with_the_plain_function():
     result = error_consistencies(table, seed=3, resamples=200)
     assert len(result) == 6
     right = (table["prediction"] == table["label"]).to_numpy()
-    pick = {name: (table["shift"] == "clutter") & (table["model"] == name) for name in "abc"}
-    expected = error_consistency(
-        right[pick["a"]], right[pick["c"]], table["object"][pick["a"]], seed=3, resamples=200
-    )
-    found = result[(result["shift"] == "clutter") & (result["model_a"] == "a") & (result["model_b"] == "c")]
-    columns = ["kappa", "low", "high", "observed", "expected", "n"]
-    assert found[columns].to_numpy()[0] == pytest.approx(np.array(expected))
+    a, c = (right[(table["shift"] == "clutter") & (table["model"] == name)] for name in "ac")
+    (found,) = result[
+        (result["shift"] == "clutter") & (result["model_a"] == "a") & (result["model_b"] == "c")
+    ].itertuples()
+    assert found.observed == pytest.approx((a == c).mean())
+    assert found.kappa == pytest.approx(float(kappa((a == c).mean(), a.mean(), c.mean())))
+    # The draws by hand: objects of three samples each, drawn with replacement.
+    weights = np.repeat(resampling_weights(25, resamples=200, seed=3), 3, axis=1)
+    shares = [weights @ x / weights.sum(axis=1) for x in (a == c, a, c)]
+    assert (found.low, found.high) == pytest.approx(percentiles(kappa(*shares)))
+    assert found.n == 25
     with pytest.raises(UserError, match="'viewpoint'"):
         error_consistencies(table, shifts=["viewpoint"])

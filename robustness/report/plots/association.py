@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from robustness.report.model_table import Model
 from robustness.report.plots import style
 from robustness.report.plots.depth import family_handles
-from robustness.report.model_table import Model
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from matplotlib.lines import Line2D
 
-from robustness.report.plots import style
 from robustness.report.model_table import Model
+from robustness.report.plots import style
 
 Points = Sequence[tuple[float, float]]
 """(relative depth 0–1, value), ascending in depth."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from matplotlib.collections import LineCollection
 
 from robustness.report.inputs import Score
+from robustness.report.model_table import Model
 from robustness.report.palette import CHANCE, Look
 from robustness.report.plots import style
-from robustness.report.model_table import Model
 
 
 @dataclass(frozen=True)

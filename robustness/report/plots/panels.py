@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from robustness.report.curve import Curve
+from robustness.report.model_table import Model
 from robustness.report.palette import OTHERS
 from robustness.report.plots import style
-from robustness.report.model_table import Model
 
 
 def curve_panels(

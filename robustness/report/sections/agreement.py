@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from robustness import scores
-from robustness.report.document import NOTHING, Answer, Cell, Column, Table
 from robustness.report.context import ReportContext
+from robustness.report.document import NOTHING, Answer, Cell, Column, Table
 from robustness.report.shading import shaded
 from robustness.report.wording import number
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from robustness.report import markdown
 from robustness.report.contact_sheets import contact_sheets
-from robustness.report.document import Block, Cell, Column, Gallery, Picture, Section, Table, Text, present
 from robustness.report.context import ReportContext
+from robustness.report.document import Block, Cell, Column, Gallery, Picture, Section, Table, Text, present
 from robustness.report.inputs import DataCard
 from robustness.report.published import sources
 from robustness.report.wording import count_cell

@@ -9,6 +9,7 @@ import pandas as pd
 
 from robustness import scores
 from robustness.report import conditions
+from robustness.report.context import ReportContext
 from robustness.report.document import (
     NOTHING,
     Answer,
@@ -21,7 +22,6 @@ from robustness.report.document import (
     Text,
     present,
 )
-from robustness.report.context import ReportContext
 from robustness.report.plots.association import Scatter, scatters
 from robustness.report.shading import DIVERGING, shaded
 from robustness.report.wording import listed, number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from robustness.report import conditions, published
+from robustness.report.context import ReportContext, trust, trust_cell
 from robustness.report.document import (
     NOTHING,
     Answer,
@@ -15,7 +16,6 @@ from robustness.report.document import (
     Text,
     present,
 )
-from robustness.report.context import ReportContext, trust, trust_cell
 from robustness.report.inputs import Score
 from robustness.report.plots.panels import curve_panels
 from robustness.report.shading import VERDICT_FILLS, shaded

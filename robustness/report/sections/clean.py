@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from robustness.report import published
 from robustness.report.conditions import chance, learned_the_task
-from robustness.report.document import Answer, Block, Cell, Column, Figure, Section, Table, Text, present
 from robustness.report.context import ReportContext
+from robustness.report.document import Answer, Block, Cell, Column, Figure, Section, Table, Text, present
 from robustness.report.inputs import Score
+from robustness.report.model_table import Model
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
 from robustness.report.plots.panels import history_panels
-from robustness.report.model_table import Model
 from robustness.report.wording import count_cell, listed, percent, plain_cell, points, score_cell, share
-from robustness.statistics.paired import paired_difference
+from robustness.scores import compare
 
 METRIC = "clean/accuracy"
 METHOD = (
@@ -65,30 +63,26 @@ def _lead(context: ReportContext, scored: list[tuple[Score, Model]]) -> list[Ans
     """Whether the first differs from the second, on the clean images that both saw."""
     if len(scored) < 2:
         return []
-    first, second = (_clean_correct(context, model.name) for _, model in scored[:2])
-    both = first.merge(second, left_index=True, right_index=True, suffixes=("_a", "_b"))
-    if both.empty:
+    first, name = (model.name for _, model in scored[:2])
+    table = context.inputs.predictions
+    table = table[(table["shift"] == "clean") & table["model"].isin((first, name))]
+    if table["model"].nunique() < 2:
         return []
-    found = paired_difference(
-        both["correct_a"].to_numpy(),
-        both["correct_b"].to_numpy(),
-        both["object_a"].to_numpy(),
+    found = compare(
+        table,
+        first,
+        name,
+        metrics=METRIC,
+        classes=len(context.inputs.data.classes),
         resamples=context.inputs.resamples,
         seed=context.inputs.seed,
-    )
-    lead = points(Score(found.difference, found.low, found.high, found.n))
-    name = scored[1][1].name
-    if found.verdict == "undecided":
+    ).iloc[0]
+    lead = points(Score(found["difference"], found["low"], found["high"]))
+    if found["verdict"] == "undecided":
         return [
             Answer(f"Its lead over the second, {name}, is undecided: {lead} on the same images.", "undecided")
         ]
     return [Answer(f"It leads the second, {name}, by {lead} on the same images.")]
-
-
-def _clean_correct(context: ReportContext, name: str) -> pd.DataFrame:
-    table = context.inputs.predictions
-    rows = table[(table["model"] == name) & (table["shift"] == "clean")].set_index("sample")
-    return pd.DataFrame({"correct": rows["prediction"] == rows["label"], "object": rows["object"]})
 
 
 def _figure(context: ReportContext) -> Figure:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from robustness.report import conditions, published
+from robustness.report.context import ReportContext
 from robustness.report.curve import Curve
 from robustness.report.document import Answer, Block, Cell, Column, Figure, Section, Table, Text, present
-from robustness.report.context import ReportContext
 from robustness.report.inputs import Score
+from robustness.report.model_table import Model
 from robustness.report.palette import FRONTEND_COLOURS, FRONTENDS, NOISE_COLOURS
 from robustness.report.plots.dots import DotPanel, Row, dot_rows
 from robustness.report.plots.lines import LinePanel, line_panels
-from robustness.report.model_table import Model
 from robustness.report.sections import twins
 from robustness.report.wording import score_cell
 

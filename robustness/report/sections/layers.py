@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from robustness.report.context import ReportContext
 from robustness.report.document import (
     Answer,
     Block,
@@ -17,9 +18,8 @@ from robustness.report.document import (
     Text,
     present,
 )
-from robustness.report.context import ReportContext
-from robustness.report.plots.depth import depth_panels
 from robustness.report.model_table import Model
+from robustness.report.plots.depth import depth_panels
 from robustness.report.wording import interval_plain, listed, number, of, plain_cell
 
 TITLE = "What did the layers learn: first, last, intermediate?"

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from robustness.report import conditions
+from robustness.report.context import ReportContext
 from robustness.report.curve import Line
 from robustness.report.document import Answer, Figure
-from robustness.report.context import ReportContext
 from robustness.report.inputs import Difference, Score
 from robustness.report.palette import SHARE_COLOURS
 from robustness.report.plots.lines import LinePanel, line_panels
@@ -47,8 +47,8 @@ def figure(context: ReportContext) -> Figure | None:
     return Figure(
         "fig-learning-curve",
         context.figure_link("learning_curve"),
-        f"What more data brings: accuracy of {_net(context)} after training on a share of the objects of every "
-        "class, with all their views, or on a share of the views of every object. A smaller share lies "
+        f"What more data brings: accuracy of {_net(context)} after training on a share of the objects of "
+        "every class, with all their views, or on a share of the views of every object. A smaller share lies "
         "within the larger one. Every point is a training of its own in about as many steps (a smaller "
         "share is seen more often), tested on the same images. Bands: 95 % intervals over test objects; "
         "they do not tell how another training would end. Dotted: chance.",
@@ -87,8 +87,8 @@ def _answer(context: ReportContext, axis: str, second, first, found: dict[str, D
         for metric, difference in found.items()
     ]
     text = (
-        f"More {axis} for {_net(context)}, {percent(second.share, 0)} % to {percent(first.share, 0)} % of them "
-        f"({number}) in about as many steps: {', '.join(told)}."
+        f"More {axis} for {_net(context)}, {percent(second.share, 0)} % to {percent(first.share, 0)} % of "
+        f"them ({number}) in about as many steps: {', '.join(told)}."
     )
     settled = any(difference.verdict != "undecided" for difference in found.values())
     return Answer(text, "found" if settled else "undecided")

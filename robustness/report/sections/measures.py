@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robustness.report import conditions
-from robustness.report.document import NOTHING, Answer, Cell, Column, Figure, Table
 from robustness.report.context import ReportContext
+from robustness.report.document import NOTHING, Answer, Cell, Column, Figure, Table
 from robustness.report.inputs import Difference, Score
-from robustness.report.plots.dots import DotPanel, Row, dot_rows
 from robustness.report.model_table import Model
+from robustness.report.plots.dots import DotPanel, Row, dot_rows
 from robustness.report.sections import twins
 from robustness.report.wording import count_cell, loss, number, points, share
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from robustness import shifts
 from robustness.report import conditions, published
+from robustness.report.context import ReportContext
 from robustness.report.document import (
     NOTHING,
     Answer,
@@ -20,12 +21,11 @@ from robustness.report.document import (
     Text,
     present,
 )
-from robustness.report.context import ReportContext
 from robustness.report.inputs import Score
+from robustness.report.model_table import Model
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
 from robustness.report.plots.panels import curve_panels
 from robustness.report.plots.spheres import sphere_maps
-from robustness.report.model_table import Model
 from robustness.report.shading import shaded
 from robustness.report.wording import capital, loss, of, percent, plain_cell, score_cell
 from robustness.scores.conditions import view

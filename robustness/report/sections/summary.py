@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from robustness.report.conditions import chance, reference_budget
-from robustness.report.document import Block, Cell, Column, Figure, Table
 from robustness.report.context import ReportContext, trust, trust_cell
+from robustness.report.document import Block, Cell, Column, Figure, Table
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
 from robustness.report.wording import score_cell
 

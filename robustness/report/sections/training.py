@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from robustness.report import conditions
-from robustness.report.document import Answer, Block, Figure, Section, Table, Text, present
 from robustness.report.context import ReportContext
+from robustness.report.document import Answer, Block, Figure, Section, Table, Text, present
 from robustness.report.palette import TRAINING_COLOURS
 from robustness.report.plots.lines import line_panels
 from robustness.report.sections import agreement, learning_curve, measures, twins

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from robustness.report.document import NOTHING, Answer, Cell, Column, Table
 from robustness.report.context import ReportContext
+from robustness.report.document import NOTHING, Answer, Cell, Column, Table
 from robustness.report.inputs import Difference
 from robustness.report.model_table import Model
 from robustness.report.wording import interval_signed, number, points
