@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from robustness.errors import UserError
-from robustness.report.arrays import read_arrays
 from robustness.report.context import ReportContext
 from robustness.report.image_grid import image_grid, save_png, to_bytes
 from robustness.report.model_table import Model
+from robustness.report.pictures import read_arrays
 
 SHOWN = 6
 

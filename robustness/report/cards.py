@@ -1,4 +1,4 @@
-"""One page a model: who it is, its scores with their rank among the models, its curves and its pictures."""
+"""One card (a page) per model: what it is, its scores with their ranks, its curves and its pictures."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from robustness.report import adversarial_pictures, conditions
 from robustness.report.context import ReportContext, trust
-from robustness.report.curve import Curve
 from robustness.report.document import NOTHING
-from robustness.report.inputs import Score
 from robustness.report.model_table import Model
 from robustness.report.palette import OTHERS, VERDICTS
 from robustness.report.sections.frontend import curve_sets
@@ -95,8 +95,8 @@ def card(context: ReportContext, model: Model) -> dict[str, Any]:
 
 def rank(context: ReportContext, model: Model, metric: str) -> tuple[int, int] | None:
     """(place, number of models that have the score), 1 the best; None where a score does not rank."""
-    better = describe(metric).better
-    values = {m.name: s.value for m in context.models if (s := context.score_of(m, metric)) is not None}
+    better = describe(context.inputs.keys[metric]).better
+    values = {m.name: s.value for s, m in context.ranked(metric)}
     if better == "neither" or model.name not in values:
         return None
     own = values[model.name]
@@ -105,7 +105,7 @@ def rank(context: ReportContext, model: Model, metric: str) -> tuple[int, int] |
 
 
 def _metrics(context: ReportContext) -> list[str]:
-    budgets = [metric for _, metric in conditions.budgets(context.inputs.metrics, "worst_linf")]
+    budgets = [metric for _, metric in conditions.budgets(context.inputs, "worst_linf")]
     place = METRICS.index("attack/worst_linf/area")
     return [*METRICS[:place], *budgets, *METRICS[place:]]
 
@@ -114,7 +114,7 @@ def _score_row(context: ReportContext, model: Model, metric: str) -> tuple[str, 
     score = context.score_of(model, metric)
     if score is None:
         return None
-    label = describe(metric)
+    label = describe(context.inputs.keys[metric])
     if label.unit in _FRACTIONS:
         text = interval(score) + (" %" if label.unit == "fraction" else " points")
     else:
@@ -137,46 +137,39 @@ def _warning(context: ReportContext, model: Model, verdict: str) -> str:
 
 def _charts(context: ReportContext, model: Model) -> list[dict[str, Any]]:
     """Curves of the model over those of its twins of the same architecture."""
-    twins = [m for m in context.models.of_architecture(model.architecture)]
+    twins = context.models.of_architecture(model.architecture)
     charts = []
     for title, label, curves in curve_sets(context, twins):
-        own = next((curve for curve in curves if curve.model.name == model.name), None)
+        lines = dict(list(curves.groupby("model", sort=False)))
+        own = lines.pop(model.name, None)
         if own is None:
             continue
-        others = [curve for curve in curves if curve.model.name != model.name]
+        others = [_line(context, name, line, OTHERS) for name, line in lines.items()]
+        bounds = own[["level", "high"]].values.tolist() + own[["level", "low"]].values.tolist()[::-1]
+        band = bounds if own[["low", "high"]].notna().all(axis=None) else []
         charts.append(
             {
                 "title": {"attack": "worst-case attack"}.get(title, title),
                 "x": label,
-                "lines": [
-                    *(_line(curve, OTHERS, False) for curve in others),
-                    _line(own, model.look.colour, True),
-                ],
+                "lines": [*others, _line(context, model.name, own, model.look.colour) | {"band": band}],
                 "chance": 100 * conditions.chance(context.inputs),
             }
         )
     return charts
 
 
-def _line(curve: Curve, colour: str, band: bool) -> dict[str, Any]:
-    points = [[float(level), 100 * s.value] for level, s in zip(curve.levels, curve.scores, strict=True)]
-    known = band and all(s.low == s.low and s.high == s.high for s in curve.scores)
-    edges = _edges(curve.levels, curve.scores) if known else []
-    return {"points": points, "colour": colour, "band": edges, "dashed": curve.model.frontend != "learned"}
-
-
-def _edges(levels: Sequence[float], scores: Sequence[Score]) -> list[list[float]]:
-    above = [[float(level), 100 * score.high] for level, score in zip(levels, scores, strict=True)]
-    below = [[float(level), 100 * score.low] for level, score in zip(levels, scores, strict=True)]
-    return above + below[::-1]
+def _line(context: ReportContext, name: str, line: pd.DataFrame, colour: str) -> dict[str, Any]:
+    dashed = context.models.by_name(name).frontend != "learned"
+    points = line[["level", "value"]].values.tolist()
+    return {"points": points, "colour": colour, "band": [], "dashed": dashed}
 
 
 def _sphere(context: ReportContext, model: Model) -> dict[str, Any] | None:
-    azimuths, elevations, grid = sphere_grid(context, model)
+    grid = sphere_grid(context, model)
     if grid is None:
         return None
-    cells = [[None if value != value else 100 * float(value) for value in row] for row in grid]
-    return {"azimuths": azimuths, "elevations": elevations, "cells": cells}
+    cells = [[None if value != value else 100 * value for value in row] for row in grid.values.tolist()]
+    return {"azimuths": list(grid.columns), "elevations": list(grid.index), "cells": cells}
 
 
 def _small(context: ReportContext, model: Model) -> list[dict[str, Any]]:

@@ -1,85 +1,69 @@
-"""Which conditions and budgets the scores hold, read off the metric names of design.md."""
+"""Which levels and attack budgets the scores hold, and the curves over them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
+import pandas as pd
+
 from robustness import shifts
-from robustness.report.curve import Curve
 from robustness.report.inputs import ReportInputs, Score
 from robustness.report.model_table import Model
+from robustness.scores.conditions import number
 from robustness.statistics.bootstrap import interval_over_objects
 
-_LEVEL = re.compile(r"(?P<shift>[^/]+)/(?P<factor>[^/]+)/(?P<level>[^/]+)/accuracy")
-_BUDGET = re.compile(r"attack/(?P<attack>[^/]+)/eps_(?P<epsilon>[0-9.e+-]+)/robust_accuracy")
+Levels = Sequence[tuple[float, str]]
+"""(level, metric) pairs, ascending."""
 
 
-def numeric_levels(metrics: Iterable[str], shift: str, factor: str) -> list[tuple[float, str]]:
-    """(level, metric) of a factor, ascending; levels that are no numbers are left out."""
-    found = []
-    for metric in metrics:
-        match = _LEVEL.fullmatch(metric)
-        if match and (match["shift"], match["factor"]) == (shift, factor):
-            try:
-                found.append((float(match["level"]), metric))
-            except ValueError:
-                continue
-    return sorted(found)
-
-
-def named_levels(metrics: Iterable[str], shift: str, factor: str) -> list[tuple[str, str]]:
-    """(level, metric) of a factor in the order of the scores, whatever the levels are."""
-    matches = [(metric, _LEVEL.fullmatch(metric)) for metric in metrics]
-    return [
-        (m["level"], metric) for metric, m in matches if m and (m["shift"], m["factor"]) == (shift, factor)
+def levels(inputs: ReportInputs, shift: str, factor: str, statistic: str = "accuracy") -> Levels:
+    """The numeric levels of a factor and the metrics of a statistic at them; of an attack (``attack``,
+    ``worst_linf``, ``robust_accuracy``) its ε (L∞ in 255ths)."""
+    found = [
+        (number(key.level), metric)
+        for metric, key in inputs.keys.items()
+        if (key.shift, key.factor, key.statistic) == (shift, factor, statistic)
     ]
+    return sorted(pair for pair in found if pair[0] == pair[0])
 
 
-def budgets(metrics: Iterable[str], attack: str) -> list[tuple[float, str]]:
-    """(ε, metric) of an attack such as ``worst_linf``, ascending; ε as in the name (L∞ in 255ths)."""
-    found = []
-    for metric in metrics:
-        match = _BUDGET.fullmatch(metric)
-        if match and match["attack"] == attack:
-            found.append((float(match["epsilon"]), metric))
-    return sorted(found)
+def budgets(inputs: ReportInputs, attack: str) -> Levels:
+    """(ε, metric of robust accuracy) of an attack such as ``worst_linf``; L∞ in 255ths."""
+    return levels(inputs, "attack", attack, "robust_accuracy")
 
 
-def attacks(metrics: Iterable[str]) -> list[str]:
-    """The attacks (with their norm, as ``pgd_linf``) that have robust accuracies, in order."""
-    matches = [_BUDGET.fullmatch(metric) for metric in metrics]
-    return list(dict.fromkeys(match["attack"] for match in matches if match))
+def curves(
+    inputs: ReportInputs, models: Iterable[Model], pairs: Levels, start: dict[str, Score] | None = None
+) -> pd.DataFrame:
+    """Scores over levels in per cent: columns model, level, value, low, high; models with two points or more.
 
-
-def curve(inputs: ReportInputs, model: Model, levels: Sequence[tuple[float, str]]) -> Curve | None:
-    """The model's scores over (level, metric) pairs; None where it has fewer than two."""
-    scores = [(level, inputs.score(model.name, metric)) for level, metric in levels]
-    known = [(level, score) for level, score in scores if score is not None]
-    return Curve(model, [level for level, _ in known], [s for _, s in known]) if len(known) > 1 else None
-
-
-def factor_curves(inputs: ReportInputs, models: Iterable[Model], shift: str, factor: str) -> list[Curve]:
-    """Accuracy over a factor with numeric levels; its clean level is the clean accuracy."""
-    levels = numeric_levels(inputs.metrics, shift, factor)
-    clean = shifts.get(f"{shift}/{factor}").clean_level
-    if levels and isinstance(clean, (int, float)) and clean not in [level for level, _ in levels]:
-        levels = sorted([(float(clean), "clean/accuracy"), *levels])
-    return [made for model in models if (made := curve(inputs, model, levels)) is not None]
-
-
-def attack_curves(inputs: ReportInputs, models: Iterable[Model], attack: str) -> list[Curve]:
-    """Robust accuracy over ε; at ε = 0 the accuracy on the attacked images."""
-    found = []
+    ``start``: model → its score at level 0, where the first level is larger.
+    """
+    rows = []
     for model in models:
-        made = curve(inputs, model, budgets(inputs.metrics, attack))
-        if made is None:
+        known = [(level, s) for level, metric in pairs if (s := inputs.score(model.name, metric)) is not None]
+        if len(known) < 2:
             continue
-        start = attacked_clean(inputs, model, attack.rpartition("_")[2])
-        if start is not None and made.levels[0] > 0:
-            made = Curve(model, [0.0, *made.levels], [start, *made.scores])
-        found.append(made)
-    return found
+        if start and model.name in start and known[0][0] > 0:
+            known.insert(0, (0.0, start[model.name]))
+        rows += [(model.name, level, 100 * s.value, 100 * s.low, 100 * s.high) for level, s in known]
+    return pd.DataFrame(rows, columns=["model", "level", "value", "low", "high"])
+
+
+def factor_curves(inputs: ReportInputs, models: Iterable[Model], shift: str, factor: str) -> pd.DataFrame:
+    """Accuracy over a factor's numeric levels (see :func:`curves`); at its clean level the clean accuracy."""
+    pairs = levels(inputs, shift, factor)
+    clean = shifts.get(f"{shift}/{factor}").clean_level
+    if pairs and isinstance(clean, (int, float)) and clean not in [level for level, _ in pairs]:
+        pairs = sorted([(float(clean), "clean/accuracy"), *pairs])
+    return curves(inputs, models, pairs)
+
+
+def attack_curves(inputs: ReportInputs, models: Iterable[Model], attack: str) -> pd.DataFrame:
+    """Robust accuracy over ε (see :func:`curves`); at ε = 0 the accuracy on the attacked images."""
+    models, norm = list(models), attack.rpartition("_")[2]
+    start = {m.name: s for m in models if (s := attacked_clean(inputs, m, norm)) is not None}
+    return curves(inputs, models, budgets(inputs, attack), start)
 
 
 def attacked_clean(inputs: ReportInputs, model: Model, norm: str) -> Score | None:
@@ -94,7 +78,7 @@ def attacked_clean(inputs: ReportInputs, model: Model, norm: str) -> Score | Non
         seed=inputs.seed,
         proportion=True,
     )
-    return Score(found.value, found.low, found.high, found.n)
+    return Score(*found)
 
 
 def axis_label(shift: str, factor: str) -> str:
@@ -106,7 +90,7 @@ def axis_label(shift: str, factor: str) -> str:
 
 def reference_budget(inputs: ReportInputs) -> tuple[float, str] | None:
     """The L∞ budget of the summary: 4/255 where it was measured, else the largest one; with its metric."""
-    known = [(e, metric) for e, metric in budgets(inputs.metrics, "worst_linf") if e > 0]
+    known = [(e, metric) for e, metric in budgets(inputs, "worst_linf") if e > 0]
     if not known:
         return None
     return next(((e, metric) for e, metric in known if e == 4), known[-1])
@@ -119,5 +103,5 @@ def chance(inputs: ReportInputs) -> float:
 
 def learned_the_task(inputs: ReportInputs, model: Model) -> bool:
     """Whether the interval of the clean accuracy lies above chance: else drops say nothing."""
-    clean: Score | None = inputs.score(model.name, "clean/accuracy")
+    clean = inputs.score(model.name, "clean/accuracy")
     return clean is not None and clean.low > chance(inputs)

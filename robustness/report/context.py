@@ -1,16 +1,18 @@
-"""What the section writers share: the inputs, the models in order, and where figures go."""
+"""What the writers of sections and cards share: the inputs, the models in order, where figures go."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robustness.report.document import Cell
-from robustness.report.inputs import ReportInputs
+from robustness.report.document import Cell, Table, columns
+from robustness.report.inputs import ReportInputs, Score
 from robustness.report.model_table import Model, ModelTable
 from robustness.report.palette import VERDICTS
+from robustness.report.wording import score_cell
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,7 +25,7 @@ LONGEST_SIDE = 1300
 
 @dataclass(frozen=True)
 class ReportContext:
-    """A report in the making; ``folder`` becomes the root that Typst reads from."""
+    """The context that a report is written in; ``folder`` becomes the root that Typst reads from."""
 
     inputs: ReportInputs
     models: ModelTable
@@ -32,10 +34,6 @@ class ReportContext:
     def figure(self, name: str) -> Path:
         """Where the figure of that name is to be saved."""
         return self.folder / "figures" / f"{name}.svg"
-
-    def figure_link(self, name: str) -> str:
-        """The same place as documents name it."""
-        return f"figures/{name}.svg"
 
     def picture(self, source: Path, name: str, longest: int = LONGEST_SIDE) -> str:
         """Take a picture file in under ``name`` (no suffix), at most ``longest`` pixels a side.
@@ -58,9 +56,43 @@ class ReportContext:
         path = self.pictures_of(model) / f"{stem}.png"
         return path if path.is_file() else None
 
-    def score_of(self, model: Model, metric: str):
+    def score_of(self, model: Model, metric: str) -> Score | None:
         """The score of a model, or None."""
         return self.inputs.score(model.name, metric)
+
+    def ranked(self, metric: str, models: Iterable[Model] | None = None) -> list[tuple[Score, Model]]:
+        """The models (all, or the given ones) that have a score, with it, the largest first."""
+        scored = [
+            (self.score_of(model, metric), model) for model in (self.models if models is None else models)
+        ]
+        return sorted([(s, m) for s, m in scored if s is not None], key=lambda pair: -pair[0].value)
+
+    def model_table(
+        self,
+        name: str,
+        caption: str,
+        metrics: Sequence[tuple[str, str]],
+        *,
+        cell: Callable[[Score | None], Cell] = score_cell,
+        checks: bool = False,
+        small: bool = True,
+    ) -> Table | None:
+        """One row per model, one column per (title, metric), and the verdict on its attacks if ``checks``.
+
+        None without metrics.
+        """
+        if not metrics:
+            return None
+        rows = [
+            [
+                Cell(model.name, mono=True),
+                *(cell(self.score_of(model, metric)) for _, metric in metrics),
+                *([trust_cell(trust(self, model))] if checks else []),
+            ]
+            for model in self.models
+        ]
+        head = columns("model", numbers=[title for title, _ in metrics])
+        return Table(name, caption, head + columns("checks") * checks, rows, small=small)
 
 
 def trust(context: ReportContext, model: Model) -> str:

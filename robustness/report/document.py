@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -32,6 +32,11 @@ class Column:
     numeric: bool = True
 
 
+def columns(*texts: str, numbers: Sequence[str] = ()) -> list[Column]:
+    """Columns of text, then columns of numbers, by their titles."""
+    return [*(Column(title, False) for title in texts), *map(Column, numbers)]
+
+
 @dataclass(frozen=True)
 class Table:
     """A table with a caption that explains it alone; ``name`` is its label, letters and hyphens.
@@ -55,8 +60,12 @@ class Figure:
     name: str
     path: str
     caption: str
-    width: float = 1.0
     kind: str = "figure"
+
+    @classmethod
+    def of(cls, stem: str, caption: str) -> Figure:
+        """The figure that was drawn to ``ReportContext.figure(stem)``."""
+        return cls(f"fig-{stem.replace('_', '-')}", f"figures/{stem}.svg", caption)
 
 
 @dataclass(frozen=True)
@@ -105,13 +114,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Section:
-    """A question (``number`` 1 to 7) or an appendix (0) with its answers and its blocks."""
+    """A question (``number`` 1 to 7) or an appendix (0): answers and blocks, of which None is left out."""
 
     name: str
     title: str
     number: int
     answers: Sequence[Answer]
-    blocks: Sequence[Block]
+    blocks: Sequence[Block | None]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", [block for block in self.blocks if block is not None])
 
 
 @dataclass(frozen=True)
@@ -128,8 +140,3 @@ class Document:
     def as_json(self) -> dict[str, Any]:
         """Plain values for Typst, which sorts nothing."""
         return asdict(self, dict_factory=lambda pairs: {key: value for key, value in pairs if key != "sort"})
-
-
-def present(blocks: Iterable[Block | None]) -> list[Block]:
-    """The blocks that exist: a builder gives None where there is nothing to show."""
-    return [block for block in blocks if block is not None]

@@ -1,4 +1,4 @@
-"""Many small images as one picture, pixel by pixel: contact sheets, strips, adversarial examples."""
+"""Grids of small images, pixel by pixel: contact sheets, strips of one factor, adversarial examples."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ GAP = 2
 """White pixels between tiles."""
 
 
-def image_grid(rows: Sequence[Sequence[np.ndarray | None]], enlarge: int = 1) -> np.ndarray:
-    """Rows of images uint8 (H, W, 3) of one size as one image uint8; None leaves a white tile.
-
-    ``enlarge`` repeats every pixel, so that no viewer blurs it.
-    """
+def image_grid(rows: Sequence[Sequence[np.ndarray | None]]) -> np.ndarray:
+    """Rows of images uint8 (H, W, 3) of one size as one image uint8; None leaves a white tile."""
     height, width, _ = next(tile for row in rows for tile in row if tile is not None).shape
     columns = max(map(len, rows))
     sheet = np.full((len(rows) * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, dtype=np.uint8)
@@ -24,7 +21,7 @@ def image_grid(rows: Sequence[Sequence[np.ndarray | None]], enlarge: int = 1) ->
             if tile is not None:
                 top, left = row * (height + GAP), column * (width + GAP)
                 sheet[top : top + height, left : left + width] = tile
-    return sheet.repeat(enlarge, axis=0).repeat(enlarge, axis=1)
+    return sheet
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from robustness.scores import COLUMNS, Key
+
 if TYPE_CHECKING:
     from robustness.data.image_set import ImageSet
 
@@ -32,7 +34,7 @@ TRANSFER = ("source", "target", "norm", "epsilon", "fooled")
 LEARNING_CURVE = ("model", "axis", "share", "objects", "images", "metric", "value", "low", "high", "n")
 
 TABLES = {
-    "scores": ("model", "metric", "value", "low", "high", "n"),
+    "scores": COLUMNS,
     "models": ("model", "architecture", "frontend", "training", "width", "parameters", "epochs"),
     "predictions": ("model", "shift", "factor", "level", "sample", "object", "label", "prediction"),
     "attacks": ("model", "attack", "norm", "epsilon", "sample", "object", "label", "clean_correct", "robust"),
@@ -85,7 +87,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class DataCard:
-    """Facts of the image set: ``facts`` are (what, value) pairs, ``counts`` a row a (split, role).
+    """Facts of the image set: ``facts`` are (what, value) pairs, ``counts`` one row per (split, role).
 
     ``counts`` has the columns split, role, objects, images. ``description`` is the data card's text in
     Markdown: how the set was made, licences, limits. ``images`` is the set itself, where the report is to
@@ -104,7 +106,7 @@ class DataCard:
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """The tables of a run (columns of design.md, concatenated over models) and what surrounds them.
+    """The tables of a run (columns of ``TABLES``, concatenated over models) and what surrounds them.
 
     ``params`` is params.yaml as a mapping: its ``models`` are the ones that the report must speak of, present
     or missing. ``comparisons`` is what ``scores.twins.compare_twins`` gives (empty: questions 4 and 7
@@ -195,7 +197,7 @@ class ReportInputs:
 
     @cached_property
     def attacked(self) -> dict[tuple[str, str], pd.DataFrame]:
-        """(model, norm) → one row of the table ``attacks`` a sample: the images that were attacked."""
+        """(model, norm) → one row of ``attacks`` per sample: the images that were attacked."""
         once = self.attacks.drop_duplicates(["model", "norm", "sample"])
         return dict(list(once.groupby(["model", "norm"], sort=False)))
 
@@ -209,9 +211,10 @@ class ReportInputs:
         return found
 
     @cached_property
-    def metrics(self) -> tuple[str, ...]:
-        """All metric names, in the order in which they first appear."""
-        return tuple(dict.fromkeys(self.scores["metric"]))
+    def keys(self) -> dict[str, Key]:
+        """Metric → what it is of, in the order in which the metrics first appear."""
+        once = self.scores.drop_duplicates("metric")
+        return {row.metric: Key(*row[2:6]) for row in once[list(COLUMNS)].itertuples(index=False)}
 
     @cached_property
     def expected(self) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-"""The little Markdown that a data card is written in, as blocks of the report."""
+"""The little Markdown that a data card is written in, as blocks of the report.
+
+Own code: a parser such as markdown-it gives HTML or tokens, which would have to become the same blocks.
+"""
 
 from __future__ import annotations
 

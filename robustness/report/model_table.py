@@ -1,4 +1,4 @@
-"""Who is in the report: the models in one order, each with its axes, family, year and look."""
+"""The models of a report in one order, each with its axes, family, year and look."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Model:
     @property
     def look(self) -> Look:
         """How its points and lines are drawn."""
-        return look(self.family, self.frontend, self.training)
+        return look(self.family, self.frontend)
 
     @property
     def variant(self) -> str:

@@ -1,4 +1,4 @@
-"""One look for an architecture everywhere: colour and marker by family, line by front-end, face by training.
+"""One look for an architecture everywhere: colour and marker by family, line by front-end.
 
 Fourteen hues cannot be told apart by colour-blind readers, so no family is told by its colour alone: every
 family has a marker of its own, and panels and rows are labelled. Hues start from Okabe & Ito (2008).
@@ -58,8 +58,8 @@ SHARE_COLOURS: dict[str, str] = {"objects": "#0072b2", "views": "#d55e00"}
 SHARE_LINES: dict[str, object] = {"objects": "-", "views": (0, (4, 1.5))}
 """The same by line style."""
 
-TRAININGS: dict[str, str] = {"canonical": "full", "diverse": "none", "adversarial": "left"}
-"""Training → fill style of the marker."""
+TRAININGS = ("canonical", "diverse", "adversarial")
+"""In the order of tables; markers of all but the first are open."""
 
 VERDICTS: dict[str, tuple[str, str]] = {
     "pass": ("#0072b2", "pass"),
@@ -79,14 +79,13 @@ class Look:
     colour: str
     marker: str
     line: object
-    fill: str
 
 
 OTHER_FAMILY = ("#444444", "H")
 """A family that has no look of its own yet."""
 
 
-def look(family: str, frontend: str, training: str) -> Look:
-    """The look of a model; front-end and training are known ones, a new family gets the common look."""
+def look(family: str, frontend: str) -> Look:
+    """The look of a model; the front-end is a known one, a new family gets the common look."""
     colour, marker = FAMILIES.get(family, OTHER_FAMILY)
-    return Look(colour, marker, FRONTENDS[frontend], TRAININGS[training])
+    return Look(colour, marker, FRONTENDS[frontend])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
+from zipfile import BadZipFile
 
-from robustness.report.arrays import read_arrays
+import numpy as np
+
+from robustness.errors import UserError
 from robustness.report.probes import activations, ascent, embedding, filters, inversion, occlusion, saliency
 
 PROBES = {
@@ -48,6 +52,17 @@ def draw_model(results: Path, folder: Path, classes: Sequence[str] = ()) -> None
         arrays = read_arrays(results / "probe" / f"{probe}.npz")
         if arrays is not None:
             draw(arrays, folder, classes)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+    """All arrays of an npz file, or None if there is no such file; UserError if it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read ({error}); remove it and run dvc repro") from error
 
 
 def _cores() -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from robustness.report.document import NOTHING, Cell
 from robustness.report.inputs import Score
@@ -30,48 +31,44 @@ def signed(value: float, digits: int = 1) -> str:
     return _minus(f"{100 * value:+.{digits}f}")
 
 
-def interval(score: Score, digits: int = 1) -> str:
-    """A fraction in per cent with its interval: 83.1 [79.2, 86.8]."""
-    text = percent(score.value, digits)
+def _bracketed(score: Score, show: Callable[[float], str], unit: str = "") -> str:
+    """A value with its unit and, where it is known, its interval in brackets."""
+    text = show(score.value) + unit
     if math.isnan(score.low) or math.isnan(score.high):
         return text
-    return f"{text} [{percent(score.low, digits)}, {percent(score.high, digits)}]"
+    return f"{text} [{show(score.low)}, {show(score.high)}]"
+
+
+def interval(score: Score) -> str:
+    """A fraction in per cent with its interval: 83.1 [79.2, 86.8]."""
+    return _bracketed(score, percent)
 
 
 def interval_plain(score: Score, digits: int = 2) -> str:
     """A plain number with its interval; one beyond the last level measured as > lower bound."""
     if math.isinf(score.value):
         return f"> {number(score.low, digits)}"
-    text = number(score.value, digits)
-    if math.isnan(score.low) or math.isnan(score.high):
-        return text
-    return f"{text} [{number(score.low, digits)}, {number(score.high, digits)}]"
+    return _bracketed(score, partial(number, digits=digits))
 
 
-def interval_signed(score: Score, digits: int = 1) -> str:
+def interval_signed(score: Score) -> str:
     """A difference in points with its interval: +5.0 [+1.2, +8.8]."""
-    text = signed(score.value, digits)
-    if math.isnan(score.low) or math.isnan(score.high):
-        return text
-    return f"{text} [{signed(score.low, digits)}, {signed(score.high, digits)}]"
+    return _bracketed(score, signed)
 
 
 def share(score: Score) -> str:
     """For sentences: 83.1 % [79.2, 86.8]."""
-    value, bracket, rest = interval(score).partition(" [")
-    return f"{value} %{bracket}{rest}"
+    return _bracketed(score, percent, " %")
 
 
 def points(score: Score) -> str:
     """For sentences: +5.0 points [+1.2, +8.8]."""
-    value, bracket, rest = interval_signed(score).partition(" [")
-    return f"{value} points{bracket}{rest}"
+    return _bracketed(score, signed, " points")
 
 
 def loss(score: Score) -> str:
     """A drop for sentences, without sign: 23.0 points [18.1, 27.9]."""
-    value, bracket, rest = interval(score).partition(" [")
-    return f"{value} points{bracket}{rest}"
+    return _bracketed(score, percent, " points")
 
 
 def score_cell(score: Score | None, tone: str = "") -> Cell:

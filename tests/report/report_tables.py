@@ -129,6 +129,13 @@ def make_inputs(
     )
 
 
+def score_row(model: str, metric: str, value: float, low: float, high: float, n: int) -> tuple:
+    """A row of the table ``scores`` by the name of its metric."""
+    shift, *between, statistic = metric.split("/")
+    factor, level = [*between, "", ""][:2]
+    return (model, metric, shift, factor, level.removeprefix("eps_"), statistic, value, low, high, n)
+
+
 def skill(name: str, seed: int) -> float:
     """How good the fixture's model is, from 0.3 to 0.95."""
     return 0.3 + 0.65 * numpy_generator(seed, "skill", name).random()

@@ -10,11 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from report_layout import LaidOut, lay_out, numbers
+from report_tables import score_row
 
 from robustness.report import cards, typesetting
 from robustness.report.context import ReportContext
 from robustness.report.inputs import ReportInputs
 from robustness.report.model_table import ModelTable
+from robustness.scores import COLUMNS
 
 
 def context_of(report: LaidOut) -> ReportContext:
@@ -42,12 +44,12 @@ def test_rank_knows_which_way_is_better_and_what_lies_beyond_the_last_level(
     few = whole_inputs.present[:3]
     values = {"viewpoint/drop": (0.3, 0.1, 0.2), "clutter/n50": (2.0, math.nan, 5.0)}
     rows = [
-        (model, metric, value, 1.0, value, 9)
+        score_row(model, metric, value, 1.0, value, 9)
         for metric, each in values.items()
         for model, value in zip(few, each, strict=True)
     ]
-    rows += [(model, "clean/accuracy", 0.9, 0.8, 1.0, 9) for model in few]
-    scores = pd.DataFrame(rows, columns=["model", "metric", "value", "low", "high", "n"])
+    rows += [score_row(model, "clean/accuracy", 0.9, 0.8, 1.0, 9) for model in few]
+    scores = pd.DataFrame(rows, columns=list(COLUMNS))
     inputs = replace(whole_inputs, scores=scores)
     context = ReportContext(inputs, ModelTable.of(inputs), whole_inputs.pictures[few[0]])
     places = {

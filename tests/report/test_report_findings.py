@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from report_tables import score_row
 
 from robustness.report.context import ReportContext, trust
 from robustness.report.document import Answer
@@ -37,7 +38,7 @@ def context(
 ) -> ReportContext:
     """Ten classes: scores {(model, metric): (value, low, high)}, differences (a, b, metric, …)."""
     tables = {name: pd.DataFrame(columns=list(columns)) for name, columns in TABLES.items()}
-    rows = [(model, metric, *numbers, 50) for (model, metric), numbers in scores.items()]
+    rows = [score_row(*names, *numbers, 50) for names, numbers in scores.items()]
     tables["scores"] = pd.DataFrame(rows, columns=list(TABLES["scores"]))
     made = []
     for a, b, metric, difference, low, high in comparisons:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import Colormap
 from PIL import Image
 
 from robustness import architectures, frontends, scores
@@ -21,7 +22,7 @@ from robustness.report.document import Cell
 from robustness.report.image_grid import GAP, image_grid
 from robustness.report.inputs import ReportInputs, Score
 from robustness.report.model_table import ModelTable
-from robustness.report.shading import DIVERGING, SEQUENTIAL, colour_at, ink_on, shaded
+from robustness.report.shading import DIVERGING, SEQUENTIAL, ink_on, shaded
 from robustness.scores.twins import compare_best, twins
 
 
@@ -109,18 +110,18 @@ def test_what_is_compared_can_be_told_apart(deficiency: str) -> None:
 
 
 @pytest.mark.parametrize("scale", [SEQUENTIAL, DIVERGING])
-def test_scales_are_readable(scale: tuple[str, ...]) -> None:
+def test_scales_are_readable(scale: Colormap) -> None:
     for share in np.linspace(0, 1, 41):
-        fill = colour_at(share, scale)
+        fill = shaded(Cell("x"), share, scale).fill
         contrast = _contrast(fill, ink_on(fill))
         assert contrast > 4.5, f"{fill}: {contrast:.1f}"
-    assert colour_at(-1, scale) == scale[0]
-    assert colour_at(2, scale) == scale[-1]
+    assert shaded(Cell("x"), -1, scale) == shaded(Cell("x"), 0, scale)
+    assert shaded(Cell("x"), 2, scale) == shaded(Cell("x"), 1, scale)
     assert shaded(Cell("x"), math.nan).fill == ""
 
 
 def test_sequential_scale_darkens_throughout() -> None:
-    lightness = [lab(colour_at(share, SEQUENTIAL), "none")[0] for share in np.linspace(0, 1, 21)]
+    lightness = [lab(shaded(Cell("x"), share).fill, "none")[0] for share in np.linspace(0, 1, 21)]
     assert np.all(np.diff(lightness) < 0)
 
 
@@ -228,7 +229,7 @@ def test_a_contact_sheet_of_a_thousand_classes_fits_a_page(tmp_path: Path) -> No
 
 def test_image_grid_keeps_every_pixel() -> None:
     tile = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    sheet = image_grid([[tile, None], [tile]], enlarge=1)
+    sheet = image_grid([[tile, None], [tile]])
     assert sheet.shape == (4 + GAP, 4 + GAP, 3)
     assert np.array_equal(sheet[:2, :2], tile)
     assert np.array_equal(sheet[2 + GAP :, :2], tile)

@@ -1,1 +1,1 @@
-"""Figures of the report, one module a kind; each draws on a bare matplotlib Figure and saves SVG."""
+"""Statistical figures of the report, drawn by seaborn on a bare matplotlib Figure and saved as SVG."""

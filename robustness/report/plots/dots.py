@@ -1,31 +1,34 @@
-"""Values with intervals, one labelled row each, a panel a quantity."""
+"""Dot plots: values with their intervals, one labelled row each; scatter plots of pairs of scores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
-from matplotlib.collections import LineCollection
+import numpy as np
+import pandas as pd
+import seaborn.objects as so
 
 from robustness.report.inputs import Score
 from robustness.report.model_table import Model
-from robustness.report.palette import CHANCE, Look
+from robustness.report.palette import CHANCE
 from robustness.report.plots import style
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row: its label, its look, and its group (a gap stands between groups)."""
+    """A row: its label, the model whose look it has, and its group (a gap stands between groups)."""
 
     label: str
-    look: Look
+    model: Model
     group: str
 
 
 @dataclass(frozen=True)
 class DotPanel:
-    """One panel: its axis label and a score a row (None: nothing measured). Fractions, drawn times 100.
+    """One panel: its axis label and one score per row (None: not measured). Fractions, drawn times 100.
 
     ``marks`` are values (fractions) at which a thin line stands, with the words above it.
     """
@@ -37,57 +40,78 @@ class DotPanel:
 
 
 def model_rows(models: Sequence[Model]) -> list[Row]:
-    """A row a model under its own name, grouped by architecture."""
-    return [Row(model.name, model.look, model.architecture) for model in models]
+    """One row per model under its own name, grouped by architecture."""
+    return [Row(model.name, model, model.architecture) for model in models]
 
 
 def dot_rows(path: Path, rows: Sequence[Row], panels: Sequence[DotPanel]) -> None:
     """Draw the rows of all panels side by side, each value with its interval as a bar."""
-    places = _places(rows)
-    height = 0.55 + 0.125 * (max(places) + 1)
-    with style.figure(path, style.PAGE_WIDTH, height) as figure:
-        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axes, panel in zip(grid, panels, strict=True):
-            _draw(axes, panel, rows, places)
-        grid[0].set_yticks(places, [row.label for row in rows])
-        grid[0].set_ylim(max(places) + 0.8, min(places) - 0.8)
-        for axes in grid:
+    gaps = [1.0 if a.group == b.group else 1.4 for a, b in pairwise(rows)]
+    places = np.cumsum([0.0, *gaps])
+    table = pd.DataFrame(
+        [
+            (
+                panel.label,
+                place,
+                100 * s.value,
+                100 * s.low,
+                100 * s.high,
+                row.model.family,
+                row.model.training,
+            )
+            for panel in panels
+            for row, place, s in zip(rows, places, panel.scores, strict=True)
+            if s is not None
+        ],
+        columns=["panel", "place", "value", "low", "high", "family", "training"],
+    )
+    plot = so.Plot(table, x="value", y="place", color="family").facet(col="panel").share(x=False)
+    plot = plot.scale(fill={each: each == "canonical" for each in table["training"].unique()},
+                      **_scales([row.model for row in rows]))  # fmt: skip
+    plot = plot.add(so.Range(linewidth=1), xmin="low", xmax="high", orient="y", legend=False)
+    plot = plot.add(so.Dot(pointsize=3.5), marker="family", fill="training", legend=False)
+    with style.figure(path, style.PAGE_WIDTH, 0.55 + 0.125 * (places[-1] + 1)) as figure:
+        grid = style.draw(plot, figure)
+        for axes, panel in zip(grid, (p for p in panels if p.label in set(table["panel"])), strict=True):
+            for value, words in panel.marks:
+                axes.axvline(100 * value, color=CHANCE, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
+                axes.annotate(words, (100 * value, 1), xycoords=("data", "axes fraction"), xytext=(0, 1),
+                              textcoords="offset points", fontsize=6, color="#555555", ha="center",
+                              va="bottom")  # fmt: skip
+            axes.set(title="", xlabel=panel.label)
+            if panel.limits is not None:
+                axes.set_xlim(*(100 * limit for limit in panel.limits))
+            axes.grid(visible=False, axis="y")
             axes.tick_params(axis="y", length=0)
+        grid[0].set_yticks(places, [row.label for row in rows])
+        grid[0].set_ylim(places[-1] + 0.8, -0.8)
 
 
-def _draw(axes, panel: DotPanel, rows: Sequence[Row], places: Sequence[float]) -> None:
-    for value, word in panel.marks:
-        axes.axvline(100 * value, color=CHANCE, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
-        axes.annotate(
-            word,
-            (100 * value, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 1),
-            textcoords="offset points",
-            fontsize=6,
-            color="#555555",
-            ha="center",
-            va="bottom",
-        )
-    bars, colours = [], []
-    for row, place, score in zip(rows, places, panel.scores, strict=True):
-        if score is None:
-            continue
-        bars.append([(100 * score.low, place), (100 * score.high, place)])
-        colours.append(row.look.colour)
-        axes.plot([100 * score.value], [place], linestyle="none", zorder=3, **style.marker_style(row.look))
-    axes.add_collection(LineCollection(bars, colors=colours, linewidths=1, zorder=2))
-    axes.set_xlabel(panel.label)
-    if panel.limits is not None:
-        axes.set_xlim(*(100 * limit for limit in panel.limits))
-    axes.grid(visible=False, axis="y")
+def scatters(path: Path, table: pd.DataFrame, models: Sequence[Model]) -> None:
+    """Scatter plots three abreast, one point per model in its family's look; open: not the learned stem.
+
+    ``table``: columns pair (one panel each), title, x_label, y_label, model, x, y.
+    """
+    known = {model.name: model for model in models}
+    table = table.assign(
+        family=[known[name].family for name in table["model"]],
+        stem=["learned" if known[name].frontend == "learned" else "other" for name in table["model"]],
+    )
+    panels = table.drop_duplicates("pair")
+    plot = so.Plot(table, x="x", y="y", color="family", marker="family", fill="stem")
+    plot = plot.facet(col="pair", wrap=min(3, len(panels))).share(x=False, y=False)
+    plot = plot.scale(fill={"learned": True, "other": False}, **_scales(models))
+    plot = plot.add(so.Dot(pointsize=3.5), legend=False)
+    entries = style.families(models)
+    height = 0.2 + 0.16 * -(-len(entries) // 6) + 1.95 * -(-len(panels) // 3)
+    with style.figure(path, style.PAGE_WIDTH, height) as figure:
+        for axes, panel in zip(style.draw(plot, figure), panels.itertuples(), strict=True):
+            axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
+        style.legend(figure, entries)
 
 
-def _places(rows: Sequence[Row]) -> list[float]:
-    """Heights of the rows, with a gap between groups."""
-    places, place = [], 0.0
-    for index, row in enumerate(rows):
-        if index:
-            place += 1.0 if rows[index - 1].group == row.group else 1.4
-        places.append(place)
-    return places
+def _scales(models: Sequence[Model]) -> dict[str, dict[str, str]]:
+    return {
+        "color": {model.family: model.look.colour for model in models},
+        "marker": {model.family: model.look.marker for model in models},
+    }

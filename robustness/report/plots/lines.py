@@ -1,62 +1,115 @@
-"""Curves that differ in one axis (front-end, training, data), a panel a factor, named in the legend."""
+"""Line plots in panels: accuracy over levels, ε, share of the data or epochs; probe numbers over depth."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.lines import Line2D
+import pandas as pd
+import seaborn.objects as so
+from matplotlib.ticker import MaxNLocator
 
-from robustness.report.curve import Curve, Line
-from robustness.report.palette import FRONTENDS, SHARE_LINES, TRAININGS
+from robustness.report.model_table import Model
+from robustness.report.palette import FRONTENDS, OTHERS, SHARE_LINES
 from robustness.report.plots import style
 
 
-@dataclass(frozen=True)
-class LinePanel:
-    """One panel: title, axis label, and curves by the name that the legend gives them."""
+def line_panels(
+    path: Path, table: pd.DataFrame, colours: Mapping[str, str], y_label: str, chance: float | None
+) -> None:
+    """Curves that differ in front-end, training, noise or data, panels side by side, one y-axis.
 
-    title: str
-    x_label: str
-    curves: Mapping[str, Curve | Line]
-    chance: float | None = None
-
-
-def line_panels(path: Path, panels: Sequence[LinePanel], colours: Mapping[str, str], y_label: str) -> None:
-    """Draw the panels side by side on one scale; ``colours`` by curve name."""
-    names = [name for name in colours if any(name in panel.curves for panel in panels)]
+    ``table``: columns panel, name (a key of ``colours``), level, value, low and high (in per cent),
+    x_label.
+    """
+    names = [name for name in colours if (table["name"] == name).any()]
+    lines = {name: (FRONTENDS | SHARE_LINES).get(name, "-") for name in names}
+    plot = so.Plot(table, x="level", y="value", ymin="low", ymax="high", color="name")
+    plot = plot.facet(col="panel").share(x=False).limit(y=(-3, 103))
+    plot = plot.scale(color={name: colours[name] for name in names}, linestyle=lines)
+    plot = plot.add(so.Band(alpha=0.13), legend=False)
+    plot = plot.add(so.Line(marker="o", pointsize=3, linewidth=1.2), linestyle="name", legend=False)
     with style.figure(path, style.PAGE_WIDTH, 2.35) as figure:
-        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axes, panel in zip(grid, panels, strict=True):
-            for name in names:
-                if name in panel.curves:
-                    _line(axes, panel.curves[name], name, colours[name])
-            axes.set_title(panel.title)
-            axes.set_xlabel(panel.x_label)
-            if panel.chance is not None:
-                style.chance_line(axes, panel.chance)
-        style.percent_axis(grid[0], y_label)
-        figure.legend(
-            handles=[Line2D([], [], label=name, **_look(name, colours[name])) for name in names],
-            loc="outside upper center",
-            ncols=6,
-            handlelength=3.5,
-        )
+        grid = style.draw(plot, figure)
+        for axes, x_label in zip(grid, table.drop_duplicates("panel")["x_label"], strict=True):
+            axes.set_xlabel(x_label)
+            if chance is not None:
+                style.chance_line(axes, chance)
+        grid[0].set_ylabel(y_label)
+        style.legend(figure, {n: {"color": colours[n], "linestyle": lines[n], "marker": "o"} for n in names})
 
 
-def _line(axes, curve: Curve | Line, name: str, colour: str) -> None:
-    low, high = [100 * s.low for s in curve.scores], [100 * s.high for s in curve.scores]
-    axes.fill_between(curve.levels, low, high, color=colour, alpha=0.13, linewidth=0, zorder=2)
-    axes.plot(curve.levels, [100 * s.value for s in curve.scores], zorder=3, **_look(name, colour))
+def curve_panels(
+    path: Path,
+    curves: pd.DataFrame,
+    models: Sequence[Model],
+    *,
+    x_label: str,
+    y_label: str,
+    chance: float | None = None,
+) -> None:
+    """One panel per architecture: its models in colour with bands, all others in grey; the axes are shared.
+
+    ``curves``: columns model, level, value and, for bands, low and high; all but the level in per cent.
+    """
+    table = _with_looks(curves, models)
+    architectures = table["panel"].nunique()
+    columns = _columns(architectures)
+    plot = _plot(table, models).facet(col="panel", wrap=columns).limit(y=(-3, 103))
+    plot = plot.add(so.Lines(color=OTHERS, linewidth=0.4), color=None, linestyle=None, col=None, legend=False)
+    if "low" in table:
+        plot = plot.add(so.Band(alpha=0.16), ymin="low", ymax="high", legend=False)
+    plot = plot.add(so.Line(linewidth=1.2), legend=False)
+    whole = (table["level"] % 1 == 0)[table["level"] >= 1].all() and table["level"].max() >= 4
+    height = 0.45 + (1.7 if columns <= 3 else 1.25) * -(-architectures // columns)
+    with style.figure(path, style.PAGE_WIDTH, height) as figure:
+        for axes in style.draw(plot, figure):
+            axes.set_title(axes.get_title(), fontsize=6.5 if columns > 4 else 7.5, fontweight="bold")
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=bool(whole)))
+            if chance is not None:
+                style.chance_line(axes, chance)
+        figure.supxlabel(x_label, fontsize=7)
+        figure.supylabel(y_label, fontsize=7)
+        others = style.OTHER_MODELS if architectures > 1 else {}
+        style.legend(figure, style.frontends(models) | others)
 
 
-def _look(name: str, colour: str) -> dict[str, object]:
-    return {
-        "color": colour,
-        "linestyle": (FRONTENDS | SHARE_LINES).get(name, "-"),
-        "marker": "o",
-        "fillstyle": TRAININGS.get(name, "full"),
-        "markerfacecoloralt": "white",
-        "markersize": 3,
-    }
+def depth_panels(path: Path, table: pd.DataFrame, models: Sequence[Model]) -> None:
+    """One panel per probe number over relative depth, one line per model; each panel has its own y-axis.
+
+    ``table``: columns panel, model, level (relative depth in [0, 1]), value (unit of the number).
+    """
+    table = _with_looks(table, models)
+    panels = table["panel"].nunique()
+    plot = _plot(table, models).facet(col="panel", wrap=min(3, panels)).share(y=False)
+    plot = plot.scale(marker={model.family: model.look.marker for model in models})
+    plot = plot.add(so.Line(linewidth=0.9, pointsize=3), marker="colour", legend=False)
+    entries = style.families(models) | style.frontends(models)
+    height = 0.35 + 0.16 * -(-len(entries) // 6) + 1.65 * -(-panels // 3)
+    with style.figure(path, style.PAGE_WIDTH, height) as figure:
+        style.draw(plot.limit(x=(-0.04, 1.04)), figure)
+        figure.supxlabel("relative depth (0: image, 1: last layer)", fontsize=7)
+        style.legend(figure, entries)
+
+
+def _with_looks(table: pd.DataFrame, models: Sequence[Model]) -> pd.DataFrame:
+    """The table in the models' order with the columns colour (family), line (front-end) and panel."""
+    known = {model.name: model for model in models}
+    table = table.sort_values("model", key=lambda names: names.map(list(known).index), kind="stable")
+    found = [known[name] for name in table["model"]]
+    looks = {"colour": [model.family for model in found], "line": [model.frontend for model in found]}
+    panel = table["panel"] if "panel" in table else [model.architecture for model in found]
+    return table.assign(panel=panel, **looks)
+
+
+def _plot(table: pd.DataFrame, models: Sequence[Model]) -> so.Plot:
+    plot = so.Plot(table, x="level", y="value", color="colour", linestyle="line", group="model")
+    return plot.scale(
+        color={model.family: model.look.colour for model in models},
+        linestyle={model.frontend: model.look.line for model in models},
+    )
+
+
+def _columns(panels: int) -> int:
+    """Panels side by side: fourteen stand in three rows, so that two figures fit on a page."""
+    return panels if panels <= 3 else 3 if panels <= 6 else 4 if panels <= 8 else 5

@@ -1,52 +1,34 @@
-"""What all figures share: sizes, fonts, and saving so that equal figures are equal bytes."""
+"""What all figures share: sizes, fonts, legends, and saving so that equal figures are equal bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
+import seaborn as sns
+import seaborn.objects as so
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from robustness.report.palette import CHANCE, Look
+from robustness.report.model_table import Model
+from robustness.report.palette import CHANCE, OTHERS
 
 PAGE_WIDTH = 6.7
 """Width of the text on the page in inches: figures are drawn at this size, so a font keeps its points."""
 
-_RC = {
-    "svg.fonttype": "path",
-    "svg.hashsalt": "robustness",
-    "font.family": "DejaVu Sans",
-    "font.size": 7.0,
-    "axes.titlesize": 7.5,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 3.0,
-    "axes.labelsize": 7.0,
-    "axes.labelpad": 2.0,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.5,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "xtick.major.size": 2.0,
-    "ytick.major.size": 2.0,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.pad": 2.0,
-    "ytick.major.pad": 2.0,
-    "legend.fontsize": 6.5,
-    "legend.frameon": False,
-    "lines.linewidth": 1.2,
-    "lines.markersize": 3.5,
-    "figure.dpi": 100,
-    "savefig.dpi": 200,
-}
+RC = (
+    sns.axes_style("ticks", {"axes.grid": True, "grid.color": "#e6e6e6", "font.family": ["DejaVu Sans"],
+                             "axes.spines.top": False, "axes.spines.right": False})
+    | sns.plotting_context("paper", 0.73, {"axes.linewidth": 0.6, "grid.linewidth": 0.5})
+    | {f"{axis}tick.major.{key}": size for axis in "xy"
+       for key, size in (("size", 2), ("width", 0.6), ("pad", 2))}
+    | {"axes.titlelocation": "left", "axes.titlepad": 3, "axes.labelpad": 2, "legend.frameon": False,
+       "svg.fonttype": "path", "svg.hashsalt": "robustness"}
+)  # fmt: skip
+"""Settings of matplotlib: seaborn's style and context at the size of the report's small text."""
 
 
 @contextmanager
@@ -57,7 +39,7 @@ def figure(
 
     ``edges``: where its axes lie (as ``subplots_adjust`` takes it), which saves the time to find that out.
     """
-    with mpl.rc_context(_RC):
+    with mpl.rc_context(RC):
         made = Figure(figsize=(width, height), layout=None if edges else "constrained")
         if edges:
             made.subplots_adjust(**edges)
@@ -68,30 +50,32 @@ def figure(
         made.savefig(path, metadata={"Date": None, "Creator": None})
 
 
-def marker_style(look: Look) -> dict[str, object]:
-    """Keywords of ``plot`` for the points of a model."""
-    return {
-        "color": look.colour,
-        "marker": look.marker,
-        "fillstyle": look.fill,
-        "markerfacecoloralt": "white",
-        "markeredgecolor": look.colour,
-        "markeredgewidth": 0.8,
-    }
+def draw(plot: so.Plot, figure: Figure) -> list[Axes]:
+    """Draw a specification of ``seaborn.objects`` on a figure; its axes, panel by panel."""
+    plot.theme(RC).label(x="", y="").on(figure).plot()
+    return figure.axes
 
 
-def percent_axis(axes: Axes, label: str, axis: str = "y", low: float = 0.0, high: float = 100.0) -> None:
-    """Fix an axis to per cent of 0 to 100 with a little room, and name it."""
-    room = 0.03 * (high - low)
-    if axis == "y":
-        axes.set_ylim(low - room, high + room)
-        axes.set_ylabel(label)
-    else:
-        axes.set_xlim(low - room, high + room)
-        axes.set_xlabel(label)
-
-
-def chance_line(axes: Axes, chance: float, axis: str = "y") -> None:
+def chance_line(axes: Axes, chance: float) -> None:
     """A thin dotted line where guessing would be (``chance`` as a fraction)."""
-    draw = axes.axhline if axis == "y" else axes.axvline
-    draw(100 * chance, color=CHANCE, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
+    axes.axhline(100 * chance, color=CHANCE, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
+
+
+def legend(figure: Figure, entries: Mapping[str, Mapping[str, object]]) -> None:
+    """A legend above the figure: words → how their line or point is drawn (keywords of ``Line2D``)."""
+    handles = [Line2D([], [], **{"label": words, "markersize": 3.5, **how}) for words, how in entries.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=6, handlelength=3.2)
+
+
+def families(models: Sequence[Model]) -> dict[str, dict[str, object]]:
+    """Legend entries: each family's marker in its colour."""
+    return {m.family: {"color": m.look.colour, "marker": m.look.marker, "linestyle": "none"} for m in models}
+
+
+def frontends(models: Sequence[Model]) -> dict[str, dict[str, object]]:
+    """Legend entries: each front-end's line style in black."""
+    return {m.frontend: {"color": "black", "linestyle": m.look.line} for m in models}
+
+
+OTHER_MODELS = {"all other models": {"color": OTHERS, "linewidth": 0.8}}
+"""Legend entry of the grey lines."""

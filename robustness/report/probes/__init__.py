@@ -1,1 +1,1 @@
-"""Pictures of the probes, drawn from the arrays that they leave: a module a probe."""
+"""Pictures of the probes, drawn from the arrays that they leave: one module per probe."""

@@ -1,1 +1,1 @@
-"""The writers: one module a question of design.md, each from tables to answers, figures and tables."""
+"""The writers of the sections: one module per question, from tables to answers, figures and tables."""

@@ -8,7 +8,7 @@ from typing import Any
 from robustness.report import markdown
 from robustness.report.contact_sheets import contact_sheets
 from robustness.report.context import ReportContext
-from robustness.report.document import Block, Cell, Column, Gallery, Picture, Section, Table, Text, present
+from robustness.report.document import Block, Cell, Column, Gallery, Picture, Section, Table, Text
 from robustness.report.inputs import DataCard
 from robustness.report.published import sources
 from robustness.report.wording import count_cell
@@ -43,7 +43,7 @@ def _data(context: ReportContext) -> Section:
         ),
     ]
     written = markdown.blocks(card.description, "table-card")
-    everything = present([*blocks, *_sheets(context), *written, _credits(card)])
+    everything = [*blocks, *_sheets(context), *written, _credits(card)]
     return Section("data", "Data card", 0, [], everything)
 
 

@@ -13,18 +13,17 @@ from robustness.report.context import ReportContext
 from robustness.report.document import (
     NOTHING,
     Answer,
-    Block,
     Cell,
     Column,
     Figure,
     Section,
     Table,
     Text,
-    present,
 )
-from robustness.report.plots.association import Scatter, scatters
+from robustness.report.plots.dots import scatters
 from robustness.report.shading import DIVERGING, shaded
 from robustness.report.wording import listed, number
+from robustness.scores import Key
 from robustness.scores.association import MINIMUM
 
 TITLE = "Do the visualizations predict the robustness?"
@@ -38,8 +37,8 @@ METHOD = (
     "A correlation over trained networks is no cause: the column with clean accuracy held constant "
     "shows what is left when the quality of training is taken out.",
 )
-BOOKKEEPING = ("_sd", "/filters", "/kernel_size", "/stride", "/channels", "/gabor_r2_null", "/field_share")
-"""Ends of probe numbers that describe the probe or the layer's shape and not what was learned."""
+BOOKKEEPING = ("filters", "kernel_size", "stride", "channels", "gabor_r2_null", "field_share")
+"""Probe numbers that describe the probe or the layer's shape and not what was learned, as do all ``…_sd``."""
 SHOWN_ROWS = 30
 SHOWN_SCATTERS = 6
 TARGETS = {
@@ -56,11 +55,11 @@ TARGETS = {
 def write(context: ReportContext) -> Section:
     """The section of question 6."""
     table, reason = associate(context)
-    blocks: list[Block | None] = [Text(METHOD, "Method.", "method")]
+    blocks = [Text(METHOD, "Method.", "method")]
     if table is None:
-        return Section("association", TITLE, 6, [Answer(reason, "missing")], present(blocks))
+        return Section("association", TITLE, 6, [Answer(reason, "missing")], blocks)
     blocks += [_map(context, table), _scatter(context, table), _table(table)]
-    return Section("association", TITLE, 6, _answers(table), present(blocks))
+    return Section("association", TITLE, 6, _answers(table), blocks)
 
 
 def targets(context: ReportContext) -> dict[str, str]:
@@ -69,16 +68,16 @@ def targets(context: ReportContext) -> dict[str, str]:
     budget = conditions.reference_budget(context.inputs)
     if budget is not None:
         wanted[budget[1]] = f"robust at {budget[0]:g}/255"
-    return {metric: name for metric, name in wanted.items() if metric in context.inputs.metrics}
+    return {metric: name for metric, name in wanted.items() if metric in context.inputs.keys}
 
 
 def associate(context: ReportContext) -> tuple[pd.DataFrame | None, str]:
     """The table of ``robustness.scores.association``; None and the reason where it cannot be made."""
     table = context.inputs.scores
     table = table[table["model"].isin(context.inputs.present)]
-    is_bookkeeping = table["metric"].str.startswith("probe/") & table["metric"].str.endswith(BOOKKEEPING)
-    table = table[~is_bookkeeping]
-    if not table["metric"].str.startswith("probe/").any():
+    is_probe, number_of = table["shift"] == "probe", table["statistic"].str.split("/").str[-1]
+    table = table[~(is_probe & (number_of.isin(BOOKKEEPING) | number_of.str.endswith("_sd")))]
+    if not is_probe.loc[table.index].any():
         return None, "No probe numbers are among the scores, so nothing can be said."
     wanted = targets(context)
     if not wanted or len(context.models) < MINIMUM:
@@ -100,13 +99,13 @@ def associate(context: ReportContext) -> tuple[pd.DataFrame | None, str]:
             None,
             f"No probe number varies over {MINIMUM} models or more that also have robustness numbers.",
         )
-    return found.assign(target=found["robustness_metric"].map(wanted)), ""
+    probes = found["probe_metric"].map(lambda metric: probe_name(context.inputs.keys[metric]))
+    return found.assign(target=found["robustness_metric"].map(wanted), probe=probes), ""
 
 
-def probe_name(metric: str) -> str:
-    """A probe's metric in short: probe/filters/stem/gabor_r2 → gabor r2 (filters, stem)."""
-    _, probe, layer, name = metric.split("/", 3)
-    return f"{name.replace('_', ' ').replace('/', ', ')} ({probe}, {layer})"
+def probe_name(key: Key) -> str:
+    """A probe's number in short: gabor r2 (filters, stem)."""
+    return f"{key.statistic.replace('_', ' ').replace('/', ', ')} ({key.factor}, {key.level})"
 
 
 def _answers(table: pd.DataFrame) -> list[Answer]:
@@ -117,7 +116,7 @@ def _answers(table: pd.DataFrame) -> list[Answer]:
         first = related.iloc[0]
         text = (
             f"{len(related)} of {tested} pairs of a probe number and a robustness number are related after "
-            f"correction; the strongest is {probe_name(first['probe_metric'])} with {first['target']}: "
+            f"correction; the strongest is {first['probe']} with {first['target']}: "
             f"ρ = {_rho(first)} over {first['n']} models."
         )
         answers = [Answer(text)]
@@ -131,15 +130,13 @@ def _answers(table: pd.DataFrame) -> list[Answer]:
         text = (
             f"None of the {tested} pairs of a probe number and a robustness number stands after "
             "correction for so many tests: on these models the visualizations do not predict the "
-            f"robustness. The strongest, {probe_name(first['probe_metric'])} with {first['target']}, "
+            f"robustness. The strongest, {first['probe']} with {first['target']}, "
             f"has ρ = {_rho(first)} over {first['n']} models (corrected p = "
             f"{number(first['p_family'])})."
         )
         answers = [Answer(text, "undecided")]
     if len(suggestive):
-        names = [
-            f"{probe_name(row.probe_metric)} with {row.target}" for row in suggestive.head(3).itertuples()
-        ]
+        names = [f"{row.probe} with {row.target}" for row in suggestive.head(3).itertuples()]
         text = (
             f"{len(suggestive)} more pairs are suggestive (false discovery rate at most 5 %): {listed(names)}"
         )
@@ -157,9 +154,10 @@ def _map(context: ReportContext, table: pd.DataFrame) -> Table:
     names = {
         metric: name for metric, name in targets(context).items() if metric in set(table["robustness_metric"])
     }
+    names_of = dict(zip(table["probe_metric"], table["probe"], strict=True))
     cells = {(row.probe_metric, row.robustness_metric): row for row in table.itertuples()}
     rows = [
-        [Cell(probe_name(probe)), *(_rho_cell(cells.get((probe, metric))) for metric in names)]
+        [Cell(names_of[probe]), *(_rho_cell(cells.get((probe, metric))) for metric in names)]
         for probe in probes
     ]
     total = table["probe_metric"].nunique()
@@ -182,23 +180,22 @@ def _rho_cell(row: Any) -> Cell:
 
 
 def _scatter(context: ReportContext, table: pd.DataFrame) -> Figure:
-    distinct = table.drop_duplicates("probe_metric").head(SHOWN_SCATTERS)
-    pairs = []
-    for row in distinct.itertuples():
-        points = []
-        for model in context.models:
-            x, y = context.score_of(model, row.probe_metric), context.score_of(model, row.robustness_metric)
-            if x is not None and y is not None:
-                points.append((model, x.value, 100 * y.value))
+    rows = []
+    for row in table.drop_duplicates("probe_metric").head(SHOWN_SCATTERS).itertuples():
         unit = "points" if row.robustness_metric.endswith(("drop", "gap")) else "%"
         title = f"ρ = {number(row.rho)}, {row.verdict}"
-        pairs.append(Scatter(title, probe_name(row.probe_metric), f"{row.target} ({unit})", points))
-    scatters(context.figure("association_scatter"), pairs)
-    return Figure(
-        "fig-scatter",
-        context.figure_link("association_scatter"),
-        "The strongest pairs, each probe number once. A point is a model; colour and marker: family; filled: "
-        "learned stem, open: another front-end. Horizontal axes have the unit of the probe number.",
+        labels = (row.probe.replace(" (", "\n("), f"{row.target} ({unit})")
+        for model in context.models:
+            x, y = (context.score_of(model, name) for name in (row.probe_metric, row.robustness_metric))
+            if x is not None and y is not None:
+                rows.append((row.probe_metric, title, *labels, model.name, x.value, 100 * y.value))
+    points = pd.DataFrame(rows, columns=["pair", "title", "x_label", "y_label", "model", "x", "y"])
+    models = [model for model in context.models if model.name in set(points["model"])]
+    scatters(context.figure("association_scatter"), points, models)
+    return Figure.of(
+        "association_scatter",
+        "The strongest pairs, each probe number once. One point per model; colour and marker: family; "
+        "filled: learned stem, open: another front-end. Horizontal axes have the unit of the probe number.",
     )
 
 
@@ -206,7 +203,7 @@ def _table(table: pd.DataFrame, rows: int = 20) -> Table:
     tones = {"related": "good", "undecided": "muted"}
     body = [
         [
-            Cell(probe_name(row.probe_metric)),
+            Cell(row.probe),
             Cell(row.target),
             Cell(f"{number(row.rho)} [{number(row.low)}, {number(row.high)}]", row.rho),
             Cell(number(row.partial), row.partial if np.isfinite(row.partial) else None),

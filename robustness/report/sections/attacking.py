@@ -7,17 +7,15 @@ from robustness.report.context import ReportContext, trust, trust_cell
 from robustness.report.document import (
     NOTHING,
     Answer,
-    Block,
     Cell,
     Column,
     Figure,
     Section,
     Table,
     Text,
-    present,
 )
 from robustness.report.inputs import Score
-from robustness.report.plots.panels import curve_panels
+from robustness.report.plots.lines import curve_panels
 from robustness.report.shading import VERDICT_FILLS, shaded
 from robustness.report.wording import are, capital, listed, number, of, percent, score_cell, share
 
@@ -35,7 +33,7 @@ METHOD = (
 
 def write(context: ReportContext) -> Section:
     """The section of question 3."""
-    blocks: list[Block | None] = [
+    blocks = [
         Text(METHOD, "Method.", "method"),
         _curves(context, "worst_linf", "attack budget ε (L∞, 255ths)"),
         _curves(context, "worst_l2", "attack budget ε (L2, image units)"),
@@ -48,7 +46,7 @@ def write(context: ReportContext) -> Section:
         _checks(context),
         published.table(context, 3),
     ]
-    return Section("attack", TITLE, 3, _answers(context), present(blocks))
+    return Section("attack", TITLE, 3, _answers(context), blocks)
 
 
 def _answers(context: ReportContext) -> list[Answer]:
@@ -56,8 +54,7 @@ def _answers(context: ReportContext) -> list[Answer]:
     if budget is None:
         return [Answer("No worst-case robust accuracies are among the scores.", "missing")]
     epsilon, metric = budget
-    scored = [(context.score_of(model, metric), model) for model in context.models]
-    scored = sorted([(s, m) for s, m in scored if s is not None], key=lambda pair: -pair[0].value)
+    scored = context.ranked(metric)
     guess = conditions.chance(context.inputs)
     broken = [model for score, model in scored if score.high < guess]
     best, winner = scored[0]
@@ -89,64 +86,58 @@ def _trust_answers(verdicts: dict[str, str]) -> list[Answer]:
 
 
 def _curves(context: ReportContext, attack: str, label: str) -> Figure | None:
-    curves = conditions.attack_curves(context.inputs, context.models.grid(), attack)
-    if not curves:
+    models = context.models.grid()
+    curves = conditions.attack_curves(context.inputs, models, attack)
+    if curves.empty:
         return None
     curve_panels(
         context.figure(f"attack_{attack}"),
         curves,
+        [model for model in models if model.name in set(curves["model"])],
         x_label=label,
         y_label="worst-case robust accuracy (%)",
         chance=conditions.chance(context.inputs),
     )
-    return Figure(
-        f"fig-{attack.replace('_', '-')}",
-        context.figure_link(f"attack_{attack}"),
+    return Figure.of(
+        f"attack_{attack}",
         "Worst-case robust accuracy over the attack budget: the share of images that are right and "
-        "that no attack of the suite turned; at 0 the accuracy on the attacked images. One panel an "
+        "that no attack of the suite turned; at 0 the accuracy on the attacked images. One panel per "
         "architecture; solid: learned stem, dashed: V1 front-end; grey: all other models. Bands: 95 % "
         "intervals over objects. Dotted: chance.",
     )
 
 
 def _table(context: ReportContext, attack: str, unit: str, name: str) -> Table | None:
-    budgets = conditions.budgets(context.inputs.metrics, attack)
-    if not budgets:
-        return None
-    columns = [Column("model", False), *(Column(f"ε = {epsilon:g}{unit}") for epsilon, _ in budgets)]
-    rows = [
-        [
-            Cell(model.name, mono=True),
-            *(score_cell(context.score_of(model, metric)) for _, metric in budgets),
-            trust_cell(trust(context, model)),
-        ]
-        for model in context.models
-    ]
+    budgets = conditions.budgets(context.inputs, attack)
     caption = (
         "Worst-case robust accuracy (%) by budget with 95 % intervals over objects, and the worst "
         "verdict of the attack checks."
     )
-    return Table(name, caption, [*columns, Column("checks", False)], rows, small=True)
+    metrics = [(f"ε = {epsilon:g}{unit}", metric) for epsilon, metric in budgets]
+    return context.model_table(name, caption, metrics, checks=True)
 
 
 def _suite(context: ReportContext) -> Table | None:
     """Each attack alone at the reference budget, beside the worst case."""
     budget = conditions.reference_budget(context.inputs)
-    names = [name for name in conditions.attacks(context.inputs.metrics) if name.endswith("_linf")]
-    if budget is None or len(names) < 3:
+    keys = context.inputs.keys.items()
+    found = [
+        (key.factor.removesuffix("_linf").replace("_", " "), metric)
+        for metric, key in keys
+        if budget and key[::3] == ("attack", "robust_accuracy") and key.factor.endswith("_linf")
+        if float(key.level) == budget[0]
+    ]
+    if len(found) < 3:
         return None
-    names.sort(key=lambda name: name == "worst_linf")
-    epsilon = f"{budget[0]:g}"
-    rows = []
-    for model in context.models:
-        scores = [context.score_of(model, f"attack/{name}/eps_{epsilon}/robust_accuracy") for name in names]
-        cells = [Cell(f"{100 * s.value:.1f}", s.value) if s else Cell(NOTHING, None, "muted") for s in scores]
-        rows.append([Cell(model.name, mono=True), *cells])
-    titles = [name.removesuffix("_linf").replace("_", " ") for name in names]
+    found.sort(key=lambda pair: pair[0] == "worst")
     caption = (
-        f"Robust accuracy (%) against each attack alone at L∞ {epsilon}/255, and the worst case over all."
+        f"Robust accuracy (%) against each attack alone at L∞ {budget[0]:g}/255, and the worst case over all."
     )
-    return Table("table-suite", caption, [Column("model", False), *map(Column, titles)], rows, small=True)
+    return context.model_table("table-suite", caption, found, cell=_without_interval)
+
+
+def _without_interval(score: Score | None) -> Cell:
+    return score_cell(score and Score(score.value))
 
 
 def _draws(context: ReportContext) -> Table | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from robustness.report import published
 from robustness.report.conditions import chance, learned_the_task
 from robustness.report.context import ReportContext
-from robustness.report.document import Answer, Block, Cell, Column, Figure, Section, Table, Text, present
+from robustness.report.document import Answer, Cell, Figure, Section, Table, Text, columns
 from robustness.report.inputs import Score
 from robustness.report.model_table import Model
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
-from robustness.report.plots.panels import history_panels
+from robustness.report.plots.lines import curve_panels
 from robustness.report.wording import count_cell, listed, percent, plain_cell, points, score_cell, share
 from robustness.scores import compare
 
@@ -24,7 +24,7 @@ METHOD = (
 
 def write(context: ReportContext) -> Section:
     """The section of question 1."""
-    blocks: list[Block | None] = [
+    blocks = [
         Text(METHOD, "Method.", "method"),
         _figure(context),
         _table(context),
@@ -33,12 +33,11 @@ def write(context: ReportContext) -> Section:
         published.sets(context),
     ]
     title = "How well does each architecture do on clean images?"
-    return Section("clean", title, 1, _answers(context), present(blocks))
+    return Section("clean", title, 1, _answers(context), blocks)
 
 
 def _answers(context: ReportContext) -> list[Answer]:
-    scored = [(context.score_of(model, METRIC), model) for model in context.models]
-    scored = sorted([(s, m) for s, m in scored if s is not None], key=lambda pair: -pair[0].value)
+    scored = context.ranked(METRIC)
     if not scored:
         return [Answer("No clean accuracies are among the scores.", "missing")]
     guess = chance(context.inputs)
@@ -90,28 +89,31 @@ def _figure(context: ReportContext) -> Figure:
     scores = [context.score_of(model, METRIC) for model in models]
     panel = DotPanel("clean accuracy (%)", scores, [(chance(context.inputs), "chance")], (0, 1.02))
     dot_rows(context.figure("clean_accuracy"), model_rows(models), [panel])
-    return Figure(
-        "fig-clean",
-        context.figure_link("clean_accuracy"),
+    return Figure.of(
+        "clean_accuracy",
         "Accuracy on clean test images of objects that no model has seen in training, by model, oldest "
         "family first. Colour and marker: family. Bars: 95 % intervals over objects. Dotted: chance.",
     )
 
 
 def _histories(context: ReportContext) -> Figure | None:
-    histories = {}
-    for model in context.models.grid():
-        rows = context.inputs.histories[context.inputs.histories["model"] == model.name].sort_values("epoch")
-        if len(rows) > 1:
-            values = list(zip(rows["epoch"], 100 * rows["validation_accuracy"], strict=True))
-            histories[model] = values
-    if not histories:
+    models = context.models.grid()
+    table = context.inputs.histories.rename(columns={"epoch": "level"}).sort_values("level")
+    table = table[table["model"].isin([model.name for model in models])]
+    table = table[table.groupby("model")["level"].transform("size") > 1]
+    if table.empty:
         return None
-    history_panels(context.figure("histories"), histories)
-    return Figure(
-        "fig-histories",
-        context.figure_link("histories"),
-        "Validation accuracy over training, one panel an architecture; solid: learned stem, dashed: V1 "
+    curves = table.assign(value=100 * table["validation_accuracy"])[["model", "level", "value"]]
+    curve_panels(
+        context.figure("histories"),
+        curves,
+        [model for model in models if model.name in set(curves["model"])],
+        x_label="epoch",
+        y_label="validation accuracy (%)",
+    )
+    return Figure.of(
+        "histories",
+        "Validation accuracy over training, one panel per architecture; solid: learned stem, dashed: V1 "
         "front-end; grey: all other models. A curve that still rises at its end would gain from more "
         "epochs.",
     )
@@ -119,17 +121,6 @@ def _histories(context: ReportContext) -> Figure | None:
 
 def _table(context: ReportContext) -> Table:
     timed = any(model.seconds == model.seconds for model in context.models)
-    columns = [
-        Column("model", False),
-        Column("family (year)", False),
-        Column("front-end", False),
-        Column("training", False),
-        Column("width"),
-        Column("parameters"),
-        Column("epochs"),
-        *([Column("training (s)")] if timed else []),
-        Column("clean accuracy (%)"),
-    ]
     rows = [
         [
             Cell(model.name, mono=True),
@@ -150,4 +141,6 @@ def _table(context: ReportContext) -> Table:
     )
     if timed:
         caption += " Training time is wall-clock on the machine named under Environment."
-    return Table("table-clean", caption, columns, rows, small=True)
+    numbers = ["width", "parameters", "epochs", *["training (s)"] * timed, "clean accuracy (%)"]
+    head = columns("model", "family (year)", "front-end", "training", numbers=numbers)
+    return Table("table-clean", caption, head, rows, small=True)

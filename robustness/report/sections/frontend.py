@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import pandas as pd
+
 from robustness.report import conditions, published
 from robustness.report.context import ReportContext
-from robustness.report.curve import Curve
-from robustness.report.document import Answer, Block, Cell, Column, Figure, Section, Table, Text, present
+from robustness.report.document import Answer, Cell, Column, Figure, Section, Table, Text
 from robustness.report.inputs import Score
 from robustness.report.model_table import Model
 from robustness.report.palette import FRONTEND_COLOURS, FRONTENDS, NOISE_COLOURS
 from robustness.report.plots.dots import DotPanel, Row, dot_rows
-from robustness.report.plots.lines import LinePanel, line_panels
+from robustness.report.plots.lines import line_panels
 from robustness.report.sections import twins
 from robustness.report.wording import score_cell
 
@@ -43,7 +46,7 @@ SHOWN = ("clean", "viewpoint", "clutter", "robust")
 
 def write(context: ReportContext) -> Section:
     """The section of question 4."""
-    blocks: list[Block | None] = [
+    blocks = [
         Text(METHOD, "Method.", "method"),
         _forest(context),
         *(_controls_figure(context, architecture) for architecture in _with_controls(context)),
@@ -52,7 +55,7 @@ def write(context: ReportContext) -> Section:
         _noise_table(context),
         published.table(context, 4),
     ]
-    return Section("frontend", TITLE, 4, _answers(context), present(blocks))
+    return Section("frontend", TITLE, 4, _answers(context), blocks)
 
 
 def _pairs(context: ReportContext) -> list[twins.Pair]:
@@ -84,7 +87,7 @@ def _answers(context: ReportContext) -> list[Answer]:
 
 
 def _control_answers(context: ReportContext, robust: twins.Measure) -> list[Answer]:
-    """One sentence a control, for the architectures that have them."""
+    """One sentence per control, for the architectures that have them."""
     found = []
     for architecture in _with_controls(context):
         for first, second, subject in CONTROLS[1:]:
@@ -105,11 +108,10 @@ def _forest(context: ReportContext) -> Figure | None:
             panels.append(DotPanel(f"{measure.label}\n(points)", scores, [(0, "no change")]))
     if not panels:
         return None
-    rows = [Row(a.architecture, b.look, a.architecture) for a, b in pairs]
+    rows = [Row(a.architecture, b, a.architecture) for a, b in pairs]
     dot_rows(context.figure("frontend_differences"), rows, panels)
-    return Figure(
-        "fig-frontend",
-        context.figure_link("frontend_differences"),
+    return Figure.of(
+        "frontend_differences",
         "What the V1 front-end changes: vone less learned of the same architecture, in points, on the "
         "same images, with 95 % intervals over objects. A bar across the line: undecided. Right of "
         "the line is better.",
@@ -118,14 +120,11 @@ def _forest(context: ReportContext) -> Figure | None:
 
 def _controls_figure(context: ReportContext, architecture: str) -> Figure | None:
     models = [m for m in context.models.of_architecture(architecture) if m.training == "canonical"]
-    panels = [panel for panel in _panels(context, models, "frontend") if panel.curves]
-    if not panels:
-        return None
     name = f"frontend_controls_{architecture}"
-    line_panels(context.figure(name), panels, FRONTEND_COLOURS, "accuracy (%)")
-    return Figure(
-        f"fig-controls-{architecture.replace('_', '-')}",
-        context.figure_link(name),
+    if not draw_curve_sets(context, name, models, "frontend", FRONTEND_COLOURS):
+        return None
+    return Figure.of(
+        name,
         f"The front-ends and their controls on {architecture}: worst-case robust accuracy over ε, "
         "accuracy over azimuth and over the number of distractors. Bands: 95 % intervals over objects. "
         "Dotted: chance.",
@@ -148,21 +147,25 @@ def _noise_figure(context: ReportContext) -> Figure | None:
         and model.training == "canonical"
         and model.architecture in (_with_controls(context) or context.models.architectures[-1:])
     ][:3]
-    panels = []
-    for model in wanted:
-        curves = {}
-        for mode, rows in (
-            noise[noise["model"] == model.name].sort_values("epsilon").groupby("noise", sort=False)
-        ):
-            scores = [Score(row.robust_accuracy, row.low, row.high) for row in rows.itertuples()]
-            curves[str(mode)] = Curve(model, [255 * float(e) for e in rows["epsilon"]], scores)
-        panels.append(LinePanel(model.name, "ε (L∞, 255ths)", curves, conditions.chance(context.inputs)))
-    if not panels:
+    if not wanted:
         return None
-    line_panels(context.figure("noise_modes"), panels, NOISE_COLOURS, "robust accuracy (%)")
-    return Figure(
-        "fig-noise",
-        context.figure_link("noise_modes"),
+    shown = noise.sort_values("epsilon")
+    shown = pd.concat([shown[shown["model"] == model.name] for model in wanted])
+    table = pd.DataFrame(
+        {
+            "panel": shown["model"],
+            "name": shown["noise"],
+            "level": 255 * shown["epsilon"].astype(float),
+            "value": 100 * shown["robust_accuracy"],
+            "low": 100 * shown["low"],
+            "high": 100 * shown["high"],
+            "x_label": "ε (L∞, 255ths)",
+        }
+    )
+    guess = conditions.chance(context.inputs)
+    line_panels(context.figure("noise_modes"), table, NOISE_COLOURS, "robust accuracy (%)", guess)
+    return Figure.of(
+        "noise_modes",
         f"Worst-case robust accuracy over ε by what the noise does; {NOISE_WORDS} Bands: 95 % Wilson "
         "intervals over the images of this study. Dotted: chance.",
     )
@@ -191,7 +194,7 @@ def _noise_table(context: ReportContext) -> Table | None:
     return Table("table-noise", caption, columns, rows, small=True)
 
 
-def curve_sets(context: ReportContext, models: list[Model]) -> list[tuple[str, str, list[Curve]]]:
+def curve_sets(context: ReportContext, models: list[Model]) -> list[tuple[str, str, pd.DataFrame]]:
     """(title, axis label, curves) for attack, azimuth and distractors."""
     found = [("attack", "ε (L∞, 255ths)", conditions.attack_curves(context.inputs, models, "worst_linf"))]
     for shift, factor in (("viewpoint", "azimuth"), ("clutter", "distractors")):
@@ -200,17 +203,23 @@ def curve_sets(context: ReportContext, models: list[Model]) -> list[tuple[str, s
     return found
 
 
-def _panels(context: ReportContext, models: list[Model], axis: str) -> list[LinePanel]:
-    chance = conditions.chance(context.inputs)
-    return [
-        LinePanel(title, label, {getattr(curve.model, axis): curve for curve in curves}, chance)
-        for title, label, curves in curve_sets(context, models)
-    ]
-
-
-def training_panels(context: ReportContext, models: list[Model]) -> list[LinePanel]:
-    """The same panels with a curve a training."""
-    return [panel for panel in _panels(context, models, "training") if panel.curves]
+def draw_curve_sets(
+    context: ReportContext, stem: str, models: list[Model], axis: str, colours: Mapping[str, str]
+) -> bool:
+    """Draw the three panels, one curve per front-end or training (``axis``); False without a curve."""
+    names = {model.name: getattr(model, axis) for model in models}
+    table = pd.concat(
+        [
+            curves.assign(panel=title, x_label=label, name=curves["model"].map(names))
+            for title, label, curves in curve_sets(context, models)
+            if len(curves)
+        ]
+        or [pd.DataFrame()]
+    )
+    if len(table):
+        guess = conditions.chance(context.inputs)
+        line_panels(context.figure(stem), table, colours, "accuracy (%)", guess)
+    return len(table) > 0
 
 
 def _table(context: ReportContext) -> Table | None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from robustness.report.context import ReportContext
 from robustness.report.document import (
     Answer,
-    Block,
-    Cell,
-    Column,
     Figure,
     Gallery,
     Picture,
     Section,
     Table,
     Text,
-    present,
 )
 from robustness.report.model_table import Model
-from robustness.report.plots.depth import depth_panels
+from robustness.report.plots.lines import depth_panels
 from robustness.report.wording import interval_plain, listed, number, of, plain_cell
 
 TITLE = "What did the layers learn: first, last, intermediate?"
@@ -53,7 +51,7 @@ MOST_PICTURES = 12
 
 def write(context: ReportContext) -> Section:
     """The section of question 5."""
-    blocks: list[Block | None] = [
+    blocks = [
         Text(METHOD, "Method.", "method"),
         _gallery(context, "filters", _learned_and_bank(context), 4, FILTERS_CAPTION),
         _table(context, "table-filters", "probe/filters/stem", FIRST, FIRST_CAPTION),
@@ -67,7 +65,7 @@ def write(context: ReportContext) -> Section:
         _table(context, "table-ascent", "probe/ascent/late", ASCENT, ASCENT_TABLE_CAPTION),
         _gallery(context, "inversion", _leaders(context), 1, INVERSION_CAPTION),
     ]
-    return Section("layers", TITLE, 5, _answers(context), present(blocks))
+    return Section("layers", TITLE, 5, _answers(context), blocks)
 
 
 FILTERS_CAPTION = (
@@ -89,8 +87,8 @@ LAST_CAPTION = (
     "plane keeps neighbours (trustworthiness), variance that 30 principal components explain."
 )
 ACTIVATIONS_CAPTION = (
-    "What drives the units: a row a stage; for some channels the test images of largest activation, cut "
-    "to the patch that the unit sees, and what a deconvnet projects back from them. The model: the most "
+    "What drives the units: one row per stage; for some channels the test images of largest activation, "
+    "cut to the patch that the unit sees, and what a deconvnet projects back from them. The model: the most "
     "accurate learned one; every other on its card."
 )
 OCCLUSION_CAPTION = (
@@ -99,11 +97,11 @@ OCCLUSION_CAPTION = (
     "away."
 )
 SALIENCY_CAPTION = (
-    "Which pixels carry the answer, by method; a column an image. Where a network has no ReLU, deconvnet and "
-    "guided back-propagation are the plain gradient."
+    "Which pixels carry the answer, by method; one column per image. Where a network has no ReLU, deconvnet "
+    "and guided back-propagation are the plain gradient."
 )
 ASCENT_CAPTION = (
-    "Gradient ascent: a row a unit (stage and channel, or class), first the natural piece that drives "
+    "Gradient ascent: one row per unit (stage and channel, or class), first the natural piece that drives "
     "it most, then what ascent finds under each regulariser; none is the control, sets 1 to 4 are "
     "Yosinski's (2015). Shown: the most accurate learned model and its twin with the V1 front-end; "
     "every other on its card."
@@ -115,7 +113,7 @@ ASCENT_TABLE_CAPTION = (
     "nothing."
 )
 INVERSION_CAPTION = (
-    "Inverted representations: a row a stage; each image once, then five reconstructions from its "
+    "Inverted representations: one row per stage; each image once, then five reconstructions from its "
     "features, each from another start. What all starts agree on is what the stage keeps. Models as "
     "above."
 )
@@ -151,10 +149,7 @@ def _gabor_answer(context: ReportContext) -> Answer | None:
     """How Gabor-like learned stems are, beside the fixed bank as its own test."""
     metric = "probe/filters/stem/gabor_r2"
     learned = context.models.where(frontend="learned", training="canonical")
-    scored = sorted(
-        [(s, m) for m in learned if (s := context.score_of(m, metric)) is not None],
-        key=lambda pair: -pair[0].value,
-    )
+    scored = context.ranked(metric, learned)
     if not scored:
         return None
     (best, top), (worst, bottom) = scored[0], scored[-1]
@@ -163,13 +158,9 @@ def _gabor_answer(context: ReportContext) -> Answer | None:
     )
     if len(scored) > 1:
         text += f" and least in {bottom.name} ({interval_plain(worst)})"
-    bank = [
-        s.value
-        for m in context.models.where(frontend="vone")
-        if (s := context.score_of(m, metric)) is not None
-    ]
+    bank = context.ranked(metric, context.models.where(frontend="vone"))
     if bank:
-        text += f"; the fixed bank, as a test of the probe, has {number(min(bank))} at least"
+        text += f"; the fixed bank, as a test of the probe, has {number(bank[-1][0].value)} at least"
     return Answer(f"{text}.")
 
 
@@ -231,19 +222,23 @@ def depth_line(context: ReportContext, model: Model, probe: str, metric: str) ->
 
 def _depth(context: ReportContext) -> Figure | None:
     """Panels of the numbers of ``DEPTH`` that at least one model has at two depths or more."""
-    panels = {}
+    models = context.models.grid()
+    rows = []
     for probe, metric in DEPTH:
-        lines = {model: depth_line(context, model, probe, metric) for model in context.models.grid()}
-        lines = {model: line for model, line in lines.items() if len(line) > 1}
-        if lines:
-            panels[f"{metric.replace('_', ' ').replace('/', ', ')} ({probe})"] = lines
-    if not panels:
+        for model in models:
+            line = depth_line(context, model, probe, metric)
+            if len(line) > 1:
+                title = f"{metric.replace('_', ' ').replace('/', ', ')} ({probe})"
+                rows += [(title, model.name, depth, value) for depth, value in line]
+    if not rows:
         return None
-    depth_panels(context.figure("depth"), panels)
-    return Figure(
-        "fig-depth",
-        context.figure_link("depth"),
-        "Numbers of the probes over relative depth, a line a model: colour and marker: family; solid: "
+    table = pd.DataFrame(rows, columns=["panel", "model", "level", "value"])
+    depth_panels(
+        context.figure("depth"), table, [model for model in models if model.name in set(table["model"])]
+    )
+    return Figure.of(
+        "depth",
+        "Numbers of the probes over relative depth, one line per model: colour and marker: family; solid: "
         "learned stem, dashed: V1 front-end. Vertical axes have the unit of the number in the title.",
     )
 
@@ -261,13 +256,9 @@ def _spread(context: ReportContext) -> list[Model]:
 
 def _leaders(context: ReportContext) -> list[Model]:
     """The most accurate learned model and its twin with the V1 front-end: for pictures of page width."""
-    learned = context.models.where(frontend="learned", training="canonical") or list(context.models)
-    scored = [(s.value, m) for m in learned if (s := context.score_of(m, "clean/accuracy")) is not None]
-    if not scored:
-        return []
-    best = max(scored, key=lambda pair: pair[0])[1]
-    twins = [a for a, b in context.models.pairs("frontend", "vone", "learned") if b is best]
-    return [best, *twins[:1]]
+    learned = context.models.where(frontend="learned", training="canonical") or context.models
+    best = [model for _, model in context.ranked("clean/accuracy", learned)[:1]]
+    return best + [a for a, b in context.models.pairs("frontend", "vone", "learned") if b in best][:1]
 
 
 def _learned_and_bank(context: ReportContext) -> list[Model]:
@@ -292,18 +283,7 @@ def _gallery(
 def _table(
     context: ReportContext, name: str, prefix: str, metrics: Sequence[tuple[str, str]], caption: str
 ) -> Table | None:
-    known = [
-        (f"{prefix}/{metric}", title)
-        for metric, title in metrics
-        if f"{prefix}/{metric}" in context.inputs.metrics
-    ]
-    if not known:
-        return None
-    rows = [
-        [Cell(model.name, mono=True), *(plain_cell(context.score_of(model, metric)) for metric, _ in known)]
-        for model in context.models
-    ]
-    missing = [title for metric, title in metrics if f"{prefix}/{metric}" not in context.inputs.metrics]
+    known = [(t, f"{prefix}/{m}") for m, t in metrics if f"{prefix}/{m}" in context.inputs.keys]
+    missing = [title for metric, title in metrics if f"{prefix}/{metric}" not in context.inputs.keys]
     note = f" Not measured in this run: {listed(missing)}." if missing else ""
-    columns = [Column("model", False), *(Column(title) for _, title in known)]
-    return Table(name, caption + note, columns, rows, small=True)
+    return context.model_table(name, caption + note, known, cell=plain_cell)

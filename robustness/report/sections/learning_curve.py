@@ -8,11 +8,10 @@ import pandas as pd
 
 from robustness.report import conditions
 from robustness.report.context import ReportContext
-from robustness.report.curve import Line
 from robustness.report.document import Answer, Figure
-from robustness.report.inputs import Difference, Score
+from robustness.report.inputs import Difference
 from robustness.report.palette import SHARE_COLOURS
-from robustness.report.plots.lines import LinePanel, line_panels
+from robustness.report.plots.lines import line_panels
 from robustness.report.wording import percent, points
 
 METRICS = {
@@ -24,41 +23,38 @@ METRICS = {
 
 
 def answers(context: ReportContext) -> list[Answer]:
-    """One sentence an axis: what the step from the second largest share to the largest brought."""
+    """One sentence per axis: what the step from the second largest share to the largest brought."""
     return [_answer(context, *each) for each in _steps(context)]
 
 
 def figure(context: ReportContext) -> Figure | None:
-    """Accuracy over the share of the data, a panel a metric, a curve an axis; None without the table."""
+    """Accuracy over the share of the data, one panel per metric, one curve per axis, or None."""
     table = context.inputs.learning_curve
     if table.empty:
         return None
-    panels = []
-    for metric, (title, _) in METRICS.items():
-        lines = {
-            str(axis): _line(rows)
-            for axis, rows in table[table["metric"] == metric].groupby("axis", sort=False)
-        }
-        if lines:
-            panels.append(LinePanel(title, "share of the data (%)", lines, conditions.chance(context.inputs)))
-    if not panels:
+    titles = {metric: title for metric, (title, _) in METRICS.items()}
+    shown = table[table["metric"].isin(list(METRICS))].sort_values("share", kind="stable")
+    shown = shown.sort_values("metric", key=lambda names: names.map(list(METRICS).index), kind="stable")
+    if shown.empty:
         return None
-    line_panels(context.figure("learning_curve"), panels, SHARE_COLOURS, "accuracy (%)")
-    return Figure(
-        "fig-learning-curve",
-        context.figure_link("learning_curve"),
+    curves = pd.DataFrame(
+        {
+            "panel": shown["metric"].map(titles),
+            "name": shown["axis"].astype(str),
+            **{key: 100 * shown[key].astype(float) for key in ("share", "value", "low", "high")},
+            "x_label": "share of the data (%)",
+        }
+    ).rename(columns={"share": "level"})
+    guess = conditions.chance(context.inputs)
+    line_panels(context.figure("learning_curve"), curves, SHARE_COLOURS, "accuracy (%)", guess)
+    return Figure.of(
+        "learning_curve",
         f"What more data brings: accuracy of {_net(context)} after training on a share of the objects of "
         "every class, with all their views, or on a share of the views of every object. A smaller share lies "
         "within the larger one. Every point is a training of its own in about as many steps (a smaller "
         "share is seen more often), tested on the same images. Bands: 95 % intervals over test objects; "
         "they do not tell how another training would end. Dotted: chance.",
     )
-
-
-def _line(rows: pd.DataFrame) -> Line:
-    rows = rows.sort_values("share")
-    scores = [Score(float(r.value), float(r.low), float(r.high), int(r.n)) for r in rows.itertuples()]
-    return Line([100 * float(share) for share in rows["share"]], scores)
 
 
 def _steps(context: ReportContext) -> Iterator[tuple[str, object, object, dict[str, Difference]]]:

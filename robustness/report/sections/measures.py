@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from robustness.report import conditions
 from robustness.report.context import ReportContext
-from robustness.report.document import NOTHING, Answer, Cell, Column, Figure, Table
+from robustness.report.document import NOTHING, Answer, Cell, Figure, Table, columns
 from robustness.report.inputs import Difference, Score
 from robustness.report.model_table import Model
 from robustness.report.plots.dots import DotPanel, Row, dot_rows
@@ -55,7 +55,7 @@ def taken(context: ReportContext) -> list[Taken]:
 
 
 def figure(context: ReportContext) -> Figure | None:
-    """Paired differences of all measures, a row each, a panel a score; None where none was compared."""
+    """Paired differences of all measures, one row each, one panel per score; None where none was compared."""
     rows = taken(context)
     panels = []
     for measure in _shown(context):
@@ -66,16 +66,13 @@ def figure(context: ReportContext) -> Figure | None:
             panels.append(DotPanel(f"{measure.label}\n(points)", scores, [(0, "no change")]))
     if not rows or not panels:
         return None
-    looks = [
-        Row(f"{each.plain.architecture}: {each.name}", each.changed.look, each.plain.name) for each in rows
-    ]
-    last = [Row(BEST, rows[0].plain.look, BEST)]
+    looks = [Row(f"{each.plain.architecture}: {each.name}", each.changed, each.plain.name) for each in rows]
+    last = [Row(BEST, rows[0].plain, BEST)]
     if all(panel.scores[-1] is None for panel in panels):
         last, panels = [], [DotPanel(p.label, p.scores[:-1], p.marks) for p in panels]
     dot_rows(context.figure("measures"), [*looks, *last], panels)
-    return Figure(
-        "fig-measures",
-        context.figure_link("measures"),
+    return Figure.of(
+        "measures",
         "What each measure brings back, and what it costs on clean images: the changed model less the same "
         "architecture with learned stem and canonical training, in points, on the same images, with 95 % "
         f"intervals over objects. Right of the line is better; a bar across it: undecided. {BEST_WORDS}",
@@ -83,7 +80,7 @@ def figure(context: ReportContext) -> Figure | None:
 
 
 def answers(context: ReportContext) -> list[Answer]:
-    """A sentence a loss: what the net with most measures loses, and what each of them brings back."""
+    """One sentence per loss: what the net with most measures loses, and what each of them brings back."""
     rows = taken(context)
     if not rows:
         return []
@@ -144,22 +141,15 @@ def price(context: ReportContext) -> Table | None:
         )
     if not rows:
         return None
-    columns = [
-        Column("measure", False),
-        Column("clean accuracy (points)"),
-        Column("parameters"),
-        Column("epochs"),
-        Column("attack steps a batch"),
-        Column("passes in training"),
-        Column("× the plain net's"),
-    ]
+    numbers = ("clean accuracy (points)", "parameters", "epochs", "attack steps per batch",
+               "passes in training", "× the plain net's")  # fmt: skip
     return Table(
         "table-price",
         "The price of each measure: the change of clean accuracy (paired, with its 95 % interval over "
         "objects; grey: undecided), the parameters, and the work of training. Passes: images put forward and "
         "back through the net, epochs × images × (1 + attack steps); passes through different front-ends do "
         "not cost the same. No times are given: they depend on the machine.",
-        columns,
+        columns("measure", numbers=numbers),
         rows,
         small=True,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
+from functools import partial
 
-import numpy as np
+import pandas as pd
 
 from robustness import shifts
 from robustness.report import conditions, published
@@ -12,22 +13,19 @@ from robustness.report.context import ReportContext
 from robustness.report.document import (
     NOTHING,
     Answer,
-    Block,
     Cell,
-    Column,
     Figure,
     Section,
     Table,
     Text,
-    present,
 )
 from robustness.report.inputs import Score
 from robustness.report.model_table import Model
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
-from robustness.report.plots.panels import curve_panels
+from robustness.report.plots.lines import curve_panels
 from robustness.report.plots.spheres import sphere_maps
 from robustness.report.shading import shaded
-from robustness.report.wording import capital, loss, of, percent, plain_cell, score_cell
+from robustness.report.wording import capital, loss, of, percent, score_cell
 from robustness.scores.conditions import view
 
 TITLE = "How much does it lose to viewpoint, and to clutter?"
@@ -70,13 +68,12 @@ CAPTIONS = {
     "there. Last column: number of distractors at which half of the accuracy above chance is lost (>: "
     "more than).",
 }
-_VIEW = re.compile(r"viewpoint/sphere/([^/]+)/accuracy")
 SPHERES = 16
 
 
 def write(context: ReportContext) -> Section:
     """The section of question 2."""
-    blocks: list[Block | None] = [
+    blocks = [
         Text(METHOD, "Method.", "method"),
         _drops(context),
         *(_curves(context, shift) for shift in MAIN),
@@ -86,14 +83,13 @@ def write(context: ReportContext) -> Section:
         published.table(context, 2),
     ]
     answers = [*_answers(context, "viewpoint"), *_answers(context, "clutter"), *_worst_view(context)]
-    return Section("shift", TITLE, 2, answers, present(blocks))
+    return Section("shift", TITLE, 2, answers, blocks)
 
 
 def _able(context: ReportContext, metric: str) -> list[tuple]:
     """(score, model) of the models that learned the task, largest first."""
     able = [model for model in context.models if conditions.learned_the_task(context.inputs, model)]
-    scored = [(context.score_of(model, metric), model) for model in able]
-    return sorted([(s, m) for s, m in scored if s is not None], key=lambda pair: -pair[0].value)
+    return context.ranked(metric, able)
 
 
 def _answers(context: ReportContext, shift: str) -> list[Answer]:
@@ -144,9 +140,8 @@ def _drops(context: ReportContext) -> Figure | None:
     if not panels:
         return None
     dot_rows(context.figure("shift_drops"), model_rows(models), panels)
-    return Figure(
-        "fig-drops",
-        context.figure_link("shift_drops"),
+    return Figure.of(
+        "shift_drops",
         "What each model loses to viewpoint and to clutter: clean accuracy less mean accuracy under "
         "the shift, in points, with 95 % intervals over objects. Right of the line the loss has double "
         "digits.",
@@ -154,9 +149,10 @@ def _drops(context: ReportContext) -> Figure | None:
 
 
 def _curves(context: ReportContext, shift: str) -> Figure | None:
+    models = context.models.grid()
     for factor in MAIN[shift]:
-        curves = conditions.factor_curves(context.inputs, context.models.grid(), shift, factor)
-        if curves:
+        curves = conditions.factor_curves(context.inputs, models, shift, factor)
+        if len(curves):
             break
     else:
         return None
@@ -164,14 +160,14 @@ def _curves(context: ReportContext, shift: str) -> Figure | None:
     curve_panels(
         context.figure(name),
         curves,
+        [model for model in models if model.name in set(curves["model"])],
         x_label=conditions.axis_label(shift, factor),
         y_label="accuracy (%)",
         chance=conditions.chance(context.inputs),
     )
-    return Figure(
-        f"fig-{shift}-curves",
-        context.figure_link(name),
-        f"Accuracy over {factor}: {shifts.get(f'{shift}/{factor}').description}. One panel an "
+    return Figure.of(
+        name,
+        f"Accuracy over {factor}: {shifts.get(f'{shift}/{factor}').description}. One panel per "
         "architecture; solid: learned stem, dashed: V1 front-end; grey: all other models. Bands: 95 % "
         "intervals over objects. Dotted: chance.",
     )
@@ -179,26 +175,21 @@ def _curves(context: ReportContext, shift: str) -> Figure | None:
 
 def _factors(context: ReportContext) -> Table | None:
     """What each factor alone costs each model: the overview of all factors."""
-    found = [re.fullmatch(r"([^/]+)/([^/]+)/drop", metric) for metric in context.inputs.metrics]
-    factors = [(m[1], m[2]) for m in found if m and f"{m[1]}/{m[2]}" in shifts.names()]
-    if not factors:
-        return None
-    scores = [
-        [context.score_of(m, f"{shift}/{factor}/drop") for shift, factor in factors] for m in context.models
+    factors = [
+        (f"{key.factor} ({key.shift})", metric)
+        for metric, key in context.inputs.keys.items()
+        if (key.level, key.statistic) == ("", "drop") and f"{key.shift}/{key.factor}" in shifts.names()
     ]
-    most = max((s.value for row in scores for s in row if s is not None), default=0.0)
-    most = max(most, DOUBLE_DIGIT)
-    rows = [
-        [Cell(model.name, mono=True), *(_shaded_drop(score, most) for score in row)]
-        for model, row in zip(context.models, scores, strict=True)
-    ]
-    columns = [Column("model", False), *(Column(f"{factor} ({shift})") for shift, factor in factors)]
+    drops = [s.value for _, metric in factors for s, _ in context.ranked(metric)]
+    most = max([DOUBLE_DIGIT, *drops])
     caption = (
         "What each factor costs alone: clean accuracy less mean accuracy over the factor's levels, in "
         "points. The darker, the more is lost. Intervals of all of them are among the scores of the "
         "HTML page."
     )
-    return Table("table-factors", caption, columns, rows, small=True, upright=len(factors) > 6)
+    cell = partial(_shaded_drop, most=most)
+    table = context.model_table("table-factors", caption, factors, cell=cell)
+    return table and replace(table, upright=len(factors) > 6)
 
 
 def _shaded_drop(score: Score | None, most: float) -> Cell:
@@ -208,44 +199,33 @@ def _shaded_drop(score: Score | None, most: float) -> Cell:
 
 
 def _spheres(context: ReportContext) -> Figure | None:
-    panels = {}
-    azimuths: list[float] = []
-    elevations: list[float] = []
-    for model in _for_spheres(context):
-        azimuths, elevations, grid = sphere_grid(context, model)
-        if grid is not None:
-            panels[model.name] = grid
+    grids = {model.name: sphere_grid(context, model) for model in _for_spheres(context)}
+    panels = {name: grid for name, grid in grids.items() if grid is not None}
     if not panels:
         return None
-    sphere_maps(context.figure("view_sphere"), panels, azimuths, elevations)
-    return Figure(
-        "fig-sphere",
-        context.figure_link("view_sphere"),
+    sphere_maps(context.figure("view_sphere"), panels)
+    return Figure.of(
+        "view_sphere",
         "Accuracy over the view sphere: each cell is a camera direction, azimuth and elevation in degrees "
         "from the object's front and horizon. One scale for all models. Models that are not shown have their "
         "sphere on their card.",
     )
 
 
-def sphere_grid(context: ReportContext, model: Model) -> tuple[list[float], list[float], np.ndarray | None]:
-    """Azimuths, elevations (degrees, ascending) and accuracies (elevations, azimuths) of the view sphere.
+def sphere_grid(context: ReportContext, model: Model) -> pd.DataFrame | None:
+    """Accuracies by elevation (index) and azimuth (columns), both in degrees, ascending.
 
-    The grid is None where the model has no such scores or the sphere is no grid of two by two at least.
+    None where the model has no such scores or the sphere is no grid of two by two at least.
     """
-    views = {}
-    for metric in context.inputs.metrics:
-        match = _VIEW.fullmatch(metric)
-        place = view(match[1]) if match else None
-        if place is not None:
-            views[place] = metric
-    azimuths, elevations = sorted({a for a, _ in views}), sorted({e for _, e in views})
-    grid = np.full((len(elevations), len(azimuths)), np.nan)
-    for (azimuth, elevation), metric in views.items():
-        score = context.score_of(model, metric)
-        if score is not None:
-            grid[elevations.index(elevation), azimuths.index(azimuth)] = score.value
-    usable = min(grid.shape, default=0) > 1 and np.isfinite(grid).any()
-    return azimuths, elevations, grid if usable else None
+    rows = [
+        (*view(key.level)[::-1], score.value)
+        for metric, key in context.inputs.keys.items()
+        if (key.shift, key.factor, key.statistic) == ("viewpoint", "sphere", "accuracy") and view(key.level)
+        if (score := context.score_of(model, metric)) is not None
+    ]
+    grid = pd.DataFrame(rows, columns=["elevation", "azimuth", "value"])
+    grid = grid.pivot(index="elevation", columns="azimuth", values="value")
+    return grid if min(grid.shape) > 1 else None
 
 
 def _for_spheres(context: ReportContext) -> list[Model]:
@@ -255,18 +235,6 @@ def _for_spheres(context: ReportContext) -> list[Model]:
 
 
 def _table(context: ReportContext, shift: str) -> Table | None:
-    known = [entry for entry in TABLES[shift] if entry[1] in context.inputs.metrics]
-    if not known:
-        return None
-
-    def row(model: Model) -> list[Cell]:
-        return [Cell(model.name, mono=True), *(_cell(context, model, metric) for _, metric in known)]
-
-    columns = [Column("model", False), *(Column(title) for title, _ in known)]
-    rows = [row(model) for model in context.models]
-    return Table(f"table-{shift}", CAPTIONS[shift], columns, rows, small=True)
-
-
-def _cell(context: ReportContext, model: Model, metric: str) -> Cell:
-    score = context.score_of(model, metric)
-    return plain_cell(score, 1) if metric == "clutter/n50" else score_cell(score)
+    table = TABLES[shift]
+    known = [(title, metric) for title, metric in table if metric in context.inputs.keys]
+    return context.model_table(f"table-{shift}", CAPTIONS[shift], known, cell=score_cell)

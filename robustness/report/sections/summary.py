@@ -1,30 +1,23 @@
-"""The page after the findings: one row a model, the five numbers that matter most."""
+"""The page after the findings: one row per model, the five numbers that matter most."""
 
 from __future__ import annotations
 
 from robustness.report.conditions import chance, reference_budget
-from robustness.report.context import ReportContext, trust, trust_cell
-from robustness.report.document import Block, Cell, Column, Figure, Table
+from robustness.report.context import ReportContext
+from robustness.report.document import Block, Figure
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
-from robustness.report.wording import score_cell
 
 
 def write(context: ReportContext) -> list[Block]:
     """The summary table, and the same numbers as a figure."""
     budget = reference_budget(context.inputs)
-    columns = [
-        Column("model", False),
-        Column("clean accuracy (%)"),
-        Column("viewpoint drop (points)"),
-        Column("clutter drop (points)"),
-        Column(f"worst-case robust accuracy, L∞ {budget[0]:g}/255 (%)" if budget else "robust accuracy (%)"),
-        Column("attack checks", False),
+    robust = f"worst-case robust accuracy, L∞ {budget[0]:g}/255 (%)" if budget else "robust accuracy (%)"
+    metrics = [
+        ("clean accuracy (%)", "clean/accuracy"),
+        ("viewpoint drop (points)", "viewpoint/drop"),
+        ("clutter drop (points)", "clutter/drop"),
+        (robust, budget[1] if budget else ""),
     ]
-    rows = []
-    for model in context.models:
-        metrics = ("clean/accuracy", "viewpoint/drop", "clutter/drop", budget[1] if budget else "")
-        scores = [score_cell(context.score_of(model, metric)) for metric in metrics]
-        rows.append([Cell(model.name, mono=True), *scores, trust_cell(trust(context, model))])
     caption = (
         "Summary. Drops are clean accuracy less mean accuracy over the levels of the shift, each "
         "factor of the shift counting once. Worst case: an image counts as robust if no attack of the "
@@ -32,7 +25,8 @@ def write(context: ReportContext) -> list[Block]:
         "verdict on the evaluation itself; where it reads FAIL the robust accuracy is not to be "
         "trusted."
     )
-    return [Table("table-summary", caption, columns, rows), _overview(context, budget)]
+    table = context.model_table("table-summary", caption, metrics, checks=True, small=False)
+    return [table, _overview(context, budget)]
 
 
 def _overview(context: ReportContext, budget: tuple[float, str] | None) -> Figure:
@@ -46,10 +40,9 @@ def _overview(context: ReportContext, budget: tuple[float, str] | None) -> Figur
         scores = [context.score_of(model, metric) for model in context.models]
         drawn.append(DotPanel(label, scores, [] if metric.endswith("drop") else guess))
     dot_rows(context.figure("overview"), model_rows(context.models), drawn)
-    return Figure(
-        "fig-overview",
-        context.figure_link("overview"),
+    return Figure.of(
+        "overview",
         "Overview: clean accuracy, what viewpoint and clutter take from it, and worst-case robust "
-        "accuracy, by model, oldest family first. Colour and marker: family; open marker: diverse "
-        "training, half: adversarial. Bars: 95 % intervals over objects. Dotted: chance.",
+        "accuracy, by model, oldest family first. Colour and marker: family; open marker: diverse or "
+        "adversarial training. Bars: 95 % intervals over objects. Dotted: chance.",
     )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from robustness.report import conditions
 from robustness.report.context import ReportContext
-from robustness.report.document import Answer, Block, Figure, Section, Table, Text, present
+from robustness.report.document import Answer, Figure, Section, Table, Text
 from robustness.report.palette import TRAINING_COLOURS
-from robustness.report.plots.lines import line_panels
 from robustness.report.sections import agreement, learning_curve, measures, twins
-from robustness.report.sections.frontend import training_panels
+from robustness.report.sections.frontend import draw_curve_sets
 from robustness.report.wording import percent
 
 TITLE = "Is it the data or the architecture? (canonical, diverse and adversarial training of the same net)"
@@ -29,7 +28,7 @@ SUBJECTS = {
 def write(context: ReportContext) -> Section:
     """The section of question 7."""
     shared, table = agreement.write(context)
-    blocks: list[Block | None] = [
+    blocks = [
         Text(METHOD, "Method.", "method"),
         measures.figure(context),
         measures.price(context),
@@ -41,7 +40,7 @@ def write(context: ReportContext) -> Section:
     answers = _answers(context)
     if shared is not None:
         answers.insert(min(3, len(answers)), shared)
-    return Section("training", TITLE, 7, answers, present(blocks))
+    return Section("training", TITLE, 7, answers, blocks)
 
 
 def _pairs(context: ReportContext, training: str) -> list[twins.Pair]:
@@ -80,11 +79,11 @@ def _ranges(context: ReportContext) -> list[Answer]:
     ]
     parts = []
     for metric, name in (("viewpoint/accuracy", "under viewpoint"), ("clutter/accuracy", "under clutter")):
-        scored = [(context.score_of(model, metric), model) for model in models]
-        scored = sorted([(s.value, m.architecture) for s, m in scored if s is not None])
+        scored = context.ranked(metric, models)
         if len(scored) > 1:
-            (low, first), (high, last) = scored[0], scored[-1]
-            parts.append(f"{name} {percent(low)} % ({first}) to {percent(high)} % ({last})")
+            (high, last), (low, first) = scored[0], scored[-1]
+            ends = (f"{percent(s.value)} % ({m.architecture})" for s, m in ((low, first), (high, last)))
+            parts.append(f"{name} {' to '.join(ends)}")
     if not parts:
         return []
     listed = ", ".join(parts)
@@ -94,14 +93,11 @@ def _ranges(context: ReportContext) -> list[Answer]:
 
 def _figure(context: ReportContext, architecture: str, frontend: str) -> Figure | None:
     models = [m for m in context.models.of_architecture(architecture) if m.frontend == frontend]
-    panels = training_panels(context, models)
-    if not panels:
-        return None
     name = f"training_{architecture}_{frontend}"
-    line_panels(context.figure(name), panels, TRAINING_COLOURS, "accuracy (%)")
-    return Figure(
-        f"fig-training-{architecture}-{frontend}".replace("_", "-"),
-        context.figure_link(name),
+    if not draw_curve_sets(context, name, models, "training", TRAINING_COLOURS):
+        return None
+    return Figure.of(
+        name,
         f"{architecture} ({frontend} front-end) after canonical, diverse and adversarial training: "
         "worst-case robust accuracy over ε, accuracy over azimuth and over the number of distractors. "
         "Bands: 95 % intervals over objects. Dotted: chance.",

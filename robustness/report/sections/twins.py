@@ -9,7 +9,7 @@ from robustness.report.context import ReportContext
 from robustness.report.document import NOTHING, Answer, Cell, Column, Table
 from robustness.report.inputs import Difference
 from robustness.report.model_table import Model
-from robustness.report.wording import interval_signed, number, points
+from robustness.report.wording import interval_signed, points
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _caution(context: ReportContext, pair: Pair, measure: Measure, difference: D
 def table(
     context: ReportContext, name: str, caption: str, pairs: Sequence[Pair], spoken: Iterable[Measure]
 ) -> Table | None:
-    """A row a pair with its differences; ``*`` marks those that stand after Holm's correction."""
+    """One row per pair with its differences; ``*`` marks those that stand after Holm's correction."""
     spoken = list(spoken)
     rows = []
     for a, b in pairs:
@@ -131,10 +131,3 @@ def difference_cell(difference: Difference | None) -> Cell:
     star = "*" if difference.p_holm <= 0.05 else ""
     tone = "muted" if difference.verdict == "undecided" else ""
     return Cell(interval_signed(difference) + star, difference.value, tone)
-
-
-def holm_note(context: ReportContext, pairs: Sequence[Pair], metric: str) -> str:
-    """How many differences of a metric stand after the correction, in words."""
-    found = known(context, pairs, metric)
-    standing = sum(difference.p_holm <= 0.05 for difference, _ in found)
-    return f"{number(standing, 0)} of {len(found)} stand after Holm's correction"
