@@ -107,6 +107,8 @@ def scatters(path: Path, table: pd.DataFrame, models: Sequence[Model]) -> None:
     with style.figure(path, style.PAGE_WIDTH, height) as figure:
         for axes, panel in zip(style.draw(plot, figure), panels.itertuples(), strict=True):
             axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
+            for axis in (axes.xaxis, axes.yaxis):  # seaborn hides those of inner panels
+                axis.label.set_visible(True)
         style.legend(figure, entries)
 
 

@@ -24,7 +24,7 @@ def line_panels(
     """
     names = [name for name in colours if (table["name"] == name).any()]
     lines = {name: (FRONTENDS | SHARE_LINES).get(name, "-") for name in names}
-    plot = so.Plot(table, x="level", y="value", ymin="low", ymax="high", color="name")
+    plot = so.Plot(table.reset_index(), x="level", y="value", ymin="low", ymax="high", color="name")
     plot = plot.facet(col="panel").share(x=False).limit(y=(-3, 103))
     plot = plot.scale(color={name: colours[name] for name in names}, linestyle=lines)
     plot = plot.add(so.Band(alpha=0.13), legend=False)
@@ -60,11 +60,15 @@ def curve_panels(
     if "low" in table:
         plot = plot.add(so.Band(alpha=0.16), ymin="low", ymax="high", legend=False)
     plot = plot.add(so.Line(linewidth=1.2), legend=False)
+    title_colours = {model.architecture: model.look.colour for model in models}
     whole = (table["level"] % 1 == 0)[table["level"] >= 1].all() and table["level"].max() >= 4
     height = 0.45 + (1.7 if columns <= 3 else 1.25) * -(-architectures // columns)
     with style.figure(path, style.PAGE_WIDTH, height) as figure:
         for axes in style.draw(plot, figure):
-            axes.set_title(axes.get_title(), fontsize=6.5 if columns > 4 else 7.5, fontweight="bold")
+            name = axes.get_title("left")
+            axes.set_title(
+                name, color=title_colours[name], fontsize=6.5 if columns > 4 else 7.5, fontweight="bold"
+            )
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=bool(whole)))
             if chance is not None:
                 style.chance_line(axes, chance)
@@ -95,7 +99,9 @@ def depth_panels(path: Path, table: pd.DataFrame, models: Sequence[Model]) -> No
 def _with_looks(table: pd.DataFrame, models: Sequence[Model]) -> pd.DataFrame:
     """The table in the models' order with the columns colour (family), line (front-end) and panel."""
     known = {model.name: model for model in models}
-    table = table.sort_values("model", key=lambda names: names.map(list(known).index), kind="stable")
+    table = table.sort_values(
+        "model", key=lambda names: names.map(list(known).index), kind="stable", ignore_index=True
+    )
     found = [known[name] for name in table["model"]]
     looks = {"colour": [model.family for model in found], "line": [model.frontend for model in found]}
     panel = table["panel"] if "panel" in table else [model.architecture for model in found]

@@ -22,7 +22,7 @@ def sphere_maps(path: Path, panels: Mapping[str, pd.DataFrame], columns: int = 4
         grid = figure.subplots(rows, columns, squeeze=False)
         for position, (axes, (title, values)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
             sns.heatmap(
-                100 * values.iloc[::-1],
+                100 * values.rename("{:g}".format, axis=0).rename("{:g}".format, axis=1).iloc[::-1],
                 ax=axes,
                 cmap="cividis",
                 vmin=0,
