@@ -1,4 +1,4 @@
-"""The report: tables in, one PDF, a card a model and an HTML page out.
+"""The report: tables in, one PDF, one card per model and an HTML page out.
 
 ``robustness.report.build.write_report`` is the one call; nothing heavy is imported before it.
 """

@@ -28,7 +28,7 @@ class Examples:
 def draw(context: ReportContext, model: Model, norm: str = "linf") -> Examples | None:
     """The picture for the budget nearest to 4/255, from ``attack/images.npz`` of the model's results.
 
-    Images that the attack turned come first. None where the run kept no adversarial images.
+    Successfully attacked images come first. None where the run kept no adversarial images.
     """
     folder = context.inputs.pictures.get(model.name)
     source = folder / "attack" / "images.npz" if folder else None
@@ -47,12 +47,12 @@ def draw(context: ReportContext, model: Model, norm: str = "linf") -> Examples |
     own = table[(table["model"] == model.name) & (table["norm"] == norm) & near]
     robust = own.groupby("sample")["robust"].all()
     right = own.groupby("sample")["clean_correct"].all()
-    turned = [bool(right.get(row, False) and not robust.get(row, False)) for row in rows[:count]]
-    order = np.argsort(~np.array(turned, dtype=bool), kind="stable")[:SHOWN]
+    broken = [bool(right.get(row, False) and not robust.get(row, False)) for row in rows[:count]]
+    order = np.argsort(~np.array(broken, dtype=bool), kind="stable")[:SHOWN]
     difference = 0.5 + (attacked[order] - clean[order]) * 0.5 / epsilon
     tiles = [list(to_bytes(part)) for part in (clean[order], attacked[order], difference)]
     path = save_png(image_grid(tiles), context.pictures_of(model) / "adversarial.png")
-    fell = sum(np.array(turned)[order])
-    outcome = f"The first {fell} turned the answer." if fell else "None of these turned the answer."
+    fooled = sum(np.array(broken)[order])
+    outcome = f"The first {fooled} are misclassified." if fooled else "None of these is misclassified."
     note = f"Rows: clean, attacked, difference (grey: none, full range: ±ε). {outcome}"
     return Examples(path, f"Adversarial examples, L∞ {255 * epsilon:.3g}/255", note)

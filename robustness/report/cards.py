@@ -126,9 +126,9 @@ def _score_row(context: ReportContext, model: Model, metric: str) -> tuple[str, 
 def _warning(context: ReportContext, model: Model, verdict: str) -> str:
     parts = []
     if verdict == "fail":
-        parts.append("A check of the attacks failed: the robust accuracies are not to be trusted.")
+        parts.append("A check of the attacks failed: the robust accuracies are not reliable.")
     if not conditions.learned_the_task(context.inputs, model):
-        parts.append("The clean accuracy is not above chance for certain: losses say nothing.")
+        parts.append("The clean accuracy is not significantly above chance: drops are not meaningful.")
     lacking = context.inputs.missing.get(model.name, [])
     if lacking:
         parts.append(f"No rows in the tables {', '.join(lacking)}.")

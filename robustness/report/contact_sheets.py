@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 PER_CLASS = 14
 CLASS_ROWS = 24
-"""Up to so many classes have a row each; of more, some are shown by an image each."""
+"""Up to this many classes have a row each; of more, some are shown by one image each."""
 LEVELS_SHOWN = 10
-OBJECTS_A_FACTOR = 2
+OBJECTS_PER_FACTOR = 2
 
 
 def contact_sheets(
@@ -35,7 +35,7 @@ def contact_sheets(
 
 
 def _classes(images: ImageSet, folder: Path, seed: int) -> Sheet:
-    """A row a class: clean test images, each of another object."""
+    """One row per class: clean test images, each of another object."""
     rows = images.rows(split="test", shift="clean")
     table = images.samples.iloc[rows].drop_duplicates("object")
     if len(images.classes) > CLASS_ROWS:
@@ -48,7 +48,7 @@ def _classes(images: ImageSet, folder: Path, seed: int) -> Sheet:
     path = save_png(image_grid([row or [None] for row in tiles]), folder / "sheet_classes.png")
     objects = table["object"].nunique()
     names = ", ".join(images.classes)
-    text = f"Clean test images, a row a class: {names}. Each tile is another of {objects} objects."
+    text = f"Clean test images, one row per class: {names}. Each tile shows another of {objects} objects."
     return Sheet(path, text, max(map(len, tiles)) / PER_CLASS)
 
 
@@ -83,10 +83,10 @@ def _training(images: ImageSet, role: str, folder: Path, seed: int) -> Sheet | N
 def _factors(
     images: ImageSet, conditions: Mapping[str, Mapping[str, Sequence[Any]]], folder: Path, seed: int
 ) -> Iterator[Sheet]:
-    """A strip a factor: the same objects at every level."""
+    """One strip per factor: the same objects at every level."""
     clean = images.rows(split="test", shift="clean")
     first = images.samples.iloc[clean].drop_duplicates("label")
-    labels = _some(first["label"].to_numpy(), OBJECTS_A_FACTOR, seed, "factor strips")
+    labels = _some(first["label"].to_numpy(), OBJECTS_PER_FACTOR, seed, "factor strips")
     objects = first["object"][first["label"].isin(labels)].tolist()
     for shift, factor, levels in _stored(images):
         rows = [[_stored_tile(images, shift, factor, level, name) for level in levels] for name in objects]

@@ -12,9 +12,11 @@ from robustness.report.document import Cell, Table, columns
 from robustness.report.inputs import ReportInputs, Score
 from robustness.report.model_table import Model, ModelTable
 from robustness.report.palette import VERDICTS
-from robustness.report.wording import score_cell
+from robustness.report.wording import plain_cell, score_cell
+from robustness.scores import describe
 
 if TYPE_CHECKING:
+    import pandas as pd
     from PIL import Image
 
 SMALL_SIDE = 600
@@ -67,26 +69,59 @@ class ReportContext:
         ]
         return sorted([(s, m) for s, m in scored if s is not None], key=lambda pair: -pair[0].value)
 
+    def _cell(self, model: Model, metric: str, cell: Callable[[Score | None], Cell] | None) -> Cell:
+        score = self.score_of(model, metric)
+        if score is None or cell is not None:
+            return (cell or score_cell)(score)
+        unit = describe(self.inputs.keys[metric]).unit
+        if unit in ("fraction", "points"):
+            return score_cell(score)
+        return plain_cell(score, 1 if unit == "distractors" else 2)
+
+    def study_table(
+        self, name: str, caption: str, study: pd.DataFrame, by: str, title: str, *, budgets: bool = False
+    ) -> Table | None:
+        """One row per model of a study, one column per value of its column ``by`` under ``title`` (with {}).
+
+        ``study``: columns model, epsilon, ``by``, robust_accuracy, low, high (fractions). ``budgets`` adds
+        each model's ε. None without rows.
+        """
+        cells = {(row.model, getattr(row, by)): Score(row.robust_accuracy, row.low, row.high)
+                 for row in study.itertuples()}  # fmt: skip
+        epsilons = dict(zip(study["model"], 255 * study["epsilon"].astype(float), strict=True))
+        values = list(dict.fromkeys(study[by]))
+        rows = [
+            [
+                Cell(model.name, mono=True),
+                *([Cell(f"{epsilons[model.name]:g}/255")] if budgets else []),
+                *(score_cell(cells.get((model.name, value))) for value in values),
+            ]
+            for model in self.models
+            if model.name in epsilons
+        ]
+        head = columns("model", numbers=["ε"] * budgets + [title.format(value) for value in values])
+        return Table(name, caption, head, rows, small=True) if rows else None
+
     def model_table(
         self,
         name: str,
         caption: str,
         metrics: Sequence[tuple[str, str]],
         *,
-        cell: Callable[[Score | None], Cell] = score_cell,
+        cell: Callable[[Score | None], Cell] | None = None,
         checks: bool = False,
         small: bool = True,
     ) -> Table | None:
         """One row per model, one column per (title, metric), and the verdict on its attacks if ``checks``.
 
-        None without metrics.
+        ``cell`` shows a score; without it the unit decides. None without metrics.
         """
         if not metrics:
             return None
         rows = [
             [
                 Cell(model.name, mono=True),
-                *(cell(self.score_of(model, metric)) for _, metric in metrics),
+                *(self._cell(model, metric, cell) for _, metric in metrics),
                 *([trust_cell(trust(self, model))] if checks else []),
             ]
             for model in self.models

@@ -24,6 +24,10 @@ class Cell:
     fill: str = ""
 
 
+EMPTY = Cell(NOTHING, None, "muted")
+"""The cell of a number that does not exist."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column: its title (with unit) and whether it holds numbers (set to the right)."""

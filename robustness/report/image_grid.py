@@ -11,17 +11,22 @@ GAP = 2
 """White pixels between tiles."""
 
 
-def image_grid(rows: Sequence[Sequence[np.ndarray | None]]) -> np.ndarray:
-    """Rows of images uint8 (H, W, 3) of one size as one image uint8; None leaves a white tile."""
-    height, width, _ = next(tile for row in rows for tile in row if tile is not None).shape
+def image_grid(rows: Sequence[Sequence[np.ndarray | None]], gap: int = GAP) -> np.ndarray:
+    """Rows of images (H, W, 3) of one size, uint8 or in [0, 1], as one image of that kind.
+
+    None leaves a white tile, as does the end of a short row.
+    """
+    first = next(tile for row in rows for tile in row if tile is not None)
+    height, width, _ = first.shape
     columns = max(map(len, rows))
-    sheet = np.full((len(rows) * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, dtype=np.uint8)
+    size = (len(rows) * (height + gap) - gap, columns * (width + gap) - gap, 3)
+    grid = np.full(size, 255 if first.dtype == np.uint8 else 1, dtype=first.dtype)
     for row, tiles in enumerate(rows):
         for column, tile in enumerate(tiles):
             if tile is not None:
-                top, left = row * (height + GAP), column * (width + GAP)
-                sheet[top : top + height, left : left + width] = tile
-    return sheet
+                top, left = row * (height + gap), column * (width + gap)
+                grid[top : top + height, left : left + width] = tile
+    return grid
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,23 +16,6 @@ from robustness.scores import COLUMNS, Key
 if TYPE_CHECKING:
     from robustness.data.image_set import ImageSet
 
-COMPARISONS = (
-    "metric",
-    "model_a",
-    "model_b",
-    "difference",
-    "low",
-    "high",
-    "p_holm",
-    "n",
-    "verdict",
-)
-
-NOISE = ("model", "noise", "epsilon", "robust_accuracy", "low", "high")
-DRAWS = ("model", "draws", "epsilon", "robust_accuracy", "low", "high")
-TRANSFER = ("source", "target", "norm", "epsilon", "fooled")
-LEARNING_CURVE = ("model", "axis", "share", "objects", "images", "metric", "value", "low", "high", "n")
-
 TABLES = {
     "scores": COLUMNS,
     "models": ("model", "architecture", "frontend", "training", "width", "parameters", "epochs"),
@@ -40,14 +23,20 @@ TABLES = {
     "attacks": ("model", "attack", "norm", "epsilon", "sample", "object", "label", "clean_correct", "robust"),
     "checks": ("model", "check", "verdict", "figure", "limit"),
     "probes": ("model", "layer", "depth", "probe", "unit", "metric", "value"),
-    "comparisons": COMPARISONS,
-    "noise": NOISE,
-    "draws": DRAWS,
-    "transfer": TRANSFER,
+    "comparisons": ("metric", "model_a", "model_b", "difference", "low", "high", "p_holm", "n", "verdict"),
+    "noise": ("model", "noise", "epsilon", "robust_accuracy", "low", "high"),
+    "draws": ("model", "draws", "epsilon", "robust_accuracy", "low", "high"),
+    "transfer": ("source", "target", "norm", "epsilon", "fooled"),
     "histories": ("model", "epoch", "loss", "validation_accuracy"),
-    "learning_curve": LEARNING_CURVE,
-}
+    "learning_curve": (
+        "model", "axis", "share", "objects", "images", "metric", "value", "low", "high", "n",
+    ),
+}  # fmt: skip
 """The columns that each table must have, also when it has no rows; others are free."""
+
+
+def _no_rows(name: str) -> pd.DataFrame:
+    return pd.DataFrame(columns=list(TABLES[name]))
 
 
 @dataclass(frozen=True)
@@ -109,13 +98,13 @@ class ReportInputs:
     """The tables of a run (columns of ``TABLES``, concatenated over models) and what surrounds them.
 
     ``params`` is params.yaml as a mapping: its ``models`` are the ones that the report must speak of, present
-    or missing. ``comparisons`` is what ``scores.twins.compare_twins`` gives (empty: questions 4 and 7
-    say that nothing was compared); ``noise`` is the study of ``robustness.attacks.noise_modes``, ``draws``
-    that of ``robustness.attacks.draws_sweep``,
-    ``transfer`` the matrix of ``robustness.attacks.transfer``, ``learning_curve`` the table of
-    ``robustness.scores.from_learning_curve`` (all may be empty). ``pictures`` maps a model
-    to its folder of results, whose arrays are drawn: ``probe/<probe>.npz`` and ``attack/images.npz``.
-    ``environment`` holds versions, commit and the like, shown as they are.
+    or missing. ``comparisons`` is what ``scores.twins.compare_twins`` gives (empty: questions 4 and 7 say
+    that nothing was compared); ``noise`` and ``draws`` are the studies ``noise_modes`` and ``draws_sweep`` of
+    ``robustness.attacks``, ``transfer`` its matrix, ``learning_curve`` the table of
+    ``robustness.scores.from_learning_curve`` (all may be empty). ``pictures`` maps a model to its folder of
+    results, whose arrays are drawn: ``probe/<probe>.npz`` and ``attack/images.npz``. ``environment`` holds
+    versions, commit and the like, shown as they are. Raises ValueError if a table lacks a column of
+    ``TABLES``.
     """
 
     params: Mapping[str, Any]
@@ -127,11 +116,11 @@ class ReportInputs:
     probes: pd.DataFrame
     histories: pd.DataFrame
     data: DataCard
-    comparisons: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COMPARISONS)))
-    noise: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(NOISE)))
-    draws: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(DRAWS)))
-    transfer: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(TRANSFER)))
-    learning_curve: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LEARNING_CURVE)))
+    comparisons: pd.DataFrame = field(default_factory=partial(_no_rows, "comparisons"))
+    noise: pd.DataFrame = field(default_factory=partial(_no_rows, "noise"))
+    draws: pd.DataFrame = field(default_factory=partial(_no_rows, "draws"))
+    transfer: pd.DataFrame = field(default_factory=partial(_no_rows, "transfer"))
+    learning_curve: pd.DataFrame = field(default_factory=partial(_no_rows, "learning_curve"))
     pictures: Mapping[str, Path] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -168,28 +157,19 @@ class ReportInputs:
 
     @cached_property
     def _differences(self) -> dict[tuple[str, str, str], Difference]:
-        return {
-            (row.model_a, row.model_b, row.metric): Difference(
-                float(row.difference),
-                float(row.low),
-                float(row.high),
-                int(row.n),
-                float(row.p_holm),
-                row.verdict,
-            )
-            for row in self.comparisons.itertuples()
-        }
+        columns = ["difference", "low", "high", "n", "p_holm", "verdict"]
+        names = self.comparisons[["model_a", "model_b", "metric"]].itertuples(index=False, name=None)
+        values = self.comparisons[columns].itertuples(index=False, name=None)
+        return {name: Difference(*value) for name, value in zip(names, values, strict=True)}
 
     def best_architecture(self, metric: str) -> tuple[str, str, Difference] | None:
         """(best model, median model, their difference) of ``scores.twins.compare_best``, or None."""
         if "axis" not in self.comparisons.columns:
             return None
-        rows = self.comparisons[
-            (self.comparisons["axis"] == "architecture") & (self.comparisons["metric"] == metric)
-        ]
-        for row in rows.itertuples():
-            return row.model_a, row.model_b, self._differences[row.model_a, row.model_b, metric]
-        return None
+        best = self.comparisons["axis"] == "architecture"
+        rows = self.comparisons[best & (self.comparisons["metric"] == metric)]
+        pairs = rows[["model_a", "model_b"]].itertuples(index=False, name=None)
+        return next(((*pair, self._differences[*pair, metric]) for pair in pairs), None)
 
     def difference(self, a: str, b: str, metric: str) -> Difference | None:
         """The paired difference a − b of two models, or None where it was not made."""
@@ -204,11 +184,9 @@ class ReportInputs:
     @cached_property
     def depths(self) -> dict[tuple[str, str], dict[str, float]]:
         """(model, probe) → layer → relative depth, for the layers that have one."""
-        found: dict[tuple[str, str], dict[str, float]] = {}
-        rows = self.probes.drop_duplicates(["model", "probe", "layer"])
-        for row in rows[rows["depth"].notna()].itertuples():
-            found.setdefault((row.model, row.probe), {})[row.layer] = float(row.depth)
-        return found
+        rows = self.probes.dropna(subset="depth").drop_duplicates(["model", "probe", "layer"])
+        groups = rows.groupby(["model", "probe"], sort=False)
+        return {pair: part.set_index("layer")["depth"].astype(float).to_dict() for pair, part in groups}
 
     @cached_property
     def keys(self) -> dict[str, Key]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from robustness.report.inputs import ReportInputs
@@ -42,11 +41,6 @@ class Model:
     def look(self) -> Look:
         """How its points and lines are drawn."""
         return look(self.family, self.frontend)
-
-    @property
-    def variant(self) -> str:
-        """Front-end and, where it is not the usual one, training: how it differs from its siblings."""
-        return self.frontend if self.training == "canonical" else f"{self.frontend}, {self.training}"
 
 
 class ModelTable(tuple[Model, ...]):
@@ -113,22 +107,12 @@ def _model(name: str, row: dict, settings: dict) -> Model:
 
 
 def _place(model: Model) -> tuple:
-    return (
-        model.year,
-        model.family,
-        _natural(model.architecture),
-        _index(FRONTENDS, model.frontend),
-        _index(TRAININGS, model.training),
-        model.name,
-    )
+    frontends, trainings = ({name: i for i, name in enumerate(names)} for names in (FRONTENDS, TRAININGS))
+    frontend, training = frontends.get(model.frontend, 99), trainings.get(model.training, 99)
+    return (model.year, model.family, _natural(model.architecture), frontend, training, model.name)
 
 
 def _natural(text: str) -> tuple:
     """Numbers in a name count as numbers: resnet18 before resnet101."""
     digits = "".join(c if c.isdigit() else " " for c in text).split()
     return ("".join(c for c in text if not c.isdigit()), *map(int, digits))
-
-
-def _index(known: Sequence[str] | dict[str, object], name: str) -> int:
-    order = list(known)
-    return order.index(name) if name in order else len(order)

@@ -9,7 +9,7 @@ from typing import Any
 
 from robustness.report.conditions import learned_the_task
 from robustness.report.context import ReportContext
-from robustness.report.document import NOTHING, Block, Cell, Column, Table, Text
+from robustness.report.document import EMPTY, NOTHING, Block, Cell, Column, Table, Text
 from robustness.report.inputs import Score
 from robustness.report.wording import interval, percent, score_cell
 
@@ -54,7 +54,7 @@ def sets(context: ReportContext) -> Block | None:
     models = [model for model in context.models if model.architecture in known["models"]]
     if not models:
         names = ", ".join(dict.fromkeys(model.architecture for model in context.models))
-        text = f"No published accuracies on ImageNet's relatives are at hand for {names}."
+        text = f"No published accuracies on ImageNet's relatives are known here for {names}."
         return Text([text], "Published on the relatives of ImageNet", "missing")
     metrics = known["images"][name]
     titles = [*known["columns"], f"ours, {name}"]
@@ -63,11 +63,11 @@ def sets(context: ReportContext) -> Block | None:
         values = known["models"][model.architecture]
         scores = (context.score_of(model, metric) for metric in metrics)
         ours = next((score for score in scores if score is not None), None)
-        shown = [Cell(NOTHING, None, "muted") if v is None else Cell(f"{v:.1f}", v) for v in values]
+        shown = [EMPTY if v is None else Cell(f"{v:.1f}", v) for v in values]
         rows.append([Cell(model.name, mono=True), *shown, score_cell(ours)])
     columns = [Column("model", False), *map(Column, titles)]
     absent = [model.name for model in context.models if model not in models]
-    caption = known["caption"] + (f" None is at hand for {', '.join(absent)}." if absent else "")
+    caption = known["caption"] + (f" None is known here for {', '.join(absent)}." if absent else "")
     return Table("table-published-sets", caption, columns, rows, small=True, upright=True)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from robustness.report.document import NOTHING, Cell
+from robustness.report.document import EMPTY, NOTHING, Cell
 from robustness.report.inputs import Score
 
 MINUS = "−"
@@ -73,13 +73,13 @@ def loss(score: Score) -> str:
 
 def score_cell(score: Score | None, tone: str = "") -> Cell:
     """A fraction in per cent with interval as a cell; a dash where there is none."""
-    return Cell(NOTHING, None, "muted") if score is None else Cell(interval(score), score.value, tone)
+    return EMPTY if score is None else Cell(interval(score), score.value, tone)
 
 
 def plain_cell(value: float | Score | None, digits: int = 2, tone: str = "") -> Cell:
     """A plain number (with interval if it is a Score) as a cell."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        return Cell(NOTHING, None, "muted")
+        return EMPTY
     if isinstance(value, Score):
         return Cell(interval_plain(value, digits), value.value, tone)
     return Cell(number(value, digits), value, tone)
@@ -88,7 +88,7 @@ def plain_cell(value: float | Score | None, digits: int = 2, tone: str = "") -> 
 def count_cell(value: float) -> Cell:
     """A count with thin spaces between thousands."""
     if math.isnan(value):
-        return Cell(NOTHING, None, "muted")
+        return EMPTY
     return Cell(f"{value:,.0f}".replace(",", "\u202f"), value)
 
 

@@ -1,10 +1,10 @@
 """Question 6: do the probes' numbers predict the robustness numbers? Rank correlations over all models.
 
-Every probe number is set against every robustness number: Spearman's ρ over the models that have both.
+Every probe number is correlated with every robustness number: Spearman's ρ over the models that have both.
 Many pairs are tested, so each gets two corrections: ``p_family`` (Westfall & Young's max-T over all pairs:
-the chance that the best of all pairs gets so far when nothing is related) and ``p_fdr`` (Benjamini &
-Hochberg). Both rest on permuting the models. How far a pair gets is |ρ|·√(n − 1), which has the same spread
-for every number n of models: by |ρ| alone, the few pairs that five models have would drown all others.
+the probability that the best pair is as strong when nothing is related) and ``p_fdr`` (Benjamini &
+Hochberg). Both rest on permuting the models. The strength of a pair is |ρ|·√(n − 1), which has the same
+spread for every number n of models: by |ρ| alone, the few pairs that five models have would drown all others.
 Models that share an architecture are not independent points: with ``families`` the interval resamples whole
 families and the permutation moves whole families of equal size. ``partial`` is ρ with clean accuracy held
 constant: a probe may follow robustness only because both follow how well a network was trained.
@@ -40,7 +40,8 @@ COLUMNS = (
 )
 _CELLS = 5_000_000  # of one part of the permuted correlations: 40 MB
 MINIMUM = 5
-"""Fewer models bear no rank correlation: the smallest two-sided p of four points is 2/24."""
+"""Fewer models cannot give a significant rank correlation: the smallest two-sided p of four points is
+2/24."""
 
 
 def association(
@@ -138,7 +139,7 @@ def _family_codes(models: pd.Index, families: Mapping[str, str] | None) -> np.nd
 
 
 def _blocks(x: np.ndarray, y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(probe columns, target columns, models that have all of them), one entry a pattern of gaps."""
+    """(probe columns, target columns, models that have all of them), one entry per pattern of gaps."""
     patterns: dict[tuple[bytes, bytes], tuple[list[int], list[int], np.ndarray]] = {}
     known_x, known_y = ~np.isnan(x), ~np.isnan(y)
     by_x: dict[bytes, list[int]] = {}
@@ -201,7 +202,7 @@ def _orders(groups: np.ndarray, count: int, seed: int, ids: np.ndarray) -> np.nd
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     for size in sorted({len(each) for each in members}):
         alike = np.stack([each for each in members if len(each) == size])
-        # One random number a model of the whole table: the first member's decides the place of its family.
+        # One random number per model of the whole table: the first member's decides the place of its family.
         keys = numpy_generator(seed, "permute families").random((count, int(ids.max()) + 1))
         shuffled = np.argsort(keys[:, ids[alike[:, 0]]], axis=1)
         orders[:, alike.ravel()] = alike[shuffled].reshape(count, -1)

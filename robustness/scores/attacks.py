@@ -13,7 +13,7 @@ With name = ``<attack>_<norm>``, an L∞ ε in 255ths and an L2 or L1 ε as it i
   L∞ in 255ths, L2 in image units. A median that is infinite is left out, with the bound that is known. For
   attacks at given ε it is an upper bound: no finer than the ε's tried.
 - ``attack/worst_<norm>/area``: area under worst robust accuracy over ε from 0 (clean accuracy) to the largest
-  ε, divided by that ε: one number a model and norm
+  ε, divided by that ε: one number per model and norm
 """
 
 from __future__ import annotations

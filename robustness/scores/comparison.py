@@ -43,7 +43,7 @@ def compare(
     resamples: int = RESAMPLES,
     clean_levels: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Paired differences a − b of the scores of two models: one row a metric.
+    """Paired differences a − b of the scores of two models: one row per metric.
 
     ``table`` is ``predictions`` (then ``classes`` is needed) or ``attacks``; ``metrics`` names scores, shell
     patterns allowed (default: all). Only samples that both models have under the same condition count.

@@ -1,4 +1,4 @@
-"""Scores of one net after training on shares of the data: what would more objects, or more views, bring?
+"""Scores of one model after training on shares of the data: what would more objects, or more views, bring?
 
 The table has the columns of ``predictions`` and, constant for a ``model`` (one training): ``axis``
 (``objects``, ``views``, or ``all`` for the whole data, which ends both curves), ``share`` (0–1], and the
@@ -27,7 +27,7 @@ AXIS = "learning_curve"
 def from_learning_curve(
     table: pd.DataFrame, *, classes: int, seed: int = 0, resamples: int = RESAMPLES
 ) -> pd.DataFrame:
-    """``COLUMNS``: one row an (axis, share, metric of ``METRICS``), shares ascending, with intervals that
+    """``COLUMNS``: one row per (axis, share, metric of ``METRICS``), shares ascending, with intervals that
     resample objects; the training on the whole data stands in every axis. Empty for an empty table.
 
     Raises UserError for a missing column.

@@ -15,7 +15,7 @@ sample is paired with its object's mean clean correctness):
   no part of it: they have scores of their own (:mod:`~robustness.scores.sphere`,
   :mod:`~robustness.scores.clutter`), as have corruptions (:mod:`~robustness.scores.corruption`)
 
-``relative_drop`` and ``retained`` are left out where the clean accuracy is not above chance with certainty
+``relative_drop`` and ``retained`` are left out where the clean accuracy is not significantly above chance
 (the interval of r_c holds 1/K): a share of nothing means nothing. Intervals resample objects, with the same
 draws for every model.
 """

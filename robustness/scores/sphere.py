@@ -1,8 +1,8 @@
-"""Scores of the dense view sphere: an adversary who may turn the camera, without an optimiser.
+"""Scores of the dense view sphere: an adversary who may move the camera, without an optimiser.
 
 - ``viewpoint/worst_view_accuracy``: mean over objects of the accuracy at the object's own worst view
 - ``viewpoint/all_views_accuracy``: share of objects that are right from every view (equal to the former
-  where there is one image a view; lower if a view has several)
+  where there is one image per view; lower if a view has several)
 - ``viewpoint/worst_bin_accuracy``: accuracy at the one view that is worst for all objects together
 - ``viewpoint/sphere_accuracy``: accuracy over the sphere, each view weighted by the solid angle it stands
   for (cos elevation); ``viewpoint/pose_space_wrong`` is 1 less that

@@ -26,8 +26,8 @@ class Metric(NamedTuple):
     """One score under every draw: ``draws`` (1 + R,), the first being that of the data itself.
 
     ``n``: objects that carry it; ``proportion``: it is a share of samples, so that a value of 0 or 1 without
-    spread gets Wilson's bound instead of a certainty that the data cannot bear; ``selected``: it belongs to
-    the condition that is worst in the data, so that two models may differ in the condition too.
+    spread gets Wilson's bound instead of a certainty that the data do not support; ``selected``: it belongs
+    to the condition that is worst in the data, so that two models may differ in the condition too.
     """
 
     key: Key

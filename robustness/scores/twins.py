@@ -1,4 +1,4 @@
-"""Which models are set against each other, and their paired differences: made once, after the tables.
+"""Which models are compared, and their paired differences: made once, after the tables.
 
 Questions 4 and 7 rest on twins that differ in one axis alone. ``compare_twins`` is called where the tables
 are joined, as it takes longer than setting the report.
@@ -55,7 +55,7 @@ ACCURACIES = (
     "clutter/accuracy",
     "attack/worst_*/eps_*/robust_accuracy",
 )
-"""The scores (shell patterns) in which the best architecture is set against the median one."""
+"""The scores (shell patterns) in which the best architecture is compared with the median one."""
 
 ARCHITECTURE = "architecture"
 """What stands in the column ``axis`` of these comparisons."""

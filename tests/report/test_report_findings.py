@@ -20,8 +20,8 @@ from robustness.report.sections import (
     attacking,
     clean,
     frontend,
+    interventions,
     learning_curve,
-    measures,
     shifting,
     training,
     twins,
@@ -78,16 +78,16 @@ def test_best_worst_and_those_at_chance_are_named() -> None:
     assert "a is the most accurate of 3 models on clean images: 80.0 % [70.0, 90.0]; b the least" in texts(
         found
     )
-    assert "interval of b does not lie above chance" in texts(found, "doubtful")
+    assert "interval of b includes chance" in texts(found, "doubtful")
 
 
 @pytest.mark.parametrize(
     ("drops", "words", "status"),
     [
-        ([(0.3, 0.2, 0.4), (0.25, 0.12, 0.3)], "all 2 models more than ten points for certain:", "found"),
+        ([(0.3, 0.2, 0.4), (0.25, 0.12, 0.3)], "all 2 models significantly more than ten points:", "found"),
         (
             [(0.3, 0.2, 0.4), (0.12, 0.05, 0.2)],
-            "1 of 2 models more than ten points for certain (0 less",
+            "1 of 2 models significantly more than ten points (0 less",
             "found",
         ),
         ([(0.12, 0.05, 0.2), (0.11, 0.04, 0.2)], "none of the 2 models more than ten points", "undecided"),
@@ -124,9 +124,9 @@ def test_a_robust_accuracy_with_a_failed_check_is_not_praised_plainly() -> None:
     )
     assert [trust(made, each) for each in made.models] == ["warn", "fail"]
     found = attacking._answers(made)
-    assert "1 of 2 models is below chance for certain at L∞ 4/255; a keeps most" in found[0].text
+    assert "1 of 2 models is significantly below chance at L∞ 4/255; a keeps most" in found[0].text
     assert "but a check of it failed" in found[0].text
-    assert "a: its robust accuracy is not to be trusted" in texts(found, "doubtful")
+    assert "a: its robust accuracy is not reliable" in texts(found, "doubtful")
 
 
 def test_unchecked_robust_accuracies_are_called_so() -> None:
@@ -188,7 +188,7 @@ def test_without_twins_questions_four_and_seven_have_no_answer() -> None:
     assert [answer.status for answer in training._answers(made)] == ["missing"]
 
 
-def test_measures_stand_on_one_axis_with_what_the_plain_net_loses() -> None:
+def test_interventions_are_compared_with_what_the_plain_model_loses() -> None:
     models = {
         "a": model("alexnet"),
         "ad": model("alexnet", training="diverse"),
@@ -209,15 +209,15 @@ def test_measures_stand_on_one_axis_with_what_the_plain_net_loses() -> None:
     scores |= {("a", "viewpoint/drop"): (0.3, 0.25, 0.35)}
     made = context(models, scores, comparisons)
     # Without a diverse or adversarial sibling a net has no row: its front-end is in question 4.
-    assert {each.plain.name for each in measures.taken(made)} == {"a"}
-    assert [answer.text for answer in measures.answers(made)] == [
+    assert {each.plain.name for each in interventions.interventions(made)} == {"a"}
+    assert [answer.text for answer in interventions.answers(made)] == [
         "a loses 30.0 points [25.0, 35.0] to viewpoint; its accuracy there changes by +20.0 points [+10.0, "
         "+30.0] with diverse training, −5.0 points [−12.0, +2.0] (undecided) with V1 front-end, +15.0 points "
         "[+5.0, +25.0] with V1 front-end, diverse."
     ]
     marked = made.inputs.comparisons.assign(axis=["training", "frontend", "both", "frontend", "architecture"])
     with_best = replace(made, inputs=replace(made.inputs, comparisons=marked))
-    (found,) = measures.answers(with_best)
+    (found,) = interventions.answers(with_best)
     assert found.text.endswith(
         "For comparison: v, the best architecture, less a, the median one: +12.0 points [+1.0, +20.0]."
     )

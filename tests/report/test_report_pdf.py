@@ -57,8 +57,8 @@ def test_difference_tables_hold_the_comparisons(whole_report: LaidOut, table: st
             assert row[column].endswith("*") == (found["p_holm"] <= 0.05)
 
 
-def test_the_price_of_a_measure_counts_the_passes_of_its_attack(whole_report: LaidOut) -> None:
-    rows = {row[0]: row[1:] for row in whole_report.rows("table-price")}
+def test_the_cost_of_an_intervention_counts_the_passes_of_its_attack(whole_report: LaidOut) -> None:
+    rows = {row[0]: row[1:] for row in whole_report.rows("table-cost")}
     assert set(rows) == {
         f"resnet18: {name}" for name in ("diverse training", "adversarial training", "V1 front-end")
     }
@@ -70,10 +70,10 @@ def test_the_price_of_a_measure_counts_the_passes_of_its_attack(whole_report: La
     assert rows["resnet18: adversarial training"][3:] == ["1", "64\u202f000", "2.0"]
 
 
-def test_learning_curve_and_measures_are_drawn(whole_report: LaidOut, partial_report: LaidOut) -> None:
-    for stem in ("learning_curve", "measures"):
+def test_learning_curve_and_interventions_are_drawn(whole_report: LaidOut, partial_report: LaidOut) -> None:
+    for stem in ("learning_curve", "interventions"):
         assert (whole_report.root / "figures" / f"{stem}.svg").is_file()
-    assert not (partial_report.root / "figures" / "measures.svg").exists()
+    assert not (partial_report.root / "figures" / "interventions.svg").exists()
 
 
 def test_all_seven_questions_are_answered(whole_report: LaidOut) -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 
 
 def predictions(correct: dict[tuple[str, str, str, str], list], *, classes: int = 4) -> pd.DataFrame:
-    """From (model, shift, factor, level) → right or wrong, one entry an object (a list: several samples)."""
+    """From (model, shift, factor, level) → right or wrong, one entry per object (a list: several samples)."""
     rows = []
     for (model, shift, factor, level), entries in correct.items():
         sample = 0

@@ -92,7 +92,8 @@ def scatters(path: Path, table: pd.DataFrame, models: Sequence[Model]) -> None:
 
     ``table``: columns pair (one panel each), title, x_label, y_label, model, x, y.
     """
-    known = {model.name: model for model in models}
+    known = {model.name: model for model in models if (table["model"] == model.name).any()}
+    models = list(known.values())
     table = table.assign(
         family=[known[name].family for name in table["model"]],
         stem=["learned" if known[name].frontend == "learned" else "other" for name in table["model"]],

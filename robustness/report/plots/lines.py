@@ -52,7 +52,7 @@ def curve_panels(
 
     ``curves``: columns model, level, value and, for bands, low and high; all but the level in per cent.
     """
-    table = _with_looks(curves, models)
+    table, models = _with_looks(curves, models)
     architectures = table["panel"].nunique()
     columns = _columns(architectures)
     plot = _plot(table, models).facet(col="panel", wrap=columns).limit(y=(-3, 103))
@@ -83,7 +83,7 @@ def depth_panels(path: Path, table: pd.DataFrame, models: Sequence[Model]) -> No
 
     ``table``: columns panel, model, level (relative depth in [0, 1]), value (unit of the number).
     """
-    table = _with_looks(table, models)
+    table, models = _with_looks(table, models)
     panels = table["panel"].nunique()
     plot = _plot(table, models).facet(col="panel", wrap=min(3, panels)).share(y=False)
     plot = plot.scale(marker={model.family: model.look.marker for model in models})
@@ -96,16 +96,15 @@ def depth_panels(path: Path, table: pd.DataFrame, models: Sequence[Model]) -> No
         style.legend(figure, entries)
 
 
-def _with_looks(table: pd.DataFrame, models: Sequence[Model]) -> pd.DataFrame:
-    """The table in the models' order with the columns colour (family), line (front-end) and panel."""
-    known = {model.name: model for model in models}
-    table = table.sort_values(
-        "model", key=lambda names: names.map(list(known).index), kind="stable", ignore_index=True
-    )
+def _with_looks(table: pd.DataFrame, models: Sequence[Model]) -> tuple[pd.DataFrame, list[Model]]:
+    """The table in the models' order with colour (family), line (front-end) and panel; its models."""
+    known = {model.name: model for model in models if (table["model"] == model.name).any()}
+    order = {name: place for place, name in enumerate(known)}
+    table = table.sort_values("model", key=lambda names: names.map(order), kind="stable", ignore_index=True)
     found = [known[name] for name in table["model"]]
     looks = {"colour": [model.family for model in found], "line": [model.frontend for model in found]}
     panel = table["panel"] if "panel" in table else [model.architecture for model in found]
-    return table.assign(panel=panel, **looks)
+    return table.assign(panel=panel, **looks), list(known.values())
 
 
 def _plot(table: pd.DataFrame, models: Sequence[Model]) -> so.Plot:

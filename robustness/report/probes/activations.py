@@ -14,7 +14,7 @@ UNITS = 4
 
 
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
-    """``activations.png``: a row a stage; for four channels the nine strongest patches, and their
+    """``activations.png``: one row per stage; for four channels the nine strongest patches and their
     projections."""
     path = folder / "activations.png"
     stages = stages_of(arrays, "patches")

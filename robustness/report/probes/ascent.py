@@ -27,9 +27,9 @@ TITLES = {
 
 
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
-    """``ascent.png``: a row a unit, first the natural piece that drives it most, then a column a regulariser
-    (first start), each stretched around the mean colour; ``ascent_facets.png``: the starts of each class and
-    what they became."""
+    """``ascent.png``: one row per unit, first the natural patch that drives it most, then one column per
+    regulariser (first start), each stretched around the mean colour; ``ascent_facets.png``: the starts of
+    each class and what they became."""
     path = folder / "ascent.png"
     stages, regularisers = stages_of(arrays, "responses"), [str(name) for name in arrays["regularisers"]]
     lines = [(stage, place) for stage in stages for place in range(len(arrays[f"{stage}/units"]))]

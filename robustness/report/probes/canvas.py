@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from robustness.report.image_grid import image_grid
+
 _RC = {
     "font.family": "DejaVu Sans",
     "font.size": 6.5,
@@ -178,15 +180,8 @@ def shown(images: np.ndarray, *, centre: float | None = None, quantile: float = 
 
 
 def tiles(pictures: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
-    """(N, h, w, 3) in rows of ``columns`` on white: one array (H, W, 3)."""
-    count, height, width, _ = pictures.shape
-    rows = -(-count // columns)
-    sheet = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, 3))
-    for index, picture_ in enumerate(pictures):
-        row, column = divmod(index, columns)
-        top, left = row * (height + gap), column * (width + gap)
-        sheet[top : top + height, left : left + width] = picture_
-    return sheet
+    """(N, h, w, 3) in [0, 1], in rows of ``columns`` on white: one array (H, W, 3)."""
+    return image_grid([pictures[i : i + columns] for i in range(0, len(pictures), columns)], gap)
 
 
 def stages_of(arrays: Mapping[str, np.ndarray], key: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The map of the last layer: one point an image, and where shifted or attacked images fall in it."""
+"""The map of the last layer: one point per image, and where shifted or attacked images fall in it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
 def scatter(
     axes: Axes, points: np.ndarray, labels: np.ndarray, classes: Sequence[str], *, faint: bool = False
 ) -> None:
-    """A point an image, in its class's colour and marker; ``faint`` for the background of another set."""
+    """One point per image, in its class's colour and marker; ``faint`` for the background of another set."""
     if not np.isfinite(points).any():
         axes.text(0.5, 0.5, "this layer answers to\nevery image alike", ha="center", va="center",
                   transform=axes.transAxes, color="#d55e00")  # fmt: skip

@@ -14,7 +14,7 @@ IMAGES = 3
 
 
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
-    """``occlusion.png``: a row an image; the square on it, the class's probability and the sum of the
+    """``occlusion.png``: one row per image; the square on it, the class's probability and the sum of the
     strongest map of every stage with the square at each place, dark where covering it takes most away."""
     path = folder / "occlusion.png"
     stages = stages_of(arrays, "activity")

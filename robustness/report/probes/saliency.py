@@ -16,8 +16,8 @@ IMAGES = 4
 
 
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
-    """``saliency.png``: a column an image, a row a method; ``saliency_curves.svg``: mean probability while
-    the most salient pixels are taken away or put in."""
+    """``saliency.png``: one column per image, one row per method; ``saliency_curves.svg``: mean probability
+    while the most salient pixels are taken away or put in."""
     path, curves = folder / "saliency.png", folder / "saliency_curves.svg"
     count = min(IMAGES, len(arrays["images"]))
     note = "" if int(arrays["rectifiers"]) else " (no ReLU: plain gradient)"

@@ -1,4 +1,4 @@
-"""Do models of different make fail on the same images? Error consistency, for question 7."""
+"""Do different architectures fail on the same images? Error consistency, for question 7."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 from robustness.report import markdown
 from robustness.report.contact_sheets import contact_sheets
 from robustness.report.context import ReportContext
-from robustness.report.document import Block, Cell, Column, Gallery, Picture, Section, Table, Text
+from robustness.report.document import NOTHING, Block, Cell, Column, Gallery, Picture, Section, Table, Text
 from robustness.report.inputs import DataCard
 from robustness.report.published import sources
 from robustness.report.wording import count_cell
@@ -133,11 +133,5 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
         if isinstance(value, Mapping) and value:
             yield from flatten(value, f"{prefix}{key}.")
         else:
-            yield (
-                f"{prefix}{key}",
-                "–"
-                if value is None
-                else ", ".join(map(str, value))
-                if isinstance(value, (list, tuple))
-                else str(value),
-            )
+            items = value if isinstance(value, (list, tuple)) else [NOTHING if value is None else value]
+            yield f"{prefix}{key}", ", ".join(map(str, items))

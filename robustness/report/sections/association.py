@@ -11,7 +11,7 @@ from robustness import scores
 from robustness.report import conditions
 from robustness.report.context import ReportContext
 from robustness.report.document import (
-    NOTHING,
+    EMPTY,
     Answer,
     Cell,
     Column,
@@ -28,11 +28,11 @@ from robustness.scores.association import MINIMUM
 
 TITLE = "Do the visualizations predict the robustness?"
 METHOD = (
-    "Every probe number (counts and sizes apart) is set against every robustness number: Spearman's ρ "
+    "Every probe number (counts and sizes apart) is correlated with every robustness number: Spearman's ρ "
     "over the models that have both, with an interval that resamples whole architectures, as models of "
     "one architecture are not independent.",
     "Many pairs are tested: a pair is called related only if its ρ stands after a correction over all "
-    "pairs (max-T, Westfall & Young: the chance that the best of all pairs gets so far when nothing is "
+    "pairs (max-T, Westfall & Young: the probability that the best of all pairs is as strong when nothing is "
     "related) and its interval lies off 0; suggestive if only the false discovery rate is held.",
     "A correlation over trained networks is no cause: the column with clean accuracy held constant "
     "shows what is left when the quality of training is taken out.",
@@ -174,7 +174,7 @@ def _map(context: ReportContext, table: pd.DataFrame) -> Table:
 
 def _rho_cell(row: Any) -> Cell:
     if row is None:
-        return Cell(NOTHING, None, "muted")
+        return EMPTY
     sign = {"related": " ●", "suggestive": " ○"}.get(row.verdict, "")
     return shaded(Cell(number(row.rho) + sign, row.rho), (row.rho + 1) / 2, DIVERGING)
 
@@ -190,8 +190,7 @@ def _scatter(context: ReportContext, table: pd.DataFrame) -> Figure:
             if x is not None and y is not None:
                 rows.append((row.probe_metric, title, *labels, model.name, x.value, 100 * y.value))
     points = pd.DataFrame(rows, columns=["pair", "title", "x_label", "y_label", "model", "x", "y"])
-    models = [model for model in context.models if model.name in set(points["model"])]
-    scatters(context.figure("association_scatter"), points, models)
+    scatters(context.figure("association_scatter"), points, context.models)
     return Figure.of(
         "association_scatter",
         "The strongest pairs, each probe number once. One point per model; colour and marker: family; "

@@ -27,7 +27,7 @@ METHOD = (
     "Models with noise are attacked with gradients averaged over noise draws; success is decided over fresh "
     "draws.",
     "Every evaluation checks itself (after Carlini 2019, Tramèr 2020, Croce & Hein 2020, Pintor 2022): "
-    "a robust accuracy beside a failed check is not to be trusted.",
+    "a robust accuracy with a failed check is not reliable.",
 )
 
 
@@ -58,7 +58,9 @@ def _answers(context: ReportContext) -> list[Answer]:
     guess = conditions.chance(context.inputs)
     broken = [model for score, model in scored if score.high < guess]
     best, winner = scored[0]
-    text = capital(f"{are(len(broken), len(scored), 'model')} below chance for certain at L∞ {epsilon:g}/255")
+    text = capital(
+        f"{are(len(broken), len(scored), 'model')} significantly below chance at L∞ {epsilon:g}/255"
+    )
     doubt = ", but a check of it failed" if trust(context, winner) == "fail" else ""
     answers = [Answer(f"{text}; {winner.name} keeps most, {share(best)}{doubt}.")]
     return [*answers, *_trust_answers({model.name: trust(context, model) for _, model in scored})]
@@ -77,9 +79,7 @@ def _trust_answers(verdicts: dict[str, str]) -> list[Answer]:
         answers.append(Answer(text))
     if failed:
         plural = "their robust accuracies are" if len(failed) > 1 else "its robust accuracy is"
-        answers.append(
-            Answer(f"A check failed for {listed(failed)}: {plural} not to be trusted.", "doubtful")
-        )
+        answers.append(Answer(f"A check failed for {listed(failed)}: {plural} not reliable.", "doubtful"))
     if unchecked:
         answers.append(Answer(f"No checks were made for {listed(unchecked)}.", "missing"))
     return answers
@@ -93,15 +93,15 @@ def _curves(context: ReportContext, attack: str, label: str) -> Figure | None:
     curve_panels(
         context.figure(f"attack_{attack}"),
         curves,
-        [model for model in models if model.name in set(curves["model"])],
+        models,
         x_label=label,
         y_label="worst-case robust accuracy (%)",
         chance=conditions.chance(context.inputs),
     )
     return Figure.of(
         f"attack_{attack}",
-        "Worst-case robust accuracy over the attack budget: the share of images that are right and "
-        "that no attack of the suite turned; at 0 the accuracy on the attacked images. One panel per "
+        "Worst-case robust accuracy over the attack budget: the share of images that are classified "
+        "correctly under every attack of the suite; at 0 the accuracy on the attacked images. One panel per "
         "architecture; solid: learned stem, dashed: V1 front-end; grey: all other models. Bands: 95 % "
         "intervals over objects. Dotted: chance.",
     )
@@ -142,30 +142,13 @@ def _without_interval(score: Score | None) -> Cell:
 
 def _draws(context: ReportContext) -> Table | None:
     """Robust accuracy of the models with noise against the draws that a gradient is averaged over."""
-    table = context.inputs.draws
-    if table.empty:
-        return None
-    counts = sorted(set(table["draws"]))
-    cells = {
-        (row.model, row.draws): Score(row.robust_accuracy, row.low, row.high) for row in table.itertuples()
-    }
-    epsilons = {row.model: 255 * float(row.epsilon) for row in table.itertuples()}
-    rows = [
-        [
-            Cell(model.name, mono=True),
-            Cell(f"{epsilons[model.name]:g}/255"),
-            *(score_cell(cells.get((model.name, count))) for count in counts),
-        ]
-        for model in context.models
-        if model.name in epsilons
-    ]
     caption = (
         "How many noise draws a gradient needs: robust accuracy (%) under the suite's first attack on a few "
         "images, with the gradient averaged over so many draws; – was not run, since two steps before it "
         "changed nothing. Where a row still falls at its end, more draws would find more."
     )
-    columns = [Column("model", False), Column("ε"), *(Column(f"{count} draws") for count in counts)]
-    return Table("table-draws", caption, columns, rows, small=True)
+    study = context.inputs.draws.sort_values("draws", kind="stable")
+    return context.study_table("table-draws", caption, study, "draws", "{} draws", budgets=True)
 
 
 def _transfer(context: ReportContext) -> Table | None:
@@ -181,8 +164,8 @@ def _transfer(context: ReportContext) -> Table | None:
         shares = [fooled.get((source, target), float("nan")) for source in names]
         rows.append([Cell(target, mono=True), *(shaded(Cell(percent(s, 0), s), s) for s in shares)])
     caption = (
-        f"Transfer at L∞ {epsilon:.3g}/255: share (%) of the images right when clean that the images "
-        "made for the model above turn in the model at the left. The darker, the more."
+        f"Transfer at L∞ {epsilon:.3g}/255: share (%) of correctly classified images whose adversarial "
+        "version, crafted on the source (column), the target (row) misclassifies. The darker, the more."
     )
     columns = [Column("target", False), *(Column(name) for name in names)]
     return Table("table-transfer", caption, columns, rows, small=True, upright=True)
@@ -205,7 +188,7 @@ def _verdicts(context: ReportContext) -> Table | None:
     columns = [Column("model", False), *(Column(name.replace("_", " ")) for name in names)]
     caption = (
         "The checks that every attack evaluation makes of itself, by model: ok, w(arn) or FAIL; – was "
-        "not made. A model with a failed check has a robust accuracy that is not to be trusted."
+        "not made. A model with a failed check has a robust accuracy that is not reliable."
     )
     return Table("table-verdicts", caption, columns, rows, small=True, upright=True)
 
@@ -240,7 +223,7 @@ def _checks(context: ReportContext) -> Table | None:
         *(["what it counts"] if "detail" in worth else []),
     ]
     columns = [Column(title, False) for title in titles]
-    caption = "The checks that warned or failed, each with its figure and the limit it was held against."
+    caption = "The checks that warned or failed, each with its value and its limit."
     return Table("table-checks", caption, columns, rows, small=True)
 
 

@@ -50,8 +50,8 @@ def _answers(context: ReportContext) -> list[Answer]:
     if failed:
         answers.append(
             Answer(
-                f"The interval of {listed(failed)} does not lie above chance: what such a model loses to a "
-                "shift or an attack says nothing, and sentences on losses leave it out.",
+                f"The interval of {listed(failed)} includes chance: drops of such a model are not "
+                "meaningful, and sentences on drops leave it out.",
                 "doubtful",
             )
         )
@@ -107,7 +107,7 @@ def _histories(context: ReportContext) -> Figure | None:
     curve_panels(
         context.figure("histories"),
         curves,
-        [model for model in models if model.name in set(curves["model"])],
+        models,
         x_label="epoch",
         y_label="validation accuracy (%)",
     )

@@ -8,14 +8,12 @@ import pandas as pd
 
 from robustness.report import conditions, published
 from robustness.report.context import ReportContext
-from robustness.report.document import Answer, Cell, Column, Figure, Section, Table, Text
-from robustness.report.inputs import Score
+from robustness.report.document import Answer, Figure, Section, Table, Text
 from robustness.report.model_table import Model
 from robustness.report.palette import FRONTEND_COLOURS, FRONTENDS, NOISE_COLOURS
 from robustness.report.plots.dots import DotPanel, Row, dot_rows
 from robustness.report.plots.lines import line_panels
 from robustness.report.sections import twins
-from robustness.report.wording import score_cell
 
 TITLE = (
     "What does a fixed V1 front-end change: learned against Gabor, and which part of it (filters, "
@@ -133,7 +131,7 @@ def _controls_figure(context: ReportContext, architecture: str) -> Figure | None
 
 NOISE_WORDS = (
     "live: fresh noise at every look; frozen: one noise field for attack and verdict; off: no noise. "
-    "What is robust only while the noise is live is owed to the noise."
+    "What is robust only while the noise is live is due to the noise."
 )
 
 
@@ -151,16 +149,12 @@ def _noise_figure(context: ReportContext) -> Figure | None:
         return None
     shown = noise.sort_values("epsilon")
     shown = pd.concat([shown[shown["model"] == model.name] for model in wanted])
-    table = pd.DataFrame(
-        {
-            "panel": shown["model"],
-            "name": shown["noise"],
-            "level": 255 * shown["epsilon"].astype(float),
-            "value": 100 * shown["robust_accuracy"],
-            "low": 100 * shown["low"],
-            "high": 100 * shown["high"],
-            "x_label": "ε (L∞, 255ths)",
-        }
+    table = shown.rename(columns={"model": "panel", "noise": "name"}).assign(
+        level=255 * shown["epsilon"].astype(float),
+        value=100 * shown["robust_accuracy"],
+        low=100 * shown["low"],
+        high=100 * shown["high"],
+        x_label="ε (L∞, 255ths)",
     )
     guess = conditions.chance(context.inputs)
     line_panels(context.figure("noise_modes"), table, NOISE_COLOURS, "robust accuracy (%)", guess)
@@ -174,24 +168,12 @@ def _noise_figure(context: ReportContext) -> Figure | None:
 def _noise_table(context: ReportContext) -> Table | None:
     """The same at the reference budget, for every model with noise."""
     budget = conditions.reference_budget(context.inputs)
-    noise = context.inputs.noise
-    if budget is None or noise.empty:
+    if budget is None:
         return None
-    near = noise[(255 * noise["epsilon"] - budget[0]).abs() < 0.01]
-    modes = list(dict.fromkeys(near["noise"]))
-    cells = {
-        (row.model, row.noise): Score(row.robust_accuracy, row.low, row.high) for row in near.itertuples()
-    }
-    rows = [
-        [Cell(model.name, mono=True), *(score_cell(cells.get((model.name, mode))) for mode in modes)]
-        for model in context.models
-        if any((model.name, mode) in cells for mode in modes)
-    ]
-    if not rows:
-        return None
+    near = context.inputs.noise
+    near = near[(255 * near["epsilon"].astype(float) - budget[0]).abs() < 0.01]
     caption = f"Worst-case robust accuracy (%) at L∞ {budget[0]:g}/255 by what the noise does; {NOISE_WORDS}"
-    columns = [Column("model", False), *(Column(f"noise {mode}") for mode in modes)]
-    return Table("table-noise", caption, columns, rows, small=True)
+    return context.study_table("table-noise", caption, near, "noise", "noise {}")
 
 
 def curve_sets(context: ReportContext, models: list[Model]) -> list[tuple[str, str, pd.DataFrame]]:

@@ -18,13 +18,13 @@ from robustness.report.document import (
 )
 from robustness.report.model_table import Model
 from robustness.report.plots.lines import depth_panels
-from robustness.report.wording import interval_plain, listed, number, of, plain_cell
+from robustness.report.wording import interval_plain, listed, number, of
 
 TITLE = "What did the layers learn: first, last, intermediate?"
 METHOD = (
     "First layer: the filters as pictures, a Gabor fit to each (R², set against random filters of the size), "
     "dead filters, energy above the stride's Nyquist limit.",
-    "Last layer: penultimate features, PCA to 30 dimensions, t-SNE to 2; nets are compared by the "
+    "Last layer: penultimate features, PCA to 30 dimensions, t-SNE to 2; models are compared by the "
     "numbers in the raw space. Intermediate: what excites units, what gradient ascent finds, what "
     "inversion keeps.",
     "Noise is frozen by seed for probes. Numbers of a layer are means over its units with intervals "
@@ -79,7 +79,7 @@ FIRST_CAPTION = (
 )
 EMBEDDING_CAPTION = (
     "Clean test images placed by t-SNE of the penultimate features (PCA to 30 dimensions first); "
-    "colour: class. Distances between far groups mean little; compare nets by the table below."
+    "colour: class. Distances between far groups mean little; compare models by the table below."
 )
 LAST_CAPTION = (
     "The last layer in numbers: share of the nearest neighbours in feature space that have the same "
@@ -101,7 +101,7 @@ SALIENCY_CAPTION = (
     "and guided back-propagation are the plain gradient."
 )
 ASCENT_CAPTION = (
-    "Gradient ascent: one row per unit (stage and channel, or class), first the natural piece that drives "
+    "Gradient ascent: one row per unit (stage and channel, or class), first the natural patch that drives "
     "it most, then what ascent finds under each regulariser; none is the control, sets 1 to 4 are "
     "Yosinski's (2015). Shown: the most accurate learned model and its twin with the V1 front-end; "
     "every other on its card."
@@ -233,9 +233,7 @@ def _depth(context: ReportContext) -> Figure | None:
     if not rows:
         return None
     table = pd.DataFrame(rows, columns=["panel", "model", "level", "value"])
-    depth_panels(
-        context.figure("depth"), table, [model for model in models if model.name in set(table["model"])]
-    )
+    depth_panels(context.figure("depth"), table, models)
     return Figure.of(
         "depth",
         "Numbers of the probes over relative depth, one line per model: colour and marker: family; solid: "
@@ -286,4 +284,4 @@ def _table(
     known = [(t, f"{prefix}/{m}") for m, t in metrics if f"{prefix}/{m}" in context.inputs.keys]
     missing = [title for metric, title in metrics if f"{prefix}/{metric}" not in context.inputs.keys]
     note = f" Not measured in this run: {listed(missing)}." if missing else ""
-    return context.model_table(name, caption + note, known, cell=plain_cell)
+    return context.model_table(name, caption + note, known)

@@ -1,4 +1,4 @@
-"""What would more data bring? One net trained on shares of the objects and of the views; question 7."""
+"""What would more data bring? One model trained on shares of the objects and of the views; question 7."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _answer(context: ReportContext, axis: str, second, first, found: dict[str, D
 def _net(context: ReportContext) -> str:
     """Architecture and front-end of the net, as params.yaml names them."""
     settings = (context.inputs.params.get("learning_curve") or {}).get("model", {})
-    name = settings.get("architecture") or settings.get("family", "one net")
+    name = settings.get("architecture") or settings.get("family", "one model")
     others = [
         settings[key]
         for key, usual in (("frontend", "learned"), ("training", "canonical"))

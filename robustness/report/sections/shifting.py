@@ -11,7 +11,7 @@ from robustness import shifts
 from robustness.report import conditions, published
 from robustness.report.context import ReportContext
 from robustness.report.document import (
-    NOTHING,
+    EMPTY,
     Answer,
     Cell,
     Figure,
@@ -25,7 +25,7 @@ from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
 from robustness.report.plots.lines import curve_panels
 from robustness.report.plots.spheres import sphere_maps
 from robustness.report.shading import shaded
-from robustness.report.wording import capital, loss, of, percent, score_cell
+from robustness.report.wording import capital, loss, of, percent
 from robustness.scores.conditions import view
 
 TITLE = "How much does it lose to viewpoint, and to clutter?"
@@ -36,8 +36,8 @@ METHOD = (
     "A drop is clean accuracy less accuracy under the shift, in points: the mean over the levels of a "
     "factor, then over the factors of the shift. Background swaps and the view sphere have numbers of "
     "their own.",
-    "Models whose clean accuracy is not above chance with certainty are left out of sentences on "
-    "losses: they have nothing to lose.",
+    "Models whose clean accuracy is not significantly above chance are left out of sentences on "
+    "drops: they have nothing to lose.",
 )
 MAIN = {"viewpoint": ("azimuth", "rotation"), "clutter": ("distractors", "patches", "occlusion")}
 """The factor of each shift that gets curves of its own: the first of these that was measured."""
@@ -60,8 +60,8 @@ TABLES = {
 }
 CAPTIONS = {
     "viewpoint": "What viewpoint takes, with 95 % intervals over objects. Relative: share of the clean "
-    "accuracy lost (left out where clean accuracy is not above chance for certain). Worst view: objects that "
-    "are right at their own worst view of the dense sphere. Sphere wrong: share of directions, "
+    "accuracy lost (left out where clean accuracy is not significantly above chance). Worst view: objects "
+    "that are right at their own worst view of the dense sphere. Sphere wrong: share of directions, "
     "weighted by solid angle. Flip rate: share of neighbouring views with different answers.",
     "clutter": "What clutter takes, with 95 % intervals over objects. BG-gap: accuracy on backgrounds of the "
     "object's own class less that on random ones. Background alone: accuracy when the object is not "
@@ -102,7 +102,7 @@ def _answers(context: ReportContext, shift: str) -> list[Answer]:
     if len(drops) == 1:
         (score, model), status = drops[0], "found" if large or small else "undecided"
         return [Answer(f"{capital(shift)} costs {model.name} {loss(score)}.", status)]
-    text = capital(f"{shift} costs {of(len(large), len(drops), 'model')} more than ten points for certain")
+    text = capital(f"{shift} costs {of(len(large), len(drops), 'model')} significantly more than ten points")
     if small or open_:
         text += f" ({len(small)} less than ten, {open_} undecided)"
     (most, loser), (least, keeper) = drops[0], drops[-1]
@@ -123,7 +123,7 @@ def _worst_view(context: ReportContext) -> list[Answer]:
     best, model = scored[0]
     clean = context.score_of(model, "clean/accuracy")
     text = (
-        f"An adversary who may only turn the camera leaves {model.name} "
+        f"An adversary who may only move the camera leaves {model.name} "
         f"{loss(best).replace(' points', ' %')} of objects right at their worst view, the most of "
         f"{len(scored)} models (clean: {loss(clean).replace(' points', ' %')})."
     )
@@ -160,7 +160,7 @@ def _curves(context: ReportContext, shift: str) -> Figure | None:
     curve_panels(
         context.figure(name),
         curves,
-        [model for model in models if model.name in set(curves["model"])],
+        models,
         x_label=conditions.axis_label(shift, factor),
         y_label="accuracy (%)",
         chance=conditions.chance(context.inputs),
@@ -194,7 +194,7 @@ def _factors(context: ReportContext) -> Table | None:
 
 def _shaded_drop(score: Score | None, most: float) -> Cell:
     if score is None:
-        return Cell(NOTHING, None, "muted")
+        return EMPTY
     return shaded(Cell(percent(score.value, 0), score.value), score.value / most)
 
 
@@ -235,6 +235,5 @@ def _for_spheres(context: ReportContext) -> list[Model]:
 
 
 def _table(context: ReportContext, shift: str) -> Table | None:
-    table = TABLES[shift]
-    known = [(title, metric) for title, metric in table if metric in context.inputs.keys]
-    return context.model_table(f"table-{shift}", CAPTIONS[shift], known, cell=score_cell)
+    known = [(title, metric) for title, metric in TABLES[shift] if metric in context.inputs.keys]
+    return context.model_table(f"table-{shift}", CAPTIONS[shift], known)

@@ -22,8 +22,8 @@ def write(context: ReportContext) -> list[Block]:
         "Summary. Drops are clean accuracy less mean accuracy over the levels of the shift, each "
         "factor of the shift counting once. Worst case: an image counts as robust if no attack of the "
         "suite changed the answer. Brackets: 95 % intervals over objects. Attack checks: the worst "
-        "verdict on the evaluation itself; where it reads FAIL the robust accuracy is not to be "
-        "trusted."
+        "verdict on the evaluation itself; where it reads FAIL the robust accuracy is not "
+        "reliable."
     )
     table = context.model_table("table-summary", caption, metrics, checks=True, small=False)
     return [table, _overview(context, budget)]

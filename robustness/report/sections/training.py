@@ -6,7 +6,7 @@ from robustness.report import conditions
 from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Figure, Section, Table, Text
 from robustness.report.palette import TRAINING_COLOURS
-from robustness.report.sections import agreement, learning_curve, measures, twins
+from robustness.report.sections import agreement, interventions, learning_curve, twins
 from robustness.report.sections.frontend import draw_curve_sets
 from robustness.report.wording import percent
 
@@ -16,8 +16,8 @@ METHOD = (
     "backgrounds), on as many diverse ones (all views, clutter), and on canonical images under attack.",
     "Test images are the same; differences are paired and their intervals resample objects. Beside "
     "them stands the range over architectures under canonical training.",
-    "Every measure (data, front-end, architecture) stands on one axis with its price; a learning curve shows "
-    "what more objects and more views bring.",
+    "All interventions (data, front-end, architecture) are shown on one axis, with their cost; a learning "
+    "curve shows what more objects and more views bring.",
 )
 SUBJECTS = {
     "diverse": "Diverse in place of canonical training",
@@ -30,8 +30,8 @@ def write(context: ReportContext) -> Section:
     shared, table = agreement.write(context)
     blocks = [
         Text(METHOD, "Method.", "method"),
-        measures.figure(context),
-        measures.price(context),
+        interventions.figure(context),
+        interventions.cost(context),
         *(_figure(context, architecture, frontend) for architecture, frontend in _groups(context)),
         _table(context),
         learning_curve.figure(context),
@@ -67,11 +67,11 @@ def _answers(context: ReportContext) -> list[Answer]:
     if not leading and not others:
         text = "Only one training is among the models, so data and architecture cannot be told apart."
         return [Answer(text, "missing"), *more]
-    return [*leading, *measures.answers(context), *more, *_ranges(context), *others]
+    return [*leading, *interventions.answers(context), *more, *_ranges(context), *others]
 
 
 def _ranges(context: ReportContext) -> list[Answer]:
-    """How far the architectures lie apart under one training: the yardstick for what training does."""
+    """How far the architectures lie apart under one training, to compare with the effect of training."""
     models = [
         model
         for model in context.models.where(training="canonical", frontend="learned")
@@ -87,7 +87,7 @@ def _ranges(context: ReportContext) -> list[Answer]:
     if not parts:
         return []
     listed = ", ".join(parts)
-    text = f"The yardstick, accuracy over architectures with learned stem and canonical training: {listed}."
+    text = f"For comparison, accuracy over architectures with learned stem and canonical training: {listed}."
     return [Answer(text)]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from robustness.report.context import ReportContext
-from robustness.report.document import NOTHING, Answer, Cell, Column, Table
+from robustness.report.document import EMPTY, NOTHING, Answer, Cell, Column, Table
 from robustness.report.inputs import Difference
 from robustness.report.model_table import Model
 from robustness.report.wording import interval_signed, points
@@ -76,7 +76,7 @@ def sentence_of_many(
     architectures = {a.architecture for _, (a, _) in found}
     # An architecture may be there with several front-ends: then its name alone does not say which.
     one_each = len(architectures) == len(found)
-    things = "architectures" if one_each else "nets"
+    things = "architectures" if one_each else "models"
     low, high = (net.architecture if one_each else net.name for net in (bottom, top))
     text = (
         f"{subject} {measure.raises} for {counts['higher']} of {len(found)} {things} and "
@@ -127,7 +127,7 @@ def table(
 def difference_cell(difference: Difference | None) -> Cell:
     """A difference with interval; a star where Holm's p is at most 0.05; muted where undecided."""
     if difference is None:
-        return Cell(NOTHING, None, "muted")
+        return EMPTY
     star = "*" if difference.p_holm <= 0.05 else ""
     tone = "muted" if difference.verdict == "undecided" else ""
     return Cell(interval_signed(difference) + star, difference.value, tone)

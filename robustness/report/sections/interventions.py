@@ -1,4 +1,4 @@
-"""Every measure on one axis, for question 7: data, front-end, architecture; what each brings and costs."""
+"""Interventions on one axis, for question 7: data, front-end, architecture; what each brings and costs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from robustness.report import conditions
 from robustness.report.context import ReportContext
-from robustness.report.document import NOTHING, Answer, Cell, Figure, Table, columns
+from robustness.report.document import EMPTY, Answer, Cell, Figure, Table, columns
 from robustness.report.inputs import Difference, Score
 from robustness.report.model_table import Model
 from robustness.report.plots.dots import DotPanel, Row, dot_rows
 from robustness.report.sections import twins
 from robustness.report.wording import count_cell, loss, number, points, share
 
-TAKEN = {
+INTERVENTIONS = {
     "diverse training": ("learned", "diverse"),
     "adversarial training": ("learned", "adversarial"),
     "V1 front-end": ("vone", "canonical"),
     "V1 front-end, diverse": ("vone", "diverse"),
 }
-"""Measure → (front-end, training) that stand in the place of learned stem and canonical training."""
+"""Intervention → (front-end, training) that replace learned stem and canonical training."""
 
 SHOWN = ("viewpoint", "clutter", "robust", "clean")
 BEST = "best architecture"
@@ -30,21 +30,21 @@ BEST_WORDS = (
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A measure that was taken on a net: its name, the changed model and the plain one."""
+class Intervention:
+    """One change of a model: its name, the changed model and the plain one."""
 
     name: str
     changed: Model
     plain: Model
 
 
-def taken(context: ReportContext) -> list[Taken]:
-    """The measures on each net with learned stem and canonical training whose training was changed, too."""
+def interventions(context: ReportContext) -> list[Intervention]:
+    """Those of each model with learned stem and canonical training whose training was changed, too."""
     found = []
     for plain in context.models.where(frontend="learned", training="canonical"):
         own = [
-            Taken(name, model, plain)
-            for name, (frontend, training) in TAKEN.items()
+            Intervention(name, model, plain)
+            for name, (frontend, training) in INTERVENTIONS.items()
             for model in context.models.where(
                 architecture=plain.architecture, width=plain.width, frontend=frontend, training=training
             )
@@ -55,8 +55,8 @@ def taken(context: ReportContext) -> list[Taken]:
 
 
 def figure(context: ReportContext) -> Figure | None:
-    """Paired differences of all measures, one row each, one panel per score; None where none was compared."""
-    rows = taken(context)
+    """Paired differences of all interventions, one row each, one panel per score; None without any."""
+    rows = interventions(context)
     panels = []
     for measure in _shown(context):
         scores: list[Score | None] = [_difference(context, each, measure) for each in rows]
@@ -70,22 +70,22 @@ def figure(context: ReportContext) -> Figure | None:
     last = [Row(BEST, rows[0].plain, BEST)]
     if all(panel.scores[-1] is None for panel in panels):
         last, panels = [], [DotPanel(p.label, p.scores[:-1], p.marks) for p in panels]
-    dot_rows(context.figure("measures"), [*looks, *last], panels)
+    dot_rows(context.figure("interventions"), [*looks, *last], panels)
     return Figure.of(
-        "measures",
-        "What each measure brings back, and what it costs on clean images: the changed model less the same "
+        "interventions",
+        "What each intervention gains, and what it costs on clean images: the changed model less the same "
         "architecture with learned stem and canonical training, in points, on the same images, with 95 % "
         f"intervals over objects. Right of the line is better; a bar across it: undecided. {BEST_WORDS}",
     )
 
 
 def answers(context: ReportContext) -> list[Answer]:
-    """One sentence per loss: what the net with most measures loses, and what each of them brings back."""
-    rows = taken(context)
+    """One sentence per drop: what the model with most interventions loses, and what each regains."""
+    rows = interventions(context)
     if not rows:
         return []
-    nets = [each.plain.name for each in rows]
-    plain = next(each.plain for each in rows if each.plain.name == max(nets, key=nets.count))
+    names = [each.plain.name for each in rows]
+    plain = next(each.plain for each in rows if each.plain.name == max(names, key=names.count))
     measures = {measure.metric: measure for measure in _shown(context)}
     found = []
     for shift in ("viewpoint", "clutter"):
@@ -103,7 +103,7 @@ def answers(context: ReportContext) -> list[Answer]:
 
 
 def _answer(
-    context: ReportContext, words: str, plain: Model, rows: list[Taken], measure: twins.Measure
+    context: ReportContext, words: str, plain: Model, rows: list[Intervention], measure: twins.Measure
 ) -> Answer | None:
     pairs = [(each.name, _difference(context, each, measure)) for each in rows if each.plain == plain]
     known = [(name, difference) for name, difference in pairs if difference is not None]
@@ -123,12 +123,12 @@ def _told(difference: Difference) -> str:
     return points(difference) + (" (undecided)" if difference.verdict == "undecided" else "")
 
 
-def price(context: ReportContext) -> Table | None:
-    """What each measure costs: clean accuracy, parameters, training images and passes; None without one."""
+def cost(context: ReportContext) -> Table | None:
+    """What each intervention costs: clean accuracy, parameters, training images and passes; None without
+    one."""
     clean = twins.measures(None)["clean"]
-    rows = []
-    for each in taken(context):
-        rows.append(
+    rows = [] for each in
+    interventions(context): rows.append(
             [
                 Cell(f"{each.plain.architecture}: {each.name}"),
                 twins.difference_cell(_difference(context, each, clean)),
@@ -142,14 +142,14 @@ def price(context: ReportContext) -> Table | None:
     if not rows:
         return None
     numbers = ("clean accuracy (points)", "parameters", "epochs", "attack steps per batch",
-               "passes in training", "× the plain net's")  # fmt: skip
+               "passes in training", "× the plain model's")  # fmt: skip
     return Table(
-        "table-price",
-        "The price of each measure: the change of clean accuracy (paired, with its 95 % interval over "
+        "table-cost",
+        "The cost of each intervention: the change of clean accuracy (paired, with its 95 % interval over "
         "objects; grey: undecided), the parameters, and the work of training. Passes: images put forward and "
-        "back through the net, epochs × images × (1 + attack steps); passes through different front-ends do "
+        "back through the network, epochs × images × (1 + attack steps); passes through different front-ends do "
         "not cost the same. No times are given: they depend on the machine.",
-        columns("measure", numbers=numbers),
+        columns("intervention", numbers=numbers),
         rows,
         small=True,
     )
@@ -157,10 +157,10 @@ def price(context: ReportContext) -> Table | None:
 
 def _ratio(changed: float, plain: float) -> Cell:
     ratio = changed / plain if plain else float("nan")
-    return Cell(NOTHING, None, "muted") if ratio != ratio else Cell(number(ratio, 1), ratio)
+    return EMPTY if ratio != ratio else Cell(number(ratio, 1), ratio)
 
 
-def _difference(context: ReportContext, each: Taken, measure: twins.Measure) -> Difference | None:
+def _difference(context: ReportContext, each: Intervention, measure: twins.Measure) -> Difference | None:
     return context.inputs.difference(each.changed.name, each.plain.name, measure.metric)
 
 
