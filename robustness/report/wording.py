@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from robustness.report.document import EMPTY, NOTHING, Cell
-from robustness.report.inputs import Score
+from robustness.report.inputs import Difference, Score
 
 MINUS = "−"
 
@@ -64,6 +64,11 @@ def share(score: Score) -> str:
 def points(score: Score) -> str:
     """For sentences: +5.0 points [+1.2, +8.8]."""
     return _bracketed(score, signed, " points")
+
+
+def told(difference: Difference) -> str:
+    """For sentences: +5.0 points [−1.2, +8.8] (undecided)."""
+    return points(difference) + (" (undecided)" if difference.verdict == "undecided" else "")
 
 
 def loss(score: Score) -> str:

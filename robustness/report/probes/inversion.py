@@ -12,10 +12,10 @@ from robustness.report.probes.canvas import LEAST_COLUMNS, sheet
 
 
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
-    """``inversion.png``: one row per stage; each image once, then its reconstructions from different
-    starts."""
-    path = folder / "inversion.png" stages = [str(stage) for stage
-    in arrays["stages"]] originals = arrays["images"][:2]
+    """``inversion.png``: one row per stage; each image once, then its reconstructions from several starts."""
+    path = folder / "inversion.png"
+    stages = [str(stage) for stage in arrays["stages"]]
+    originals = arrays["images"][:2]
     starts = arrays[f"{stages[0]}/images"].shape[1]
     columns = max(LEAST_COLUMNS, len(originals) * (1 + starts))
     with sheet(path, len(stages), columns, width=style.PAGE_WIDTH, label=0.22, head=0.12) as made:

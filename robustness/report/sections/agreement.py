@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from robustness import scores
 from robustness.report.context import ReportContext
-from robustness.report.document import NOTHING, Answer, Cell, Column, Table
+from robustness.report.document import NOTHING, Answer, Cell, Table, columns
 from robustness.report.shading import shaded
 from robustness.report.wording import number
 
@@ -59,8 +59,8 @@ def _table(found, names: list[str], shift: str) -> Table:
         "chance; 1, the same errors (Geirhos, Meding & Wichmann 2020). *: the 95 % interval "
         "over objects lies off 0."
     )
-    columns = [Column("model", False), *(Column(name) for name in names)]
-    return Table("table-agreement", caption, columns, rows, small=True, upright=True)
+    head = columns("model", numbers=names)
+    return Table("table-agreement", caption, head, rows, small=True, upright=True)
 
 
 def _text(row) -> str:

@@ -19,6 +19,7 @@ from robustness.report.document import (
     Section,
     Table,
     Text,
+    columns,
 )
 from robustness.report.plots.dots import scatters
 from robustness.report.shading import DIVERGING, shaded
@@ -83,7 +84,7 @@ def associate(context: ReportContext) -> tuple[pd.DataFrame | None, str]:
     if not wanted or len(context.models) < MINIMUM:
         return (
             None,
-            f"Too few models or robustness numbers: rank correlations need {MINIMUM} models at least.",
+            f"Too few models or robustness numbers: rank correlations need at least {MINIMUM} models.",
         )
     found = scores.association(
         table,
@@ -95,10 +96,7 @@ def associate(context: ReportContext) -> tuple[pd.DataFrame | None, str]:
     )
     found = found[found["rho"].notna()].reset_index(drop=True)
     if found.empty:
-        return (
-            None,
-            f"No probe number varies over {MINIMUM} models or more that also have robustness numbers.",
-        )
+        return None, f"No probe number varies over at least {MINIMUM} models that have robustness numbers."
     probes = found["probe_metric"].map(lambda metric: probe_name(context.inputs.keys[metric]))
     return found.assign(target=found["robustness_metric"].map(wanted), probe=probes), ""
 
@@ -168,8 +166,8 @@ def _map(context: ReportContext, table: pd.DataFrame) -> Table:
         "rate). Orange: they rise together; purple: one falls as the other rises. A drop, BG-gap and "
         "corruption error are better small, the others better large."
     )
-    columns = [Column("probe number", False), *(Column(name) for name in names.values())]
-    return Table("table-rho", caption, columns, rows, small=True)
+    head = columns("probe number", numbers=list(names.values()))
+    return Table("table-rho", caption, head, rows, small=True)
 
 
 def _rho_cell(row: Any) -> Cell:

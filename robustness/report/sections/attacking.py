@@ -8,11 +8,11 @@ from robustness.report.document import (
     NOTHING,
     Answer,
     Cell,
-    Column,
     Figure,
     Section,
     Table,
     Text,
+    columns,
 )
 from robustness.report.inputs import Score
 from robustness.report.plots.lines import curve_panels
@@ -160,37 +160,38 @@ def _transfer(context: ReportContext) -> Table | None:
     epsilon = 255 * float(table["epsilon"].iloc[0])
     names = [model.name for model in context.models if (table["source"] == model.name).any()]
     rows = []
-    for target in [model.name for model in context.models if (table["target"] == model.name).any()]:
+    for target in (model.name for model in context.models if (table["target"] == model.name).any()):
         shares = [fooled.get((source, target), float("nan")) for source in names]
         rows.append([Cell(target, mono=True), *(shaded(Cell(percent(s, 0), s), s) for s in shares)])
     caption = (
         f"Transfer at L∞ {epsilon:.3g}/255: share (%) of correctly classified images whose adversarial "
         "version, crafted on the source (column), the target (row) misclassifies. The darker, the more."
     )
-    columns = [Column("target", False), *(Column(name) for name in names)]
-    return Table("table-transfer", caption, columns, rows, small=True, upright=True)
+    head = columns("target", numbers=names)
+    return Table("table-transfer", caption, head, rows, small=True, upright=True)
 
 
 def _verdicts(context: ReportContext) -> Table | None:
     checks = context.inputs.checks
     if checks.empty:
         return None
-    names = list(dict.fromkeys(checks["check"]))
     severity = ["", "pass", "warn", "fail"]
-    worst: dict[tuple[str, str], str] = {}
-    for row in checks.itertuples():
-        place = (row.model, row.check)
-        worst[place] = max(worst.get(place, ""), row.verdict, key=severity.index)
+    ranks = checks.assign(severity=checks["verdict"].map(severity.index))
+    worst = ranks.groupby(["model", "check"])["severity"].max().to_dict()
+    names = list(dict.fromkeys(checks["check"]))
     rows = [
-        [Cell(model.name, mono=True), *(_verdict_cell(worst.get((model.name, name), "")) for name in names)]
+        [
+            Cell(model.name, mono=True),
+            *(_verdict_cell(severity[worst.get((model.name, n), 0)]) for n in names),
+        ]
         for model in context.models
     ]
-    columns = [Column("model", False), *(Column(name.replace("_", " ")) for name in names)]
     caption = (
         "The checks that every attack evaluation makes of itself, by model: ok, w(arn) or FAIL; – was "
         "not made. A model with a failed check has a robust accuracy that is not reliable."
     )
-    return Table("table-verdicts", caption, columns, rows, small=True, upright=True)
+    head = columns("model", numbers=[name.replace("_", " ") for name in names])
+    return Table("table-verdicts", caption, head, rows, small=True, upright=True)
 
 
 def _verdict_cell(verdict: str) -> Cell:
@@ -200,9 +201,10 @@ def _verdict_cell(verdict: str) -> Cell:
 
 def _checks(context: ReportContext) -> Table | None:
     checks = context.inputs.checks
-    worth = checks[checks["verdict"] != "pass"]
-    if worth.empty:
+    failed = checks[checks["verdict"] != "pass"]
+    if failed.empty:
         return None
+    detailed = "detail" in failed
     rows = [
         [
             Cell(str(row.model), mono=True),
@@ -210,21 +212,13 @@ def _checks(context: ReportContext) -> Table | None:
             trust_cell(str(row.verdict)),
             Cell(_figure_text(row.figure)),
             Cell(_figure_text(row.limit)),
-            *([Cell(str(row.detail))] if "detail" in worth else []),
+            *([Cell(str(row.detail))] if detailed else []),
         ]
-        for row in worth.itertuples()
+        for row in failed.itertuples()
     ]
-    titles = [
-        "model",
-        "check",
-        "verdict",
-        "figure",
-        "limit",
-        *(["what it counts"] if "detail" in worth else []),
-    ]
-    columns = [Column(title, False) for title in titles]
+    head = columns("model", "check", "verdict", "value", "limit", *["what it counts"] * detailed)
     caption = "The checks that warned or failed, each with its value and its limit."
-    return Table("table-checks", caption, columns, rows, small=True)
+    return Table("table-checks", caption, head, rows, small=True)
 
 
 def _figure_text(value: object) -> str:

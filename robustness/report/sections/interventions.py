@@ -11,7 +11,7 @@ from robustness.report.inputs import Difference, Score
 from robustness.report.model_table import Model
 from robustness.report.plots.dots import DotPanel, Row, dot_rows
 from robustness.report.sections import twins
-from robustness.report.wording import count_cell, loss, number, points, share
+from robustness.report.wording import count_cell, loss, number, share, told
 
 INTERVENTIONS = {
     "diverse training": ("learned", "diverse"),
@@ -109,36 +109,27 @@ def _answer(
     known = [(name, difference) for name, difference in pairs if difference is not None]
     if not known:
         return None
-    told = [f"{_told(difference)} with {name}" for name, difference in known]
-    text = f"{words} {', '.join(told)}"
+    changes = [f"{told(difference)} with {name}" for name, difference in known]
+    text = f"{words} {', '.join(changes)}"
     best = context.inputs.best_architecture(measure.metric)
     if best is not None:
         text += f". For comparison: {best[0]}, the best architecture, less {best[1]}, the median one: "
-        text += _told(best[2])
+        text += told(best[2])
     settled = any(difference.verdict != "undecided" for _, difference in known)
     return Answer(f"{text}.", "found" if settled else "undecided")
 
 
-def _told(difference: Difference) -> str:
-    return points(difference) + (" (undecided)" if difference.verdict == "undecided" else "")
-
-
 def cost(context: ReportContext) -> Table | None:
-    """What each intervention costs: clean accuracy, parameters, training images and passes; None without
-    one."""
+    """What each intervention costs: clean accuracy, parameters, training images, passes; None without any."""
     clean = twins.measures(None)["clean"]
-    rows = [] for each in
-    interventions(context): rows.append(
-            [
-                Cell(f"{each.plain.architecture}: {each.name}"),
-                twins.difference_cell(_difference(context, each, clean)),
-                count_cell(each.changed.parameters),
-                count_cell(each.changed.epochs),
-                count_cell(each.changed.attack_steps),
-                count_cell(each.changed.passes),
-                _ratio(each.changed.passes, each.plain.passes),
-            ]
-        )
+    rows = []
+    for each in interventions(context):
+        changed = each.changed
+        counts = (changed.parameters, changed.epochs, changed.attack_steps, changed.passes)
+        difference = twins.difference_cell(_difference(context, each, clean))
+        ratio = _ratio(changed.passes, each.plain.passes)
+        name = f"{each.plain.architecture}: {each.name}"
+        rows.append([Cell(name), difference, *map(count_cell, counts), ratio])
     if not rows:
         return None
     numbers = ("clean accuracy (points)", "parameters", "epochs", "attack steps per batch",
@@ -147,8 +138,8 @@ def cost(context: ReportContext) -> Table | None:
         "table-cost",
         "The cost of each intervention: the change of clean accuracy (paired, with its 95 % interval over "
         "objects; grey: undecided), the parameters, and the work of training. Passes: images put forward and "
-        "back through the network, epochs × images × (1 + attack steps); passes through different front-ends do "
-        "not cost the same. No times are given: they depend on the machine.",
+        "back through the network, epochs × images × (1 + attack steps); passes through different "
+        "front-ends do not cost the same. No times are given: they depend on the machine.",
         columns("intervention", numbers=numbers),
         rows,
         small=True,

@@ -12,7 +12,7 @@ from robustness.report.document import Answer, Figure
 from robustness.report.inputs import Difference
 from robustness.report.palette import SHARE_COLOURS
 from robustness.report.plots.lines import line_panels
-from robustness.report.wording import percent, points
+from robustness.report.wording import percent, told
 
 METRICS = {
     "clean/accuracy": ("clean", "clean accuracy"),
@@ -77,14 +77,10 @@ def _answer(context: ReportContext, axis: str, second, first, found: dict[str, D
         if axis == "objects"
         else f"{second.images} to {first.images} images of the same {first.objects} objects"
     )
-    told = [
-        f"{METRICS[metric][1]} changes by {points(difference)}"
-        + (" (undecided)" if difference.verdict == "undecided" else "")
-        for metric, difference in found.items()
-    ]
+    changes = [f"{METRICS[metric][1]} changes by {told(each)}" for metric, each in found.items()]
     text = (
         f"More {axis} for {_net(context)}, {percent(second.share, 0)} % to {percent(first.share, 0)} % of "
-        f"them ({number}) in about as many steps: {', '.join(told)}."
+        f"them ({number}) in about as many steps: {', '.join(changes)}."
     )
     settled = any(difference.verdict != "undecided" for difference in found.values())
     return Answer(text, "found" if settled else "undecided")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from robustness.report.context import ReportContext
-from robustness.report.document import EMPTY, NOTHING, Answer, Cell, Column, Table
+from robustness.report.document import EMPTY, NOTHING, Answer, Cell, Table, columns
 from robustness.report.inputs import Difference
 from robustness.report.model_table import Model
 from robustness.report.wording import interval_signed, points
@@ -19,9 +19,17 @@ class Measure:
     metric: str
     label: str
     noun: str
-    raises: str
-    lowers: str
-    or_lowers: str
+
+    @property
+    def is_drop(self) -> bool:
+        """Whether the score is an accuracy lost."""
+        return self.metric.endswith("/drop")
+
+    def words(self, higher: bool) -> str:
+        """What a change does: raises accuracy under viewpoint; makes the viewpoint drop smaller."""
+        if self.is_drop:
+            return f"makes {self.noun} {'larger' if higher else 'smaller'}"
+        return f"{'raises' if higher else 'lowers'} {self.noun}"
 
 
 Pair = tuple[Model, Model]
@@ -29,28 +37,15 @@ Pair = tuple[Model, Model]
 
 def measures(robust: tuple[float, str] | None) -> dict[str, Measure]:
     """What is compared, by short name: clean, two shifted accuracies, two drops, robust (if measured)."""
-    found = {
-        "clean": _accuracy("clean/accuracy", "clean accuracy", "clean accuracy"),
-        "viewpoint": _accuracy("viewpoint/accuracy", "under viewpoint", "accuracy under viewpoint"),
-        "clutter": _accuracy("clutter/accuracy", "under clutter", "accuracy under clutter"),
-        "viewpoint drop": _drop("viewpoint"),
-        "clutter drop": _drop("clutter"),
-    }
+    found = {"clean": Measure("clean/accuracy", "clean accuracy", "clean accuracy")}
+    for shift in ("viewpoint", "clutter"):
+        found[shift] = Measure(f"{shift}/accuracy", f"under {shift}", f"accuracy under {shift}")
+    for shift in ("viewpoint", "clutter"):
+        found[f"{shift} drop"] = Measure(f"{shift}/drop", f"{shift} drop", f"the {shift} drop")
     if robust is not None:
-        label = f"robust, {robust[0]:g}/255"
-        found["robust"] = _accuracy(robust[1], label, f"robust accuracy at L∞ {robust[0]:g}/255")
+        budget = f"{robust[0]:g}/255"
+        found["robust"] = Measure(robust[1], f"robust, {budget}", f"robust accuracy at L∞ {budget}")
     return found
-
-
-def _accuracy(metric: str, label: str, noun: str) -> Measure:
-    return Measure(metric, label, noun, f"raises {noun}", f"lowers {noun}", "lowers it")
-
-
-def _drop(shift: str) -> Measure:
-    noun = f"the {shift} drop"
-    return Measure(
-        f"{shift}/drop", f"{shift} drop", noun, f"makes {noun} larger", f"makes {noun} smaller", "smaller"
-    )
 
 
 def known(context: ReportContext, pairs: Sequence[Pair], metric: str) -> list[tuple[Difference, Pair]]:
@@ -68,20 +63,19 @@ def sentence_of_many(
         return None
     if len(found) == 1:
         return sentence_of_one(context, f"{subject} ({found[0][1][0].architecture})", found[0][1], measure)
-    counts = {
-        verdict: sum(difference.verdict == verdict for difference, _ in found)
-        for verdict in ("higher", "lower", "undecided")
-    }
+    verdicts = [difference.verdict for difference, _ in found]
+    counts = {each: verdicts.count(each) for each in ("higher", "lower", "undecided")}
     (most, (top, _)), (least, (bottom, _)) = found[0], found[-1]
     architectures = {a.architecture for _, (a, _) in found}
     # An architecture may be there with several front-ends: then its name alone does not say which.
     one_each = len(architectures) == len(found)
     things = "architectures" if one_each else "models"
     low, high = (net.architecture if one_each else net.name for net in (bottom, top))
+    lower = "smaller" if measure.is_drop else "lowers it"
     text = (
-        f"{subject} {measure.raises} for {counts['higher']} of {len(found)} {things} and "
-        f"{measure.or_lowers} for {counts['lower']}; {counts['undecided']} undecided. It changes by "
-        f"{points(least)} ({low}) to {points(most)} ({high})."
+        f"{subject} {measure.words(True)} for {counts['higher']} of {len(found)} {things} and {lower} for "
+        f"{counts['lower']}; {counts['undecided']} undecided. It changes by {points(least)} ({low}) to "
+        f"{points(most)} ({high})."
     )
     return Answer(text, "undecided" if counts["undecided"] == len(found) else "found")
 
@@ -94,14 +88,14 @@ def sentence_of_one(context: ReportContext, subject: str, pair: Pair, measure: M
     if difference.verdict == "undecided":
         text = f"{subject}: its effect on {measure.noun} is undecided, {points(difference)}."
         return Answer(text, "undecided")
-    effect = measure.raises if difference.verdict == "higher" else measure.lowers
+    effect = measure.words(difference.verdict == "higher")
     return Answer(f"{subject} {effect}: {points(difference)}{_caution(context, pair, measure, difference)}.")
 
 
 def _caution(context: ReportContext, pair: Pair, measure: Measure, difference: Difference) -> str:
     """A drop also shrinks when there is less to lose: say so where clean accuracy fell too."""
     clean = context.inputs.difference(pair[0].name, pair[1].name, "clean/accuracy")
-    if not measure.metric.endswith("/drop") or difference.verdict != "lower":
+    if not measure.is_drop or difference.verdict != "lower":
         return ""
     if clean is None or clean.verdict != "lower":
         return ""
@@ -120,8 +114,8 @@ def table(
             rows.append([Cell(f"{a.name} − {b.name}", mono=True), *cells])
     if not rows:
         return None
-    columns = [Column("difference (points)", False), *(Column(measure.label) for measure in spoken)]
-    return Table(name, caption, columns, rows, small=True)
+    head = columns("difference (points)", numbers=[measure.label for measure in spoken])
+    return Table(name, caption, head, rows, small=True)
 
 
 def difference_cell(difference: Difference | None) -> Cell:
