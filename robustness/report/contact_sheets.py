@@ -56,28 +56,27 @@ def _many_classes(images: ImageSet, table: pd.DataFrame, folder: Path, seed: int
     """Two rows of clean test images, each of another class."""
     first = table.drop_duplicates("label")
     chosen = _some(first.index.to_numpy(), 2 * PER_CLASS, seed, "classes")
-    tiles = [images.images[row] for row in chosen]
-    halves = [tiles[:PER_CLASS], tiles[PER_CLASS:]] if len(tiles) > PER_CLASS else [tiles]
     text = (
-        f"Clean test images, each of another class: {len(tiles)} of {len(images.classes)} classes, of which "
+        f"Clean test images, each of another class: {len(chosen)} of {len(images.classes)} classes, of which "
         f"{len(first)} have images. There are {len(table)} objects."
     )
-    path = save_png(image_grid(halves), folder / "sheet_classes.png")
-    return Sheet(path, text, min(1.0, len(tiles) / PER_CLASS))
+    return _two_rows(images, chosen, folder / "sheet_classes.png", text)
 
 
 def _training(images: ImageSet, role: str, folder: Path, seed: int) -> Sheet | None:
     rows = images.rows(split="train", role=role)
-    if not len(rows):
-        return None
-    chosen = _some(rows, 2 * PER_CLASS, seed, role)
-    tiles = [images.images[row] for row in chosen]
-    sheet = image_grid([tiles[:PER_CLASS], tiles[PER_CLASS:]] if len(tiles) > PER_CLASS else [tiles])
     words = {
         "canonical": "Training images, canonical: frontal views, plain backgrounds.",
         "diverse": "Training images, diverse: all factors varied, as many images.",
     }
-    return Sheet(save_png(sheet, folder / f"sheet_{role}.png"), words[role], min(1.0, len(tiles) / PER_CLASS))
+    chosen = _some(rows, 2 * PER_CLASS, seed, role)
+    return _two_rows(images, chosen, folder / f"sheet_{role}.png", words[role]) if len(rows) else None
+
+
+def _two_rows(images: ImageSet, chosen: Sequence[int], path: Path, caption: str) -> Sheet:
+    tiles = [images.images[row] for row in chosen]
+    rows = [row for row in (tiles[:PER_CLASS], tiles[PER_CLASS:]) if row]
+    return Sheet(save_png(image_grid(rows), path), caption, min(1.0, len(tiles) / PER_CLASS))
 
 
 def _factors(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report_layout import LaidOut, lay_out, numbers
+from report_layout import LaidOut, lay_out, numbers, texts
 from report_tables import score_row
 
 from robustness.report import cards, typesetting
@@ -67,16 +67,27 @@ def test_card_warns(partial_report: LaidOut) -> None:
     assert cards.card(context, context.models.by_name("lenet5_learned"))["warning"] == ""
 
 
-def test_card_is_one_page_and_says_its_numbers(whole_report: LaidOut) -> None:
+def test_typeset_card_is_one_page_with_the_name_scores_and_warning_of_its_model(
+    partial_report: LaidOut,
+) -> None:
     import typst
 
-    context = context_of(whole_report)
-    model = context.models[1]
-    text = json.dumps(cards.card(context, model), ensure_ascii=False, allow_nan=False)
-    (whole_report.root / "card.json").write_text(text, "utf-8")
-    main = whole_report.root / "card.typ"
-    assert typesetting.query(main, whole_report.root, "<card-name>", "value") == [model.name]
-    pages = typst.compile(str(main), root=str(whole_report.root), format="svg", ignore_system_fonts=True)
+    context, root = context_of(partial_report), partial_report.root
+    model = context.models.by_name("lenet5_vone")
+    values = cards.card(context, model)
+    (root / "card.json").write_text(json.dumps(values, ensure_ascii=False, allow_nan=False), "utf-8")
+    main = root / "card.typ"
+    assert typesetting.query(main, root, "<card-name>", "value") == [model.name]
+    (table,) = typesetting.query(main, root, "<card-scores>")
+    cells = [line for line in texts(table) if line.strip()]
+    assert cells == ["score", "value", "rank", *(cell for row in values["scores"] for cell in row)]
+    score = context.score_of(model, "viewpoint/drop")
+    shown = cells[cells.index("accuracy lost to viewpoint") + 1]
+    expected = [100 * number for number in (score.value, score.low, score.high)]
+    assert numbers(shown.removesuffix(" points")) == pytest.approx(expected, abs=0.0501)
+    (warning,) = typesetting.query(main, root, "<card-warning>")
+    assert "check of the attacks failed" in "".join(texts(warning))
+    pages = typst.compile(str(main), root=str(root), format="svg", ignore_system_fonts=True)
     assert isinstance(pages, bytes), f"{len(pages)} pages"
 
 

@@ -70,9 +70,20 @@ def test_the_cost_of_an_intervention_counts_the_passes_of_its_attack(whole_repor
     assert rows["resnet18: adversarial training"][3:] == ["1", "64\u202f000", "2.0"]
 
 
+def test_a_number_that_is_no_fraction_is_shown_in_its_own_unit(whole_report: LaidOut) -> None:
+    scores = whole_report.inputs.scores.set_index(["model", "metric"])
+    shown = {row[0]: row[5] for row in whole_report.rows("table-clutter")}
+    for model, text in shown.items():
+        if (model, "clutter/n50") in scores.index:
+            score = scores.loc[(model, "clutter/n50")]
+            first = score["value"] if score["value"] == score["value"] else score["low"]
+            assert numbers(text.removeprefix("> "))[0] == pytest.approx(first, abs=0.0501)
+
+
 def test_learning_curve_and_interventions_are_drawn(whole_report: LaidOut, partial_report: LaidOut) -> None:
     for stem in ("learning_curve", "interventions"):
         assert (whole_report.root / "figures" / f"{stem}.svg").is_file()
+        assert whole_report.query(f"<fig-{stem.replace('_', '-')}>")
     assert not (partial_report.root / "figures" / "interventions.svg").exists()
 
 

@@ -212,11 +212,11 @@ def _table(table: pd.DataFrame, rows: int = 20) -> Table:
         ]
         for row in table.head(rows).itertuples()
     ]
-    columns = [Column("probe number", False), Column("robustness number", False), Column("ρ")]
-    columns += [Column(t) for t in ("ρ, clean held", "p", "p, FDR", "p, max-T", "models")]
+    numbers = ("ρ", "ρ, clean held", "p", "p, FDR", "p, max-T", "models")
+    head = [*columns("probe number", "robustness number", numbers=numbers), Column("verdict", False)]
     caption = (
         f"The {len(body)} strongest of {len(table)} rank correlations: ρ with 95 % interval over "
         "architectures, ρ with clean accuracy held constant, permutation p, p for the false discovery "
         "rate, p corrected over all pairs, number of models, verdict."
     )
-    return Table("table-association", caption, [*columns, Column("verdict", False)], body, small=True)
+    return Table("table-association", caption, head, body, small=True)
