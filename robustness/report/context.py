@@ -102,7 +102,7 @@ class ReportContext:
         head = columns("model", numbers=["ε"] * budgets + [title.format(value) for value in values])
         return Table(name, caption, head, rows, small=True) if rows else None
 
-    def model_table(
+    def score_table(
         self,
         name: str,
         caption: str,

@@ -114,7 +114,7 @@ def _table(context: ReportContext, attack: str, unit: str, name: str) -> Table |
         "verdict of the attack checks."
     )
     metrics = [(f"ε = {epsilon:g}{unit}", metric) for epsilon, metric in budgets]
-    return context.model_table(name, caption, metrics, checks=True)
+    return context.score_table(name, caption, metrics, checks=True)
 
 
 def _suite(context: ReportContext) -> Table | None:
@@ -133,7 +133,7 @@ def _suite(context: ReportContext) -> Table | None:
     caption = (
         f"Robust accuracy (%) against each attack alone at L∞ {budget[0]:g}/255, and the worst case over all."
     )
-    return context.model_table("table-suite", caption, found, cell=_without_interval)
+    return context.score_table("table-suite", caption, found, cell=_without_interval)
 
 
 def _without_interval(score: Score | None) -> Cell:

@@ -284,4 +284,4 @@ def _table(
     known = [(t, f"{prefix}/{m}") for m, t in metrics if f"{prefix}/{m}" in context.inputs.keys]
     missing = [title for metric, title in metrics if f"{prefix}/{metric}" not in context.inputs.keys]
     note = f" Not measured in this run: {listed(missing)}." if missing else ""
-    return context.model_table(name, caption + note, known)
+    return context.score_table(name, caption + note, known)

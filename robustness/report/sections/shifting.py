@@ -188,7 +188,7 @@ def _factors(context: ReportContext) -> Table | None:
         "HTML page."
     )
     cell = partial(_shaded_drop, most=most)
-    table = context.model_table("table-factors", caption, factors, cell=cell)
+    table = context.score_table("table-factors", caption, factors, cell=cell)
     return table and replace(table, upright=len(factors) > 6)
 
 
@@ -236,4 +236,4 @@ def _for_spheres(context: ReportContext) -> list[Model]:
 
 def _table(context: ReportContext, shift: str) -> Table | None:
     known = [(title, metric) for title, metric in TABLES[shift] if metric in context.inputs.keys]
-    return context.model_table(f"table-{shift}", CAPTIONS[shift], known)
+    return context.score_table(f"table-{shift}", CAPTIONS[shift], known)

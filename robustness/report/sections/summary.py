@@ -25,7 +25,7 @@ def write(context: ReportContext) -> list[Block]:
         "verdict on the evaluation itself; where it reads FAIL the robust accuracy is not "
         "reliable."
     )
-    table = context.model_table("table-summary", caption, metrics, checks=True, small=False)
+    table = context.score_table("table-summary", caption, metrics, checks=True, small=False)
     return [table, _overview(context, budget)]
 
 
