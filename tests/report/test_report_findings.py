@@ -90,8 +90,16 @@ def test_best_worst_and_those_at_chance_are_named() -> None:
             "1 of 2 models significantly more than ten points (0 less",
             "found",
         ),
-        ([(0.12, 0.05, 0.2), (0.11, 0.04, 0.2)], "none of the 2 models more than ten points", "undecided"),
-        ([(0.02, 0.0, 0.05), (0.01, 0.0, 0.04)], "none of the 2 models more than ten points", "found"),
+        (
+            [(0.12, 0.05, 0.2), (0.11, 0.04, 0.2)],
+            "none of the 2 models significantly more than ten points",
+            "undecided",
+        ),
+        (
+            [(0.02, 0.0, 0.05), (0.01, 0.0, 0.04)],
+            "none of the 2 models significantly more than ten points",
+            "found",
+        ),
     ],
 )
 def test_double_digits_are_claimed_only_where_the_interval_bears_it(
