@@ -185,6 +185,8 @@ def test_published_values_name_known_sources_families_and_metrics(whole_inputs: 
         assert entry["source"] in published.sources()
         assert entry.get("family", "ResNet") in families
         assert published.short(entry["source"])[-4:].isdigit()
+        metric = entry["metric"]
+        assert metric in whole_inputs.keys or metric == "corruption/accuracy", metric  # not in the fixture
 
 
 def test_published_on_the_relatives_of_imagenet(whole_inputs: ReportInputs, tmp_path: Path) -> None:
