@@ -17,7 +17,7 @@ from robustness.report.palette import OTHERS, VERDICTS
 from robustness.report.sections.frontend import curve_sets
 from robustness.report.sections.shifting import sphere_grid
 from robustness.report.typesetting import TIMESTAMP
-from robustness.report.wording import interval, interval_plain, number
+from robustness.report.wording import count_cell, interval, interval_plain, number
 from robustness.scores import describe
 
 METRICS = (
@@ -73,8 +73,8 @@ def card(context: ReportContext, model: Model) -> dict[str, Any]:
         ("front-end", model.frontend),
         ("training", model.training),
         ("width", number(model.width)),
-        ("parameters", _count(model.parameters)),
-        ("epochs", _count(model.epochs)),
+        ("parameters", count_cell(model.parameters).text),
+        ("epochs", count_cell(model.epochs).text),
         ("attack checks", VERDICTS[verdict][1] if verdict else "not made"),
         ("weights (SHA-256)", model.weights[:16] or NOTHING),
         ("paper", model.paper),
@@ -189,26 +189,11 @@ def _pictures(
     for key, title in wanted:
         source = context.model_picture(model, key)
         if source is not None:
-            found.append(
-                {"path": context.picture(source, _picture_name(model, key), CARD_PIXELS), "title": title}
-            )
+            path = context.picture(source, f"card_{model.name}_{key}", CARD_PIXELS)
+            found.append({"path": path, "title": title})
     return found
 
 
-def take_pictures(context: ReportContext, pool: Executor) -> list[Future[None]]:
+def take_pictures(context: ReportContext, pool: Executor) -> list[Future[Any]]:
     """Begin to make the pictures of all cards small: Pillow works beside the drawing of figures."""
-
-    def take(model: Model, key: str) -> None:
-        source = context.model_picture(model, key)
-        if source is not None:
-            context.picture(source, _picture_name(model, key), CARD_PIXELS)
-
-    return [pool.submit(take, model, key) for model in context.models for key, _ in (*SMALL, *LARGE)]
-
-
-def _picture_name(model: Model, key: str) -> str:
-    return f"card_{model.name}_{key}"
-
-
-def _count(value: float) -> str:
-    return NOTHING if value != value else f"{value:,.0f}".replace(",", "\u202f")
+    return [pool.submit(_pictures, context, model, (*SMALL, *LARGE)) for model in context.models]

@@ -10,7 +10,6 @@ from typing import Any
 from robustness.report.conditions import learned_the_task
 from robustness.report.context import ReportContext
 from robustness.report.document import EMPTY, NOTHING, Block, Cell, Column, Table, Text
-from robustness.report.inputs import Score
 from robustness.report.wording import interval, percent, score_cell
 
 CAPTION = (
@@ -99,8 +98,8 @@ def _ours(context: ReportContext, entry: dict[str, Any]) -> str:
 
 def _range(context: ReportContext, metric: str) -> str:
     models = [model for model in context.models if learned_the_task(context.inputs, model)]
-    scores: list[Score] = [s for model in models if (s := context.score_of(model, metric)) is not None]
-    if not scores:
+    scored = context.ranked(metric, models)
+    if not scored:
         return NOTHING
-    values = [score.value for score in scores]
-    return f"{percent(min(values))} to {percent(max(values))} ({len(values)} models)"
+    low, high = (percent(score.value) for score, _ in (scored[-1], scored[0]))
+    return f"{low} to {high} ({len(scored)} models)"

@@ -43,9 +43,7 @@ ALEXNET_IMAGENET_C: dict[str, float] = {
 
 
 def metrics(
-    totals: Totals,
-    by_path: Mapping[str, list[Condition]],
-    reference: Totals | Mapping[str, float] | None,
+    totals: Totals, by_path: Mapping[str, list[Condition]], reference: Totals | Mapping[str, float] | None
 ) -> Iterator[Metric]:
     """Corruption errors of one model, if there is a normaliser and there are corruptions."""
     errors, relative, supports = [], [], []

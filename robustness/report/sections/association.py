@@ -10,17 +10,7 @@ import pandas as pd
 from robustness import scores
 from robustness.report import conditions
 from robustness.report.context import ReportContext
-from robustness.report.document import (
-    EMPTY,
-    Answer,
-    Cell,
-    Column,
-    Figure,
-    Section,
-    Table,
-    Text,
-    columns,
-)
+from robustness.report.document import EMPTY, Answer, Cell, Column, Figure, Section, Table, Text, columns
 from robustness.report.plots.dots import scatters
 from robustness.report.shading import DIVERGING, shaded
 from robustness.report.wording import listed, number

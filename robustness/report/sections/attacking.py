@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from robustness.report import conditions, published
 from robustness.report.context import ReportContext, trust, trust_cell
-from robustness.report.document import (
-    NOTHING,
-    Answer,
-    Cell,
-    Figure,
-    Section,
-    Table,
-    Text,
-    columns,
-)
+from robustness.report.document import NOTHING, Answer, Cell, Figure, Section, Table, Text, columns
 from robustness.report.inputs import Score
 from robustness.report.plots.lines import curve_panels
 from robustness.report.shading import VERDICT_FILLS, shaded

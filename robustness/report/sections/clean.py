@@ -105,11 +105,7 @@ def _histories(context: ReportContext) -> Figure | None:
         return None
     curves = table.assign(value=100 * table["validation_accuracy"])[["model", "level", "value"]]
     curve_panels(
-        context.figure("histories"),
-        curves,
-        models,
-        x_label="epoch",
-        y_label="validation accuracy (%)",
+        context.figure("histories"), curves, models, x_label="epoch", y_label="validation accuracy (%)"
     )
     return Figure.of(
         "histories",

@@ -7,15 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from robustness.report.context import ReportContext
-from robustness.report.document import (
-    Answer,
-    Figure,
-    Gallery,
-    Picture,
-    Section,
-    Table,
-    Text,
-)
+from robustness.report.document import Answer, Figure, Gallery, Picture, Section, Table, Text
 from robustness.report.model_table import Model
 from robustness.report.plots.lines import depth_panels
 from robustness.report.wording import interval_plain, listed, number, of

@@ -10,15 +10,7 @@ import pandas as pd
 from robustness import shifts
 from robustness.report import conditions, published
 from robustness.report.context import ReportContext
-from robustness.report.document import (
-    EMPTY,
-    Answer,
-    Cell,
-    Figure,
-    Section,
-    Table,
-    Text,
-)
+from robustness.report.document import EMPTY, Answer, Cell, Figure, Section, Table, Text
 from robustness.report.inputs import Score
 from robustness.report.model_table import Model
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
