@@ -21,9 +21,9 @@ Suite = Sequence[str | Mapping[str, Any]] | Mapping[str, Mapping[str, Any] | Non
 class Entry:
     """An attack of the registry.
 
-    kind ``fixed``: searches a ball of given ε; ``minimal``: looks for the smallest perturbation that breaks
-    the sample. uses: gradient, score (logits) or decision (the class alone). alone: whether samples must be
-    attacked one at a time, because its random numbers or sums run over the batch.
+    kind ``fixed``: searches a ball of given ε; ``minimal``: minimises the perturbation. uses: gradient, score
+    (logits) or decision (the class alone). alone: whether images must be attacked one at a time, because its
+    random numbers or sums run over the batch.
     """
 
     name: str
@@ -115,7 +115,7 @@ def plan(suite: Suite, norm: str) -> tuple[Planned, ...]:
                 raise UserError(
                     f"attack {entry.name}: unknown setting {key!r}; {nearest(key, entry.settings)}"
                 )
-        for key in ("steps", "restarts", "targets"):
+        for key in ("steps", "targets"):
             if key in settings and (not isinstance(settings[key], int) or settings[key] < 1):
                 raise UserError(f"attack {entry.name}: {key} is {settings[key]!r}; use a whole number from 1")
         if label in found or label == "worst":

@@ -27,7 +27,7 @@ COMPARISONS = (
 )
 
 NOISE = ("model", "noise", "epsilon", "robust_accuracy", "low", "high")
-DRAWS = ("model", "draws", "epsilon", "robust_accuracy", "low", "high")
+EOT = ("model", "eot_samples", "epsilon", "robust_accuracy", "low", "high")
 TRANSFER = ("source", "target", "norm", "epsilon", "fooled")
 LEARNING_CURVE = ("model", "axis", "share", "objects", "images", "metric", "value", "low", "high", "n")
 
@@ -40,7 +40,7 @@ TABLES = {
     "probes": ("model", "layer", "depth", "probe", "unit", "metric", "value"),
     "comparisons": COMPARISONS,
     "noise": NOISE,
-    "draws": DRAWS,
+    "eot": EOT,
     "transfer": TRANSFER,
     "histories": ("model", "epoch", "loss", "validation_accuracy"),
     "learning_curve": LEARNING_CURVE,
@@ -108,8 +108,8 @@ class ReportInputs:
 
     ``params`` is params.yaml as a mapping: its ``models`` are the ones that the report must speak of, present
     or missing. ``comparisons`` is what ``scores.twins.compare_twins`` gives (empty: questions 4 and 7
-    say that nothing was compared); ``noise`` is the study of ``robustness.attacks.noise_modes``, ``draws``
-    that of ``robustness.attacks.draws_sweep``,
+    say that nothing was compared); ``noise`` is the study of ``robustness.attacks.noise_modes``, ``eot``
+    that of ``robustness.attacks.eot_sweep``,
     ``transfer`` the matrix of ``robustness.attacks.transfer``, ``learning_curve`` the table of
     ``robustness.scores.from_learning_curve`` (all may be empty). ``pictures`` maps a model
     to its folder of results, whose arrays are drawn: ``probe/<probe>.npz`` and ``attack/images.npz``.
@@ -127,7 +127,7 @@ class ReportInputs:
     data: DataCard
     comparisons: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COMPARISONS)))
     noise: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(NOISE)))
-    draws: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(DRAWS)))
+    eot: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(EOT)))
     transfer: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(TRANSFER)))
     learning_curve: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LEARNING_CURVE)))
     pictures: Mapping[str, Path] = field(default_factory=dict)

@@ -26,8 +26,8 @@ METHOD = (
     "An image counts as robust at ε if the model is right on it and no attack of the suite finds a "
     "wrong answer within ε (worst case over attacks, per image). Images are in [0, 1]; L∞ budgets are "
     "in 255ths.",
-    "Models with noise are attacked with gradients averaged over noise draws; success is decided over fresh "
-    "draws.",
+    "Models with noise are attacked with gradients averaged over samples of the noise (EOT); success is "
+    "decided over fresh samples.",
     "Every evaluation checks itself (after Carlini 2019, Tramèr 2020, Croce & Hein 2020, Pintor 2022): "
     "a robust accuracy beside a failed check is not to be trusted.",
 )
@@ -42,7 +42,7 @@ def write(draft: Draft) -> Section:
         _table(draft, "worst_linf", "/255", "table-attack"),
         _table(draft, "worst_l2", " (L2)", "table-attack-l2"),
         _suite(draft),
-        _draws(draft),
+        _eot(draft),
         _transfer(draft),
         _verdicts(draft),
         _checks(draft),
@@ -149,14 +149,15 @@ def _suite(draft: Draft) -> Table | None:
     return Table("table-suite", caption, [Column("model", False), *map(Column, titles)], rows, small=True)
 
 
-def _draws(draft: Draft) -> Table | None:
-    """Robust accuracy of the models with noise against the draws that a gradient is averaged over."""
-    table = draft.inputs.draws
+def _eot(draft: Draft) -> Table | None:
+    """Robust accuracy of the models with noise against the EOT samples per gradient."""
+    table = draft.inputs.eot
     if table.empty:
         return None
-    counts = sorted(set(table["draws"]))
+    counts = sorted(set(table["eot_samples"]))
     cells = {
-        (row.model, row.draws): Score(row.robust_accuracy, row.low, row.high) for row in table.itertuples()
+        (row.model, row.eot_samples): Score(row.robust_accuracy, row.low, row.high)
+        for row in table.itertuples()
     }
     epsilons = {row.model: 255 * float(row.epsilon) for row in table.itertuples()}
     rows = [
@@ -169,12 +170,12 @@ def _draws(draft: Draft) -> Table | None:
         if model.name in epsilons
     ]
     caption = (
-        "How many noise draws a gradient needs: robust accuracy (%) under the suite's first attack on a few "
-        "images, with the gradient averaged over so many draws; – was not run, since two steps before it "
-        "changed nothing. Where a row still falls at its end, more draws would find more."
+        "How many EOT samples a gradient needs: robust accuracy (%) under the suite's first attack on a few "
+        "images, with the gradient averaged over so many samples of the noise; – was not run, since two "
+        "steps before it changed nothing. Where a row still falls at its end, more samples would find more."
     )
-    columns = [Column("model", False), Column("ε"), *(Column(f"{count} draws") for count in counts)]
-    return Table("table-draws", caption, columns, rows, small=True)
+    columns = [Column("model", False), Column("ε"), *(Column(f"{count} samples") for count in counts)]
+    return Table("table-eot", caption, columns, rows, small=True)
 
 
 def _transfer(draft: Draft) -> Table | None:

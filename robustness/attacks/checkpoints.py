@@ -1,4 +1,4 @@
-"""Where an evaluation keeps its finished (attack, ε), so that it goes on there after an interruption."""
+"""Checkpoints of an evaluation: its finished (attack, ε), so that it goes on there after an interruption."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from robustness.attacks.registry import Planned
 
 
-class FolderStore(MutableMapping[str, dict[str, np.ndarray]]):
-    """A mapping key → arrays in a folder, one npz file a key. A file is written under a temporary name and
-    renamed.
+class FolderCheckpoints(MutableMapping[str, dict[str, np.ndarray]]):
+    """A mapping key → arrays in a folder, one npz file per key, written under a temporary name and renamed.
 
     A damaged file counts as missing: that piece of work is done again.
     """
@@ -62,9 +61,9 @@ class FolderStore(MutableMapping[str, dict[str, np.ndarray]]):
 
 def unit_key(item: Planned, epsilon: float | None, identity: str) -> str:
     """The key of one attack at one ε in an evaluation with that identity."""
-    budget = "minimal" if epsilon is None else repr(float(epsilon))
+    limit = "minimal" if epsilon is None else repr(float(epsilon))
     return "|".join(
-        [item.label, item.entry.name, item.norm, repr(sorted(item.settings.items())), budget, identity]
+        [item.label, item.entry.name, item.norm, repr(sorted(item.settings.items())), limit, identity]
     )
 
 
