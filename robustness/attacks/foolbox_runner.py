@@ -18,10 +18,10 @@ from robustness.attacks.attacked_model import AttackedModel, advance
 
 class FoolboxModel(Model):
     """An attacked model as foolbox sees it. With noise a query gives log mean softmax over the EOT samples,
-    fresh ones at each query."""
+    fresh ones at each query unless they are ``fixed``."""
 
-    def __init__(self, model: AttackedModel, keys: Tensor) -> None:
-        self.model, self.keys, self.queries = model, keys, 0
+    def __init__(self, model: AttackedModel, keys: Tensor, *, fixed: bool) -> None:
+        self.model, self.keys, self.fixed, self.queries = model, keys, fixed, 0
         self.data_format = "channels_first"
 
     @property
@@ -38,7 +38,7 @@ class FoolboxModel(Model):
 
     def _keys(self, count: int) -> Tensor:
         """Seeds for this query; for several copies of one image one each."""
-        steps = torch.full((count,), self.queries + 1)
+        steps = torch.full((count,), 1 if self.fixed else self.queries + 1)
         if count == len(self.keys):
             return advance(self.keys, steps)
         return advance(self.keys[:1].expand(count) + torch.arange(count), steps)
@@ -60,7 +60,8 @@ def run_foolbox(
     images: (N, C, H, W) float32 in [0, 1]; labels: (N,) int64; ids: (N,) what the random numbers belong to.
     epsilon: the size of the ball, in image units, or None for an attack that minimises the perturbation.
     alone: one image at a time, under torch's generator seeded for that image, for attacks whose random
-    numbers or sums run over the batch.
+    numbers or sums run over the batch; the noise is fixed then, since such an attack walks along a decision
+    boundary that must not move.
     """
     # "adopted" names a stream of random numbers: another word would give other results.
     keys = model.keys(ids, "adopted", type(attack).__name__, "" if epsilon is None else epsilon)
@@ -73,5 +74,6 @@ def run_foolbox(
         with torch.random.fork_rng(enabled=alone):
             if alone:
                 torch.manual_seed(int(keys[start]))
-            parts.append(attack.run(FoolboxModel(model, keys[rows]), x, Misclassification(y), **ball).cpu())
+            asked = FoolboxModel(model, keys[rows], fixed=alone)
+            parts.append(attack.run(asked, x, Misclassification(y), **ball).cpu())
     return torch.cat(parts)

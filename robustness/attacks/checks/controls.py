@@ -47,7 +47,7 @@ def negative_control(context: CheckContext) -> Check:
     name, epsilon = "negative_control", float(context.worst.index.max())
     at_largest = context.worst_rows[context.worst_rows["epsilon"] == epsilon].reset_index(drop=True)
     broken = at_largest[at_largest["clean_correct"] & ~at_largest["robust"]]
-    rows = broken.sort_values("distance", kind="stable").index[:COUNT].to_numpy()
+    rows = np.array(broken.sort_values("distance", kind="stable").index[:COUNT])
     if len(rows) == 0 or not isinstance(context.model.model, nn.Module):
         return warn_above(name, 1, 0, "not run: no module, or no image that the suite breaks")
     copy, device, setup = Obfuscated(context.model.model), context.model.device, context.setup
