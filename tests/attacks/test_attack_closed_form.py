@@ -36,7 +36,7 @@ def test_smallest_perturbation(name: str, norm: str, over: float) -> None:
         ("fgsm", "linf", {}),
         ("fgsm", "l2", {}),
         ("pgd", "linf", {"steps": 20}),
-        ("pgd", "l2", {"steps": 30}),
+        ("pgd", "l2", {"steps": 150}),
         ("pgd", "l1", {"steps": 60}),
         ("apgd_ce", "linf", {"steps": 20}),
         ("apgd_ce", "l2", {"steps": 40}),
