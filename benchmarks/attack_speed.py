@@ -194,7 +194,7 @@ def floor(clock: Clock, model: nn.Module, images: Tensor, labels: Tensor, repeat
                 least, taken = clock(bare_loop)[0], clock(full_loop)[0]
                 if repeat:
                     found.append(least / taken)
-        shares[item.label] = median(found)
+        shares[item.name] = median(found)
     return shares
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ALL, MOST = ("linf", "l2", "l1"), ("linf", "l2")
 
 
-@register("random_noise", norms=ALL, uses="decision", paper="baseline", year=2013)
+@register("random_noise", norms=ALL)
 def random_noise(norm: str, *, steps: int = 10) -> AttackWithDistance:
     """Random points of size ε: what every attack must beat."""
     from robustness.attacks.random_noise import RandomNoise
@@ -25,9 +25,9 @@ def random_noise(norm: str, *, steps: int = 10) -> AttackWithDistance:
     return RandomNoise(norm=norm, steps=steps)
 
 
-@register("fgsm", norms=MOST, paper="Goodfellow, Shlens & Szegedy 2015", year=2015)
+@register("fgsm", norms=MOST)
 def fgsm(norm: str) -> AttackWithDistance:
-    """One step of size ε from the clean image; foolbox's."""
+    """One step of size ε from the clean image (Goodfellow, Shlens & Szegedy 2015); foolbox's."""
     import foolbox
 
     return {"linf": foolbox.attacks.LinfFastGradientAttack, "l2": foolbox.attacks.L2FastGradientAttack}[
@@ -35,59 +35,61 @@ def fgsm(norm: str) -> AttackWithDistance:
     ]()
 
 
-@register("pgd", norms=ALL, paper="Madry et al. 2018", year=2018)
+@register("pgd", norms=ALL)
 def pgd(norm: str, *, steps: int = 50) -> AttackWithDistance:
-    """Projected gradient descent on the cross-entropy, from a random start."""
+    """Projected gradient descent on the cross-entropy, from a random start (Madry et al. 2018)."""
     from robustness.attacks.pgd import PGD
 
     return PGD(norm=norm, steps=steps)
 
 
-@register("apgd_ce", norms=MOST, paper="Croce & Hein 2020", year=2020)
+@register("apgd_ce", norms=MOST)
 def apgd_ce(norm: str, *, steps: int = 100) -> AttackWithDistance:
-    """Auto-PGD on the cross-entropy."""
+    """Auto-PGD on the cross-entropy (Croce & Hein 2020)."""
     from robustness.attacks.apgd import APGD
 
     return APGD(norm=norm, steps=steps, loss="ce")
 
 
-@register("apgd_dlr", norms=MOST, paper="Croce & Hein 2020", year=2020)
+@register("apgd_dlr", norms=MOST)
 def apgd_dlr(norm: str, *, steps: int = 100) -> AttackWithDistance:
-    """Auto-PGD on the difference of logits ratio."""
+    """Auto-PGD on the difference of logits ratio (Croce & Hein 2020)."""
     from robustness.attacks.apgd import APGD
 
     return APGD(norm=norm, steps=steps, loss="dlr")
 
 
-@register("apgd_targeted", norms=MOST, paper="Croce & Hein 2020", year=2020)
+@register("apgd_targeted", norms=MOST)
 def apgd_targeted(norm: str, *, steps: int = 100, targets: int = 9) -> AttackWithDistance:
-    """Auto-PGD on the targeted DLR, one restart for each of the most likely wrong classes."""
+    """Auto-PGD on the targeted DLR (Croce & Hein 2020), a restart for each of the likeliest wrong classes."""
     from robustness.attacks.apgd import APGD
 
     return APGD(norm=norm, steps=steps, loss="targeted_dlr", targets=targets)
 
 
-@register("square", norms=MOST, uses="score", paper="Andriushchenko et al. 2020", year=2020)
+@register("square", norms=MOST)
 def square(norm: str, *, steps: int = 5000) -> AttackWithDistance:
-    """Random search over squares: score-based, no gradient."""
+    """Random search over squares, score-based (Andriushchenko et al. 2020)."""
     from robustness.attacks.square import Square
 
     return Square(norm=norm, steps=steps)
 
 
-@register("deepfool", norms=MOST, kind="minimal", paper="Moosavi-Dezfooli et al. 2016", year=2016)
+@register("deepfool", norms=MOST, kind="minimal")
 def deepfool(norm: str, *, steps: int = 50) -> AttackWithDistance:
-    """Steps to the nearest linearised boundary among ten classes, 2 % beyond it; foolbox's."""
+    """Steps to the nearest linearised boundary among ten classes, 2 % beyond it (Moosavi-Dezfooli et al.
+    2016); foolbox's."""
     import foolbox
 
     attack = {"linf": foolbox.attacks.LinfDeepFoolAttack, "l2": foolbox.attacks.L2DeepFoolAttack}[norm]
     return attack(steps=steps, candidates=10, overshoot=0.02)
 
 
-@register("carlini_wagner", norms=("l2",), kind="minimal", paper="Carlini & Wagner 2017", year=2017)
+@register("carlini_wagner", norms=("l2",), kind="minimal")
 def carlini_wagner(norm: str, *, steps: int = 200) -> AttackWithDistance:
-    """Adam on distance + c·margin, with a binary search over c; foolbox's. Its early abort is off: it goes by
-    the loss of the whole batch, so that an image's result would depend on the others."""
+    """Adam on distance + c·margin, with a binary search over c (Carlini & Wagner 2017); foolbox's.
+    Its early abort is off: it goes by the loss of the whole batch, so that an image's result would depend on
+    the others."""
     import foolbox
 
     return foolbox.attacks.L2CarliniWagnerAttack(
@@ -95,9 +97,10 @@ def carlini_wagner(norm: str, *, steps: int = 200) -> AttackWithDistance:
     )
 
 
-@register("fmn", norms=ALL, kind="minimal", paper="Pintor et al. 2021", year=2021)
+@register("fmn", norms=ALL, kind="minimal")
 def fmn(norm: str, *, steps: int = 100) -> AttackWithDistance:
-    """Fast minimum norm: gradient steps in a ball that shrinks and grows around the boundary; foolbox's."""
+    """Fast minimum norm: gradient steps in a ball that shrinks and grows around the boundary (Pintor et al.
+    2021); foolbox's."""
     import foolbox
 
     attack = {
@@ -108,17 +111,9 @@ def fmn(norm: str, *, steps: int = 100) -> AttackWithDistance:
     return attack(steps=steps, max_stepsize=1.0, gamma=0.05)
 
 
-@register(
-    "hopskipjump",
-    norms=MOST,
-    kind="minimal",
-    uses="decision",
-    paper="Chen, Jordan & Wainwright 2020",
-    year=2020,
-    alone=True,
-)
+@register("hopskipjump", norms=MOST, kind="minimal", alone=True)
 def hopskipjump(norm: str, *, steps: int = 20) -> AttackWithDistance:
-    """Walks along the decision boundary, by queries of the class alone."""
+    """Walks along the decision boundary, by queries of the class alone (Chen, Jordan & Wainwright 2020)."""
     from robustness.attacks.hop_skip_jump import HopSkipJump
 
     return HopSkipJump(norm=norm, steps=steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from robustness.attacks import geometry
 from robustness.attacks.attacked_model import AttackedModel
 from robustness.attacks.best_adversarials import WORST, BestAdversarials
-from robustness.attacks.checkpoints import fingerprint, unit_key
+from robustness.attacks.checkpoints import FolderCheckpoints, fingerprint, unit_key
 from robustness.attacks.registry import Planned, Suite, plan
 from robustness.attacks.validation import check_epsilons, check_images, check_logits
 from robustness.errors import UserError
 from robustness.statistics.proportions import wilson
 
 Progress = Callable[[str, int, int], None]  # what attacks, images done, images of this attack and ε
-Checkpoints = MutableMapping[str, dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def attack(
     objects: Sequence[str] | None = None,
     name: str = "model",
     device: torch.device | str = "cpu",
-    checkpoints: Checkpoints | None = None,
+    checkpoints: FolderCheckpoints | None = None,
     progress: Progress | None = None,
     keep: int = 0,
 ) -> Outcome:
@@ -144,7 +143,7 @@ class _Run:
         ids: np.ndarray,
         epsilons: tuple[float, ...],
         setup: Setup,
-        checkpoints: Checkpoints | None,
+        checkpoints: FolderCheckpoints | None,
         progress: Progress | None,
         keep: int,
     ) -> None:
@@ -165,7 +164,7 @@ class _Run:
         built = item.build()
         if item.entry.kind == "minimal":
             self._unit(item, built, None, np.flatnonzero(self.best.clean_correct))
-            return [self.rows(item.label, None)]
+            return [self.rows(item.name, None)]
         withstood = np.zeros(len(self.ids), dtype=bool)
         for epsilon in self.epsilons[::-1]:
             if epsilon == 0:  # the ball is the clean image
@@ -173,7 +172,7 @@ class _Run:
             rows = np.flatnonzero(self.best.robust_at(epsilon) & ~withstood)
             broken = self._unit(item, built, epsilon, rows)
             withstood[rows[~broken]] = True
-        return [self.rows(item.label, epsilon) for epsilon in self.epsilons]
+        return [self.rows(item.name, epsilon) for epsilon in self.epsilons]
 
     def _unit(self, item: Planned, built: Any, epsilon: float | None, rows: np.ndarray) -> np.ndarray:
         """One attack at one ε (None: the smallest perturbation) on ``rows`` (n,), from the checkpoints if it
@@ -186,7 +185,7 @@ class _Run:
             found = self._search(item, built, epsilon, rows)
             if self.checkpoints is not None:
                 self.checkpoints[key] = found
-        self.best.add(item.label, epsilon, rows, found["share"], found["distance"], found["images"])
+        self.best.add(item.name, epsilon, rows, found["share"], found["distance"], found["images"])
         return found["share"] <= 0.5
 
     def _search(
@@ -200,7 +199,7 @@ class _Run:
 
         clean, y, ids = self.images[rows], self.labels[rows], self.ids[rows]
         size = self.setup.batch_size
-        text = f"{item.label} {item.norm}" + ("" if epsilon is None else f" ε {epsilon:.4g}")
+        text = f"{item.name} {item.norm}" + ("" if epsilon is None else f" ε {epsilon:.4g}")
         report = (lambda done: self.progress(text, done, len(rows))) if self.progress else None
         if report:
             report(0)
@@ -208,7 +207,7 @@ class _Run:
             points = clean.cpu()
         elif isinstance(built, IterativeAttack):
             points = search(
-                built, self.model, clean, y, ids, epsilon, batch_size=size, stream=item.label, report=report
+                built, self.model, clean, y, ids, epsilon, batch_size=size, stream=item.name, report=report
             ).images
         else:
             points = run_foolbox(

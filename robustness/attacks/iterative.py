@@ -1,4 +1,4 @@
-"""What an iterative attack is: a foolbox attack whose steps the engine can run for any set of samples.
+"""What an iterative attack is: a foolbox attack whose steps the engine can run for any set of images.
 
 To add one: subclass :class:`IterativeAttack`, write ``start``, ``loss`` and ``update``, and register a
 builder in ``robustness.attacks.catalogue``. The state is a dict of tensors with one row per image, so that
@@ -15,7 +15,7 @@ from foolbox.attacks.base import FixedEpsilonAttack, get_criterion, raise_if_kwa
 from torch import Tensor
 
 from robustness.attacks import geometry
-from robustness.attacks.attacked_model import Answer
+from robustness.attacks.attacked_model import Answer, AttackedModel
 
 State = dict[str, Tensor]
 
@@ -53,9 +53,10 @@ class IterativeAttack(FixedEpsilonAttack, ABC):
 
     def edges(self, x0: Tensor, epsilon: float) -> State:
         """For L∞ the part of the state that :meth:`confine_` needs; for other norms nothing."""
-        return (
-            dict(zip(("low", "high"), geometry.box(x0, epsilon), strict=True)) if self.norm == "linf" else {}
-        )
+        if self.norm != "linf":
+            return {}
+        low, high = geometry.box(x0, epsilon)
+        return {"low": low, "high": high}
 
     def confine_(self, state: State, x0: Tensor, epsilon: float, x: Tensor | None = None) -> Tensor:
         """``x`` (``state["x"]`` unless given) moved into the ball and into [0, 1], in place."""
@@ -83,7 +84,6 @@ class IterativeAttack(FixedEpsilonAttack, ABC):
         starts have the seed 0. Raises ValueError for a criterion other than Misclassification."""
         from eagerpy import astensor_
 
-        from robustness.attacks.attacked_model import AttackedModel
         from robustness.attacks.engine import search
 
         raise_if_kwargs(kwargs)

@@ -14,8 +14,6 @@ from robustness.attacks.registry import Suite
 from robustness.statistics.proportions import wilson
 
 COLUMNS = ("model", "noise", "eot_samples", "epsilon", "robust_accuracy", "low", "high", "n")
-
-
 TOLERANCE = 0.02  # a change of robust accuracy that counts as none
 
 

@@ -73,7 +73,7 @@ class AttackSettings(Settings):
                     if name not in names():
                         raise UserError(f"unknown {name!r}; {nearest(name, names())}")
                 for planned in plan(suite.attacks, norm):
-                    with at(planned.label):
+                    with at(planned.name):
                         check_types(planned.settings, planned.entry.build)
 
     def budgets(self, norm: str) -> list[float]:

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from robustness import frontends
 from robustness.attacks import checks
+from robustness.attacks.checkpoints import FolderCheckpoints
 from robustness.attacks.checks.verdict import table
-from robustness.attacks.evaluation import Checkpoints, Progress, Setup, attack
+from robustness.attacks.evaluation import Progress, Setup, attack
 from robustness.attacks.noise_study import COLUMNS, eot_sweep, noise_modes
 from robustness.attacks.settings import AttackSettings
 from robustness.data.image_set import ImageSet
@@ -25,7 +26,7 @@ def attack_in_all_norms(
     name: str,
     seed: int,
     device: torch.device,
-    checkpoints: Checkpoints | None = None,
+    checkpoints: FolderCheckpoints | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, np.ndarray]]:
     """Attack a classifier on clean test images, spread over objects; tables and arrays.

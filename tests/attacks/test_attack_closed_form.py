@@ -24,7 +24,7 @@ def _distance(norm: str) -> float:
 def test_smallest_perturbation(name: str, norm: str, over: float) -> None:
     """DeepFool goes 2 % beyond the boundary."""
     model, images, labels = linear_case()
-    table = attacks.attack(model, images, labels, [name], [1.0], attacks.Setup(norm=norm)).table
+    table = attacks.attack(model, images, labels, {name: {}}, [1.0], attacks.Setup(norm=norm)).table
     found = table.query("attack == @name")["distance"].to_numpy()
     assert found == pytest.approx((1 + over) * _distance(norm), rel=0.01)
     assert (found >= _distance(norm) * (1 - 1e-5)).all(), "nearer than the boundary is impossible"
