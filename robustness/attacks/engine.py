@@ -66,10 +66,9 @@ def search(
     or the loss over steps). ``stream`` names another set of random numbers. ``report`` gets the number of
     images that are done. Raises UserError if the model has too few classes for the loss.
     """
-    running = _Search(
+    return _Search(
         attack, model, images, labels, ids, epsilon, batch_size, stop_early, trace, stream, report
-    )
-    return running.run()
+    ).run()
 
 
 class _Search:
@@ -101,9 +100,8 @@ class _Search:
         self.wrong = np.full(shape, np.nan, dtype=np.float32) if trace else None
         self.wrongest = self.best.clone() if trace else None
         self.waiting = deque((row, 0) for row in range(count))
-        self.width = max(
-            1, min(batch_size // model.eot_samples, count)
-        )  # slots; a slot costs one row per EOT sample
+        # Slots; a slot costs one row per EOT sample.
+        self.width = max(1, min(batch_size // model.eot_samples, count))
         self.restarts: int | None = None
 
     def run(self) -> Found:
