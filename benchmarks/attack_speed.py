@@ -23,9 +23,9 @@ from torch.nn import functional
 
 from benchmarks.timing import write_record
 from robustness.attacks import Setup, attack
+from robustness.attacks.attacked_model import AttackedModel
 from robustness.attacks.engine import search
 from robustness.attacks.registry import Suite, plan
-from robustness.attacks.victim import Victim
 
 STEPS = 50
 EPSILONS = tuple(level / 255 for level in (0.5, 1, 1.5, 2, 3, 4, 6, 8))
@@ -109,34 +109,29 @@ def foolbox_curve(
     """Robust accuracy of foolbox's L∞ PGD, called once for each ε, whole set in batches of 128."""
     import foolbox
 
-    subject = foolbox.PyTorchModel(model, bounds=(0, 1), device=images.device)
-    pgd = foolbox.attacks.LinfPGD(steps=STEPS)
+    target = foolbox.PyTorchModel(model, bounds=(0, 1), device=images.device)
+    pgd = foolbox.attacks.LinfPGD(steps=STEPS, rel_stepsize=2.5 / STEPS)  # the step of ours
     curve = []
     for epsilon in epsilons:
         broken = 0
         for start in range(0, len(images), 128):
             x, y = images[start : start + 128], labels[start : start + 128]
-            broken += int(pgd(subject, x, y, epsilons=epsilon)[2].sum())
+            broken += int(pgd(target, x, y, epsilons=epsilon)[2].sum())
         curve.append(1 - broken / len(images))
     return curve
 
 
 def our_curve(
-    model: nn.Module, images: Tensor, labels: Tensor, epsilons: tuple[float, ...], suite: Suite, sweep: str
+    model: nn.Module, images: Tensor, labels: Tensor, epsilons: tuple[float, ...], suite: Suite
 ) -> list[float]:
     """Robust accuracy of attacks of as many steps by this project's engine."""
-    setup = Setup(sweep=sweep, batch_size=128)
-    found = attack(model, images, labels, suite, epsilons, setup, device=images.device, keep=0).table
+    setup = Setup(batch_size=128)
+    found = attack(model, images, labels, suite, epsilons, setup, device=images.device).table
     worst = found.query("attack == 'worst'").groupby("epsilon")["robust"].mean()
     return [float(worst[epsilon]) for epsilon in epsilons]
 
 
-PGD = {"pgd": {"steps": STEPS, "rel_stepsize": 0.01 / 0.3}}  # foolbox's step
-CONTESTANTS: dict[str, tuple[Suite, str]] = {
-    "apgd_ce": ({"apgd_ce": {"steps": STEPS}}, "down"),
-    "pgd": (PGD, "down"),
-    "pgd, every ε from scratch": (PGD, "each"),
-}
+CONTESTANTS: dict[str, Suite] = {name: {name: {"steps": STEPS}} for name in ("apgd_ce", "pgd")}
 
 
 def curve(clock: Clock, model: nn.Module, images: Tensor, labels: Tensor, repeats: int) -> dict[str, object]:
@@ -151,8 +146,8 @@ def curve(clock: Clock, model: nn.Module, images: Tensor, labels: Tensor, repeat
     for repeat in range(repeats + 1):
         torch.manual_seed(repeat)
         theirs, curves["foolbox"] = clock(lambda: foolbox_curve(model, images, labels, EPSILONS))
-        for name, (suite, sweep) in CONTESTANTS.items():
-            ours, found = clock(partial(our_curve, model, images, labels, EPSILONS, suite, sweep))
+        for name, suite in CONTESTANTS.items():
+            ours, found = clock(partial(our_curve, model, images, labels, EPSILONS, suite))
             curves[name] = found
             above[name] = max(above[name], *np.subtract(found, curves["foolbox"]).tolist())
             if repeat:  # the first is to warm up
@@ -190,17 +185,16 @@ def floor(clock: Clock, model: nn.Module, images: Tensor, labels: Tensor, repeat
     shares = {}
     for item in plan(suite, "linf"):
         built, found = item.build(), []
-        with Victim(model, device=images.device) as victim:
-            bare_loop = partial(bare, model, victim.place(images), labels, gradient=built.uses_gradient)
+        with AttackedModel(model, device=images.device) as attacked:
+            bare_loop = partial(bare, model, attacked.place(images), labels, gradient=built.uses_gradient)
             size = len(images)
-            full_loop = partial(
-                search, built, victim, images, labels, range(size), 2 / 255, batch_size=size, stop_early=False
-            )
+            ours = partial(search, built, attacked, images, labels, range(size), 2 / 255)
+            full_loop = partial(ours, batch_size=size, stop_early=False)
             for repeat in range(repeats + 1):
                 least, taken = clock(bare_loop)[0], clock(full_loop)[0]
                 if repeat:
                     found.append(least / taken)
-        shares[item.label] = median(found)
+        shares[item.name] = median(found)
     return shares
 
 

@@ -28,7 +28,7 @@ def attack(settings: StageSettings, name: str) -> None:
             name=name,
             seed=settings.seed,
             device=resolve(settings.device),
-            store=attacks.FolderStore(finished),
+            checkpoints=attacks.FolderCheckpoints(finished),
             progress=bar,
         )
     with files.whole(files.RESULTS / name / "attack") as folder:

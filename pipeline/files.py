@@ -35,7 +35,7 @@ RESULTS_OF = {
     "attacks": Path("attack/attacks.parquet"),
     "checks": Path("attack/checks.parquet"),
     "noise": Path("attack/noise.parquet"),
-    "draws": Path("attack/draws.parquet"),
+    "eot": Path("attack/eot.parquet"),
     "probes": Path("probe/probes.parquet"),
 }
 TRANSFER = Path("data/transfer.parquet")

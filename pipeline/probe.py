@@ -14,7 +14,7 @@ from robustness.attacks import attacked_by_pgd
 from robustness.devices import resolve
 from robustness.probes.looking import look
 
-READS = ("seed", "probe", "attack.draws", "attack.batch_size")
+READS = ("seed", "probe", "attack.eot_samples", "attack.batch_size")
 
 
 def probe(settings: StageSettings, name: str) -> None:

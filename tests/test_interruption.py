@@ -179,26 +179,26 @@ def test_finished_work_is_not_done_twice(
     whole_run: tuple[Path, dict[str, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted after half of the (attack, ε), the next run computes the other half only."""
-    from robustness.attacks.stores import FolderStore
+    from robustness.attacks import FolderCheckpoints
 
     monkeypatch.chdir(without_outputs("attack", whole_run[0], tmp_path))
     done: list[str] = []
-    keep = FolderStore.__setitem__
+    keep = FolderCheckpoints.__setitem__
 
-    def counted(self: FolderStore, key: str, arrays: dict) -> None:
+    def counted(self: FolderCheckpoints, key: str, arrays: dict) -> None:
         if len(done) == 4:
             raise KeyboardInterrupt
         done.append(key)
         keep(self, key, arrays)
 
     with monkeypatch.context() as patch:
-        patch.setattr(FolderStore, "__setitem__", counted)
+        patch.setattr(FolderCheckpoints, "__setitem__", counted)
         with pytest.raises(KeyboardInterrupt):
             run_stage("attack")
         first = list(done)
         done.clear()
         patch.setattr(
-            FolderStore,
+            FolderCheckpoints,
             "__setitem__",
             lambda self, key, arrays: (done.append(key), keep(self, key, arrays))[1],
         )

@@ -54,8 +54,8 @@ PARAMS: dict[str, Any] = {
     "attack": {
         "images": 10,
         "batch_size": 10,
-        "draws": 1,
-        "score_draws": 2,
+        "eot_samples": 1,
+        "eval_samples": 2,
         "keep": 4,
         "noise_images": 2,
         "checks": {"samples": 2, "steps": 1, "queries": 2, "near_points": 2, "decision_samples": 0},

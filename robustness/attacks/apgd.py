@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from robustness.attacks import geometry, losses
+from robustness.attacks.attacked_model import Answer
 from robustness.attacks.iterative import IterativeAttack, State, spread
-from robustness.attacks.victim import Answer
 
 _MOMENTUM = 0.75
 _RISING = 0.75
@@ -40,19 +40,15 @@ class APGD(IterativeAttack):
         norm: linf or l2.
         steps: number of updates.
         loss: ce, dlr or targeted_dlr.
-        restarts: random starts; for targeted_dlr the number of target classes, most likely first (the paper
-            uses 9), one run each. Samples broken in one run are not in the next.
-        seed: of the random starts, when the attack is run through foolbox.
+        targets: for targeted_dlr: the number of target classes, most likely first (the paper uses 9), one
+            restart each, for the images that are still robust.
     """
 
-    def __init__(
-        self, *, norm: str = "linf", steps: int = 100, loss: str = "ce", restarts: int = 1, seed: int = 0
-    ) -> None:
+    def __init__(self, *, norm: str = "linf", steps: int = 100, loss: str = "ce", targets: int = 1) -> None:
         self.norm = geometry.check_norm(norm, ("linf", "l2"), who="apgd")
         self.steps = steps
         self.loss_name = loss
-        self.restarts = restarts
-        self.seed = seed
+        self.targets = targets
         self.needs_logits = loss == "targeted_dlr"
         self.classes_needed = {"ce": 2, "dlr": 3, "targeted_dlr": 4}[loss]
         marks = checkpoints(steps)
@@ -85,9 +81,9 @@ class APGD(IterativeAttack):
             state["target"] = ranked.gather(1, (restart % (classes - 1))[:, None])[:, 0]
         return state
 
-    def rounds(self, classes: int) -> int:
+    def restarts(self, classes: int) -> int:
         """A target class is not tried twice."""
-        return min(self.restarts, classes - 1) if self.needs_logits else self.restarts
+        return min(self.targets, classes - 1)
 
     def loss(self, logits: Tensor, y: Tensor, state: State) -> Tensor:
         if self.loss_name == "ce":
@@ -118,7 +114,7 @@ class APGD(IterativeAttack):
         state["x"] = self.confine_(state, x0, epsilon, ahead)
 
     def _halve(self, state: State, x: Tensor, slope: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
-        """Halve the step of the samples that stall at a checkpoint; they go on from their best point."""
+        """Halve the step of the images that stall at a checkpoint; they go on from their best point."""
         check = window > 0
         oscillates = state["rises"] < _RISING * window
         stalls = ~state["halved"] & (state["best_value"] <= state["checked_value"])

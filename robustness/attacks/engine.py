@@ -1,8 +1,8 @@
-"""Runs one iterative attack at one ε over many samples: a batch of slots that is kept full.
+"""Runs one iterative attack at one ε over many images: a batch of slots that is kept full.
 
-A sample leaves its slot as soon as it is broken or has had its steps; a waiting one takes the slot. So the
-work is (steps that samples need) × (forward + backward), whatever the order of the samples, and each
-sample's result is the same in any batch (its random numbers come from its own seeds).
+An image leaves its slot as soon as it is misclassified or has had its steps; a waiting one takes the slot. So
+the work is (steps that images need) × (forward + backward), whatever the order of the images, and each
+image's result is the same in any batch (its random numbers come from its own seeds).
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robustness.attacks.attacked_model import AttackedModel, advance
 from robustness.attacks.geometry import keep_rows, widen
 from robustness.attacks.losses import require_classes
-from robustness.attacks.victim import Victim, advance
 
 if TYPE_CHECKING:
     from robustness.attacks.iterative import IterativeAttack, State
 
-_SURE = 0.25  # a noisy candidate leaves early only if at most this share of draws is still right
+_SURE = 0.25  # under noise an image leaves early only if at most this share of answers is right
 
 
 @dataclass
 class Found:
-    """What a search found, one row a sample, all on the CPU.
+    """What a search found, one row per image, all on the CPU.
 
-    images: (N, C, H, W) float32, the point that broke the sample, else the one of the largest loss.
+    images: (N, C, H, W) float32, the point that is misclassified, else the one of the largest loss.
     broken: (N,) bool, the search's own verdict. steps: (N,) int, updates made, restarts included.
-    losses: (N, steps + 1) float32, the loss at each step of the first restart (NaN after a sample left);
-    wrong: likewise the share of draws with a wrong answer; wrongest: like images, the first point of the
-    first restart with the largest such share. These three only with ``trace``.
+    losses: (N, steps + 1) float32, the loss at each step of the first restart (NaN after an image left);
+    wrong: likewise the share of EOT samples with a wrong answer; wrongest: like images, the first point of
+    the first restart with the largest such share. These three only with ``trace``.
     """
 
     images: Tensor
@@ -47,7 +47,7 @@ class Found:
 
 def search(
     attack: IterativeAttack,
-    victim: Victim,
+    model: AttackedModel,
     images: Tensor,
     labels: Tensor,
     ids: Sequence[int] | np.ndarray,
@@ -59,14 +59,15 @@ def search(
     stream: str = "",
     report: Callable[[int], None] | None = None,
 ) -> Found:
-    """Attack every image with a budget of ``epsilon`` (image units).
+    """Attack every image within ``epsilon`` (image units).
 
-    images: (N, C, H, W) float32 in [0, 1] on any device; labels: (N,) int64; ids: (N,) what the samples'
-    random numbers belong to. With ``stop_early`` off every sample has all its steps (to measure the loop,
-    or the loss over steps). ``stream`` names another set of random numbers.
+    images: (N, C, H, W) float32 in [0, 1] on any device; labels: (N,) int64; ids: (N,) what the images'
+    random numbers belong to. With ``stop_early`` off every image has all its steps (to measure the loop,
+    or the loss over steps). ``stream`` names another set of random numbers. ``report`` gets the number of
+    images that are done. Raises UserError if the model has too few classes for the loss.
     """
     return _Search(
-        attack, victim, images, labels, ids, epsilon, batch_size, stop_early, trace, stream, report
+        attack, model, images, labels, ids, epsilon, batch_size, stop_early, trace, stream, report
     ).run()
 
 
@@ -74,7 +75,7 @@ class _Search:
     def __init__(
         self,
         attack: IterativeAttack,
-        victim: Victim,
+        model: AttackedModel,
         images: Tensor,
         labels: Tensor,
         ids: Sequence[int] | np.ndarray,
@@ -85,11 +86,11 @@ class _Search:
         stream: str,
         report: Callable[[int], None] | None,
     ) -> None:
-        self.attack, self.victim, self.epsilon, self.stop_early = attack, victim, epsilon, stop_early
+        self.attack, self.model, self.epsilon, self.stop_early = attack, model, epsilon, stop_early
         self.report, self.left = report, 0
         self.images, self.labels = images, labels
         count = len(images)
-        self.keys = victim.keys(ids, "search", type(attack).__name__, attack.norm, epsilon, stream)
+        self.keys = model.keys(ids, "search", type(attack).__name__, attack.norm, epsilon, stream)
         self.best = images.detach().cpu().clone()
         self.best_value = torch.full((count,), -torch.inf)
         self.broken = np.zeros(count, dtype=bool)
@@ -99,8 +100,9 @@ class _Search:
         self.wrong = np.full(shape, np.nan, dtype=np.float32) if trace else None
         self.wrongest = self.best.clone() if trace else None
         self.waiting = deque((row, 0) for row in range(count))
-        self.width = max(1, min(batch_size // victim.draws, count))  # slots; a slot costs one row a draw
-        self.rounds: int | None = None
+        # Slots; a slot costs one row per EOT sample.
+        self.width = max(1, min(batch_size // model.eot_samples, count))
+        self.restarts: int | None = None
 
     def run(self) -> Found:
         if not self.waiting:
@@ -114,18 +116,18 @@ class _Search:
         return Found(self.best, self.broken, self.steps, self.losses, self.wrong, self.wrongest)
 
     def _fresh(self, count: int) -> tuple[dict[str, Tensor], State]:
-        """Slots for the next ``count`` waiting samples: what every attack has, and the attack's own state."""
+        """Slots for the next ``count`` waiting images: what every attack has, and the attack's own state."""
         rows, restarts = zip(*(self.waiting.popleft() for _ in range(count)), strict=True)
-        device, row, restart = self.victim.device, torch.tensor(rows), torch.tensor(restarts)
-        x0 = self.victim.place(self.images[row.to(self.images.device)])
+        device, row, restart = self.model.device, torch.tensor(rows), torch.tensor(restarts)
+        x0 = self.model.place(self.images[row.to(self.images.device)])
         y = self.labels[row.to(self.labels.device)].to(device)
         keys = advance(self.keys[row], restart)
         logits = None
-        if self.attack.needs_logits or self.victim.classes is None:
-            logits = self.victim.logits(x0, keys, draws=self.victim.draws).mean(0).to(device)
-        if self.rounds is None:
-            require_classes(self.victim.classes, self.attack.classes_needed, type(self.attack).__name__)
-            self.rounds = self.attack.rounds(self.victim.classes)
+        if self.attack.needs_logits or self.model.classes is None:
+            logits = self.model.logits(x0, keys, draws=self.model.eot_samples).mean(0).to(device)
+        if self.restarts is None:
+            require_classes(self.model.classes, self.attack.classes_needed, type(self.attack).__name__)
+            self.restarts = self.attack.restarts(self.model.classes)
         state = self.attack.start(x0, y, keys, self.epsilon, restart.to(device), logits)
         value = torch.full((count,), -torch.inf, device=device)
         slots = {"row": row.to(device), "restart": restart.to(device), "x0": x0, "y": y, "value": value,
@@ -134,14 +136,14 @@ class _Search:
         return slots, state
 
     def _step(self) -> None:
-        slots, state, attack, victim = self.slots, self.state, self.attack, self.victim
+        slots, state, attack, model = self.slots, self.state, self.attack, self.model
         x, y, step = state["x"], slots["y"], slots["step"]
         last = step == attack.steps
-        answer = victim.query(
+        answer = model.query(
             x,
             lambda logits: attack.loss(logits, y.repeat(len(logits) // len(y)), state),
             y,
-            advance(slots["keys"], step + 1) if victim.stochastic else slots["keys"],
+            advance(slots["keys"], step + 1) if model.stochastic else slots["keys"],
             gradient=attack.uses_gradient and not bool(last.all()),
         )
         self._record(x, answer.value, answer.right)
@@ -161,13 +163,13 @@ class _Search:
             self._refill()
 
     def _broken(self, x: Tensor, y: Tensor, right: Tensor) -> Tensor:
-        """(n,) whether the samples may leave; candidates of a noisy search are asked again."""
-        if not self.victim.stochastic:
+        """(n,) whether the images may leave; under noise the model is queried again."""
+        if not self.model.stochastic:
             return right == 0
         broken = (right <= 0.5) & self.slots["busy"]
         if broken.any():
             keys = advance(self.slots["keys"], -1 - self.slots["step"])[broken].cpu()
-            again = self.victim.right_share(x[broken], y[broken], keys, draws=self.victim.draws)
+            again = self.model.right_share(x[broken], y[broken], keys, draws=self.model.eot_samples)
             broken = broken.masked_scatter(broken, (again <= _SURE).to(broken.device))
         return broken
 
@@ -186,21 +188,21 @@ class _Search:
         ]
 
     def _leave(self, done: Tensor, broken: Tensor, x: Tensor, step: Tensor) -> None:
-        """Write down the finished samples; those that stand and have restarts left wait again."""
+        """Write down the finished images; those still robust with restarts left wait again."""
         slots = self.slots
         slots["busy"] = slots["busy"] & ~done
         rows, value = slots["row"][done].cpu(), slots["value"][done].cpu()
-        fell = broken[done].cpu()
+        wrong = broken[done].cpu()
         points = torch.where(widen(broken[done], x), x[done], slots["best"][done]).cpu()
-        better = (fell | (value > self.best_value[rows])) & torch.from_numpy(~self.broken[rows.numpy()])
+        better = (wrong | (value > self.best_value[rows])) & torch.from_numpy(~self.broken[rows.numpy()])
         self.best[rows[better]] = points[better]
         self.best_value[rows[better]] = value[better]
-        self.broken[rows.numpy()] |= fell.numpy()
+        self.broken[rows.numpy()] |= wrong.numpy()
         self.steps[rows.numpy()] += step[done].cpu().numpy()
         for row, restart, down in zip(
-            rows.tolist(), slots["restart"][done].tolist(), fell.tolist(), strict=True
+            rows.tolist(), slots["restart"][done].tolist(), wrong.tolist(), strict=True
         ):
-            if restart + 1 < self.rounds and not (down and self.stop_early):
+            if restart + 1 < self.restarts and not (down and self.stop_early):
                 self.waiting.append((row, restart + 1))
             else:
                 self.left += 1
@@ -208,7 +210,7 @@ class _Search:
             self.report(self.left)
 
     def _refill(self) -> None:
-        """Put waiting samples in the free slots; close free slots once they are a tenth of all."""
+        """Put waiting images in the free slots; close free slots once they are a tenth of all."""
         free = (~self.slots["busy"]).nonzero()[:, 0]
         seated = min(len(free), len(self.waiting))
         if seated:

@@ -41,7 +41,7 @@ def keep_rows(kept: Tensor, new: Tensor, flags: Tensor) -> None:
 
 
 def box(centre: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-    """Lowest and highest value of each pixel in the L∞ ball and in [0, 1]."""
+    """Lowest and highest value of each pixel (N, C, H, W) in the L∞ ball and in [0, 1]."""
     return (centre - epsilon).clamp_(min=0), (centre + epsilon).clamp_(max=1)
 
 
@@ -66,27 +66,7 @@ def project(x: Tensor, centre: Tensor, epsilon: float, norm: str) -> Tensor:
     For L∞ this is the projection on the intersection. For L2 and L1 it is a point of the intersection (the
     clip moves each value toward ``centre``, which is inside), not always the nearest.
     """
-    if norm == "linf":
-        return x.clamp(*box(centre, epsilon))
-    delta = x - centre
-    delta = _project_l1(delta, epsilon) if norm == "l1" else _shrink(delta, epsilon, norm)
-    return (centre + delta).clamp_(0, 1)
-
-
-def settle(x: Tensor, centre: Tensor, epsilon: float, norm: str) -> Tensor:
-    """``x`` with float rounding taken out: within the ball by its measured size, and in [0, 1]."""
-    x = project(x, centre, epsilon, norm) if norm != "l1" else x.clamp(0, 1)
-    excess = size(x - centre, norm) > epsilon
-    if excess.any():
-        inside = centre + _shrink(x - centre, epsilon * (1 - 1e-6), norm)
-        x = torch.where(widen(excess, x), inside.clamp(0, 1), x)
-    return x
-
-
-def _shrink(delta: Tensor, epsilon: float, norm: str) -> Tensor:
-    """Scale rows that are longer than ``epsilon`` down to it."""
-    factor = (epsilon / size(delta, norm).clamp_min(_TINY)).clamp_max(1)
-    return delta * widen(factor, delta)
+    return confine_(x.clone(), centre, epsilon, norm, box(centre, epsilon) if norm == "linf" else None)
 
 
 def _project_l1(delta: Tensor, epsilon: float) -> Tensor:
@@ -105,7 +85,7 @@ def _project_l1(delta: Tensor, epsilon: float) -> Tensor:
 
 
 def steepest_(gradient: Tensor, norm: str, x: Tensor | None = None) -> Tensor:
-    """The direction of unit size that raises the loss most to first order; 0 where the gradient is 0.
+    """The direction of steepest ascent, of unit size; 0 where the gradient is 0.
     May overwrite ``gradient``.
 
     L1: the steepest direction has one coordinate, which makes slow progress in many dimensions. The steps go,

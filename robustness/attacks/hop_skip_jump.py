@@ -1,4 +1,4 @@
-"""HopSkipJump (Chen, Jordan & Wainwright 2020): foolbox's for one image, its queries asked in one batch."""
+"""HopSkipJump (Chen, Jordan & Wainwright 2020): foolbox's for one image, its queries in one batch."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What an iterative attack is: a foolbox attack whose steps the engine can run for any set of samples.
+"""What an iterative attack is: a foolbox attack whose steps the engine can run for any set of images.
 
 To add one: subclass :class:`IterativeAttack`, write ``start``, ``loss`` and ``update``, and register a
-builder in ``robustness.attacks.catalogue``. The state is a dict of tensors with one row a sample, so that
-the engine can take finished samples out and put waiting ones in at any step.
+builder in ``robustness.attacks.catalogue``. The state is a dict of tensors with one row per image, so that
+the engine can take finished images out and put waiting ones in at any step.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from foolbox.attacks.base import FixedEpsilonAttack, get_criterion, raise_if_kwa
 from torch import Tensor
 
 from robustness.attacks import geometry
-from robustness.attacks.victim import Answer
+from robustness.attacks.attacked_model import Answer, AttackedModel
 
 State = dict[str, Tensor]
 
 
 class IterativeAttack(FixedEpsilonAttack, ABC):
-    """Searches a ball of fixed size ε in ``steps`` updates, ``restarts`` times.
+    """Searches a ball of fixed size ε in ``steps`` updates.
 
     ``norm`` is linf, l2 or l1. ``uses_gradient``: whether a step needs the input gradient. ``needs_logits``:
     whether ``start`` needs the clean logits. ``classes_needed``: the classes that the loss needs at least.
@@ -29,8 +29,6 @@ class IterativeAttack(FixedEpsilonAttack, ABC):
 
     norm: str
     steps: int
-    restarts: int = 1
-    seed: int = 0
     uses_gradient: bool = True
     needs_logits: bool = False
     classes_needed: int = 2
@@ -45,21 +43,20 @@ class IterativeAttack(FixedEpsilonAttack, ABC):
     def start(
         self, x0: Tensor, y: Tensor, seeds: Tensor, epsilon: float, restart: Tensor, logits: Tensor | None
     ) -> State:
-        """The state of n samples before the first step; ``state["x"]`` (n, C, H, W) is the first point to
-        try.
+        """The state of n images before the first step; ``state["x"]`` (n, C, H, W) is the first point to
+        query.
 
-        x0: clean images in [0, 1]; y: (n,) labels; seeds: (n,) int64 on the CPU, one for each (sample,
-        restart);
+        x0: clean images in [0, 1]; y: (n,) labels; seeds: (n,) int64 on the CPU, one per (image, restart);
         restart: (n,) int64; logits: (n, classes) of the clean images if ``needs_logits``. No two tensors of
-        the
-        state may share memory: the engine writes the rows of new samples in place.
+        the state may share memory: the engine writes the rows of new images in place.
         """
 
     def edges(self, x0: Tensor, epsilon: float) -> State:
         """For L∞ the part of the state that :meth:`confine_` needs; for other norms nothing."""
-        return (
-            dict(zip(("low", "high"), geometry.box(x0, epsilon), strict=True)) if self.norm == "linf" else {}
-        )
+        if self.norm != "linf":
+            return {}
+        low, high = geometry.box(x0, epsilon)
+        return {"low": low, "high": high}
 
     def confine_(self, state: State, x0: Tensor, epsilon: float, x: Tensor | None = None) -> Tensor:
         """``x`` (``state["x"]`` unless given) moved into the ball and into [0, 1], in place."""
@@ -73,22 +70,21 @@ class IterativeAttack(FixedEpsilonAttack, ABC):
 
     @abstractmethod
     def update(self, state: State, x0: Tensor, answer: Answer, step: Tensor, epsilon: float) -> None:
-        """Move ``state["x"]`` on, given the model's answer to it; step: (n,) the updates that each sample
-        had.
+        """Move ``state["x"]`` on, given the model's answer to it; step: (n,) the updates that each image had.
 
         May work in place, on ``answer.gradient`` too; ``x0`` must stay.
         """
 
-    def rounds(self, classes: int) -> int:
-        """How often a sample that still stands is attacked, for a model with that many classes."""
-        return self.restarts
+    def restarts(self, classes: int) -> int:
+        """How often an image that is still robust is attacked, for a model with that many classes."""
+        return 1
 
     def run(self, model: foolbox.Model, inputs: Any, criterion: Any, *, epsilon: float, **kwargs: Any) -> Any:
-        """foolbox's entry: attack a batch; returns the best point found for each image, clipped to ε."""
+        """foolbox's entry: attack a batch; returns the best point found for each image, within ε. Random
+        starts have the seed 0. Raises ValueError for a criterion other than Misclassification."""
         from eagerpy import astensor_
 
         from robustness.attacks.engine import search
-        from robustness.attacks.victim import Victim
 
         raise_if_kwargs(kwargs)
         x, restore = astensor_(inputs)
@@ -96,11 +92,11 @@ class IterativeAttack(FixedEpsilonAttack, ABC):
         criterion = get_criterion(criterion)
         if not isinstance(criterion, foolbox.Misclassification):
             raise ValueError(f"{type(self).__name__} supports Misclassification only")
-        victim = Victim(model, device=x.raw.device, seed=self.seed)
-        found = search(self, victim, x.raw, criterion.labels.raw, range(len(x)), epsilon, batch_size=len(x))
+        attacked = AttackedModel(model, device=x.raw.device)
+        found = search(self, attacked, x.raw, criterion.labels.raw, range(len(x)), epsilon, batch_size=len(x))
         return restore(type(x)(found.images.to(x.raw.device)))
 
 
 def spread(values: Tensor, rows: int) -> Tensor:
-    """(n, …) repeated for draw-major logits of ``rows`` = draws·n rows."""
+    """(n, …) repeated for the logits of ``rows`` = eot_samples·n rows, sample after sample of the noise."""
     return values if len(values) == rows else values.repeat(rows // len(values), *(1,) * (values.ndim - 1))

@@ -1,8 +1,6 @@
-"""What the attacks maximise: losses of logits (M, C) and labels (M,), one value a row. Larger is worse."""
+"""What the attacks maximise: losses of logits (M, C) and labels (M,), one value per row."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,7 +8,6 @@ from torch.nn import functional
 
 from robustness.errors import UserError
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 _TINY = 1e-12
 
 
@@ -19,14 +16,10 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(logits, labels, reduction="none")
 
 
-def best_other(logits: Tensor, labels: Tensor) -> Tensor:
-    """(M,) the largest logit of a class other than the label."""
-    return logits.scatter(1, labels[:, None], -torch.inf).amax(1)
-
-
 def margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """max_{i≠y} z_i − z_y: above 0 where the answer is wrong."""
-    return best_other(logits, labels) - logits.gather(1, labels[:, None])[:, 0]
+    """max_{i≠y} z_i − z_y: above 0 where it is misclassified."""
+    others = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
+    return others - logits.gather(1, labels[:, None])[:, 0]
 
 
 def dlr(logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How the robust accuracy of a model with noise depends on the draws, and on what the noise does."""
+"""How the robust accuracy of a model with noise depends on the EOT samples, and on what the noise does."""
 
 from __future__ import annotations
 
@@ -13,37 +13,36 @@ from robustness.attacks.evaluation import Setup, attack
 from robustness.attacks.registry import Suite
 from robustness.statistics.proportions import wilson
 
-COLUMNS = ("model", "noise", "draws", "epsilon", "robust_accuracy", "low", "high", "n")
+COLUMNS = ("model", "noise", "eot_samples", "epsilon", "robust_accuracy", "low", "high", "n")
+TOLERANCE = 0.02  # a change of robust accuracy that counts as none
 
 
-def draws_sweep(
+def eot_sweep(
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
     suite: Suite,
     epsilon: float,
-    counts: Sequence[int] = (1, 2, 4, 8, 16, 32),
-    setup: Setup | None = None,
+    counts: Sequence[int],
+    setup: Setup,
     *,
-    tolerance: float = 0.02,
     name: str = "model",
     samples: Sequence[int] | None = None,
     device: torch.device | str = "cpu",
 ) -> pd.DataFrame:
-    """Worst-case robust accuracy at one ε against the number of draws that a gradient is averaged over.
+    """Worst-case robust accuracy at one ε (image units) against the EOT samples per gradient.
 
     It goes through ``counts`` in ascending order and stops once two steps in a row changed the robust
-    accuracy by at most ``tolerance``: then it is flat. Columns as :func:`noise_modes`, and ``flat``:
-    whether the change from the count before is at most ``tolerance``. ``draws`` is the number of draws.
+    accuracy by at most 0.02: then it is flat. Columns as :func:`noise_modes`, and ``flat``: whether the
+    change from the count before is at most that.
     """
-    setup = setup or Setup()
     parts: list[pd.DataFrame] = []
     for count in sorted(counts):
-        live = replace(setup, noise="live", draws=count)
-        found = attack(model, images, labels, suite, [epsilon], live, samples=samples, device=device, keep=0)
+        live = replace(setup, noise="live", eot_samples=count)
+        found = attack(model, images, labels, suite, [epsilon], live, samples=samples, device=device)
         part = _summary(name, "live", count, found.table)
         before = parts[-1]["robust_accuracy"].iloc[0] if parts else float("nan")
-        part["flat"] = abs(part["robust_accuracy"] - before) <= tolerance
+        part["flat"] = abs(part["robust_accuracy"] - before) <= TOLERANCE
         parts.append(part)
         if len(parts) > 2 and parts[-1]["flat"].all() and parts[-2]["flat"].all():
             break
@@ -56,31 +55,29 @@ def noise_modes(
     labels: Tensor,
     suite: Suite,
     epsilons: Sequence[float],
-    modes: Sequence[str] = ("live", "frozen", "off"),
-    setup: Setup | None = None,
+    setup: Setup,
     *,
     name: str = "model",
     samples: Sequence[int] | None = None,
     device: torch.device | str = "cpu",
 ) -> pd.DataFrame:
-    """Worst-case robust accuracy with the noise live, frozen (one field for attack and verdict) and off.
+    """Worst-case robust accuracy with the noise live, frozen (one field for attack and evaluation) and off.
 
-    Columns: model, noise, draws (of a gradient), epsilon (0: clean accuracy), robust_accuracy, low, high
-    (95 % Wilson interval over samples), n.
+    Columns: model, noise, eot_samples, epsilon (0: clean accuracy), robust_accuracy, low, high
+    (95 % Wilson interval over images), n.
     """
-    setup = setup or Setup()
-    budgets = [0.0, *(epsilon for epsilon in epsilons if epsilon > 0)]
+    limits = [0.0, *(epsilon for epsilon in epsilons if epsilon > 0)]
     parts = []
-    for mode in modes:
-        told = replace(setup, noise=mode)
-        found = attack(model, images, labels, suite, budgets, told, samples=samples, device=device, keep=0)
-        parts.append(_summary(name, mode, setup.draws if mode == "live" else 1, found.table))
+    for mode in ("live", "frozen", "off"):
+        asked = replace(setup, noise=mode)
+        found = attack(model, images, labels, suite, limits, asked, samples=samples, device=device)
+        parts.append(_summary(name, mode, setup.eot_samples if mode == "live" else 1, found.table))
     return pd.concat(parts, ignore_index=True)
 
 
-def _summary(name: str, noise: str, draws: int, table: pd.DataFrame) -> pd.DataFrame:
+def _summary(name: str, noise: str, eot_samples: int, table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for epsilon, part in table.query("attack == 'worst'").groupby("epsilon", sort=True):
         found = wilson(int(part["robust"].sum()), len(part))
-        rows.append((name, noise, draws, float(epsilon), found.value, found.low, found.high, found.n))
+        rows.append((name, noise, eot_samples, float(epsilon), found.value, found.low, found.high, found.n))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from robustness.attacks import geometry, losses
+from robustness.attacks.attacked_model import Answer
 from robustness.attacks.iterative import IterativeAttack, State
-from robustness.attacks.victim import Answer
 
 
 class PGD(IterativeAttack):
@@ -18,8 +18,6 @@ class PGD(IterativeAttack):
         rel_stepsize: step size relative to ε. None stands for 2.5/steps, at least 1/30 (as foolbox's 40
         steps).
         random_start: whether the first point is drawn from the ball, or is the clean image.
-        restarts: how often a sample that still stands is attacked again from a new random point.
-        seed: of the random starts, when the attack is run through foolbox.
     """
 
     def __init__(
@@ -29,15 +27,11 @@ class PGD(IterativeAttack):
         steps: int = 50,
         rel_stepsize: float | None = None,
         random_start: bool = True,
-        restarts: int = 1,
-        seed: int = 0,
     ) -> None:
         self.norm = geometry.check_norm(norm, who="pgd")
         self.steps = steps
         self.rel_stepsize = max(2.5 / steps, 1 / 30) if rel_stepsize is None else rel_stepsize
         self.random_start = random_start
-        self.restarts = restarts
-        self.seed = seed
 
     def start(
         self, x0: Tensor, y: Tensor, seeds: Tensor, epsilon: float, restart: Tensor, logits: Tensor | None

@@ -1,12 +1,12 @@
-"""Random noise of the size of the attack: the baseline that every attack must beat."""
+"""Random noise of size ε: the baseline that every attack must beat."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from robustness.attacks import geometry, losses
+from robustness.attacks.attacked_model import Answer, advance
 from robustness.attacks.iterative import IterativeAttack, State
-from robustness.attacks.victim import Answer, advance
 
 
 class RandomNoise(IterativeAttack):
@@ -17,15 +17,13 @@ class RandomNoise(IterativeAttack):
     Args:
         norm: linf, l2 or l1.
         steps: random points after the first.
-        seed: of the points, when the attack is run through foolbox.
     """
 
     uses_gradient = False
 
-    def __init__(self, *, norm: str = "linf", steps: int = 10, seed: int = 0) -> None:
+    def __init__(self, *, norm: str = "linf", steps: int = 10) -> None:
         self.norm = geometry.check_norm(norm, who="random_noise")
         self.steps = steps
-        self.seed = seed
 
     def start(
         self, x0: Tensor, y: Tensor, seeds: Tensor, epsilon: float, restart: Tensor, logits: Tensor | None

@@ -13,13 +13,13 @@ from robustness.attacks.registry import names, plan
 from robustness.errors import UserError, at, nearest
 from robustness.settings import Settings, check_types
 
-# Fresh draws that decide on a stochastic target of a transfer: a matrix of all pairs needs no more.
-TRANSFER_DRAWS = 4
+# Evaluation samples on a stochastic target of a transfer: a matrix of all pairs needs no more.
+TRANSFER_EVAL_SAMPLES = 4
 LARGEST_EPSILON = 255.0  # of L∞, in 255ths: more than black to white
 
 
 class NormSettings(Settings):
-    """Budgets and attacks (name → settings) in one norm."""
+    """The ε's and attacks (name → settings) in one norm."""
 
     epsilons: tuple[float, ...] = Field(min_length=1)
     attacks: dict[str, dict[str, Any]] = Field(min_length=1)
@@ -45,20 +45,20 @@ class NormSettings(Settings):
 class AttackSettings(Settings):
     """The attack suite; ``epsilons`` of L∞ in 255ths, of L2 in image units.
 
-    ``images`` are attacked, ``keep`` adversarial ones kept; ``draws`` and ``score_draws`` as in ``Setup``;
-    ``checks``: their cost. ``noise_models``: the stochastic models whose noise is studied (live, frozen, off;
-    ``draws_sweep``: numbers of draws), on ``noise_images``; null: all of them.
+    ``images`` are attacked, ``keep`` adversarial ones kept; ``eot_samples`` and ``eval_samples`` as in
+    ``Setup``; ``checks``: their cost. ``noise_models``: the stochastic models whose noise is studied (live,
+    frozen, off; ``eot_sweep``: numbers of EOT samples), on ``noise_images``; null: all of them.
     """
 
     images: int = Field(ge=1)
     batch_size: int = Field(ge=1, le=65536)
-    draws: int = Field(ge=1, le=1000)
-    score_draws: int = Field(ge=1, le=1000)
+    eot_samples: int = Field(ge=1, le=1000)
+    eval_samples: int = Field(ge=1, le=1000)
     keep: int = Field(default=16, ge=1)
     checks: Scale = Scale()
     noise_images: int = Field(default=50, ge=1)
     noise_models: list[str] | None = None
-    draws_sweep: list[int] = Field(default=[1, 2, 4, 8, 16], min_length=1)
+    eot_sweep: list[int] = Field(default=[1, 2, 4, 8, 16], min_length=1)
     norms: dict[Literal["linf", "l2", "l1"], NormSettings] = Field(min_length=1)
 
     def check(self) -> None:
@@ -73,7 +73,7 @@ class AttackSettings(Settings):
                     if name not in names():
                         raise UserError(f"unknown {name!r}; {nearest(name, names())}")
                 for planned in plan(suite.attacks, norm):
-                    with at(planned.label):
+                    with at(planned.name):
                         check_types(planned.settings, planned.entry.build)
 
     def budgets(self, norm: str) -> list[float]:
@@ -84,8 +84,8 @@ class AttackSettings(Settings):
         """How the attacks in one norm run."""
         return Setup(
             norm=norm,
-            draws=self.draws,
-            score_draws=self.score_draws,
+            eot_samples=self.eot_samples,
+            eval_samples=self.eval_samples,
             batch_size=self.batch_size,
             seed=seed,
         )
@@ -93,5 +93,5 @@ class AttackSettings(Settings):
     def of_transfer(self, seed: int) -> tuple[str, float, Setup]:
         """Norm (L∞ if it is there), largest ε in image units, and setup of the transfer between models."""
         norm = "linf" if "linf" in self.norms else next(iter(self.norms))
-        setup = replace(self.setup(norm, seed), score_draws=min(TRANSFER_DRAWS, self.score_draws))
+        setup = replace(self.setup(norm, seed), eval_samples=min(TRANSFER_EVAL_SAMPLES, self.eval_samples))
         return norm, max(self.budgets(norm)), setup

@@ -6,10 +6,21 @@ import torch
 from torch import Tensor
 
 from robustness.attacks import geometry, losses
+from robustness.attacks.attacked_model import Answer
 from robustness.attacks.iterative import IterativeAttack, State
-from robustness.attacks.victim import Answer
 
-_HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10,000 queries, section 4.1
+_SHARE = 0.8  # of the image that the first squares cover
+_HALVINGS = (
+    10,
+    50,
+    200,
+    500,
+    1000,
+    2000,
+    4000,
+    6000,
+    8000,
+)  # of 10,000 queries: then it is halved (section 4.1)
 _TILES = 5  # the first L2 point has about this many bumps along a side
 
 
@@ -22,24 +33,19 @@ class Square(IterativeAttack):
     Args:
         norm: linf or l2.
         steps: queries after the first; the paper uses 5,000.
-        share: share of the image that the first squares cover. It is halved after 10, 50, 200 … of 10,000
-            queries, rescaled to ``steps``.
-        seed: of the squares, when the attack is run through foolbox.
     """
 
     uses_gradient = False
 
-    def __init__(self, *, norm: str = "linf", steps: int = 5000, share: float = 0.8, seed: int = 0) -> None:
+    def __init__(self, *, norm: str = "linf", steps: int = 5000) -> None:
         self.norm = geometry.check_norm(norm, ("linf", "l2"), who="square")
         self.steps = steps
-        self.share = share
-        self.seed = seed
 
     def side(self, step: Tensor, height: int, width: int) -> Tensor:
         """(n,) int64: the side of the square at each step, in pixels; odd and at least 3 for L2."""
         marks = torch.tensor(_HALVINGS, device=step.device)
         halvings = (step[:, None] * (10_000 / max(1, self.steps)) > marks).sum(1)
-        side = (self.share * 0.5**halvings * height * width).sqrt().round().long()
+        side = (_SHARE * 0.5**halvings * height * width).sqrt().round().long()
         if self.norm == "l2":
             side = side.clamp_min(3)
             return (side + 1 - side % 2).clamp_max(min(height, width))

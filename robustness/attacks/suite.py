@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from robustness import frontends
 from robustness.attacks import checks
+from robustness.attacks.checkpoints import FolderCheckpoints
 from robustness.attacks.checks.verdict import table
-from robustness.attacks.evaluation import Progress, Setup, Store, attack
-from robustness.attacks.noise_study import COLUMNS, draws_sweep, noise_modes
+from robustness.attacks.evaluation import Progress, Setup, attack
+from robustness.attacks.noise_study import COLUMNS, eot_sweep, noise_modes
 from robustness.attacks.settings import AttackSettings
 from robustness.data.image_set import ImageSet
 from robustness.data.sampling import spread_over_objects
@@ -25,21 +26,21 @@ def attack_in_all_norms(
     name: str,
     seed: int,
     device: torch.device,
-    store: Store | None = None,
+    checkpoints: FolderCheckpoints | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, np.ndarray]]:
     """Attack a classifier on clean test images, spread over objects; tables and arrays.
 
-    Tables: ``attacks``, ``checks`` (of L∞), ``noise`` and ``draws`` (of L∞, for a model with noise).
-    Arrays: ``rows`` (K,) of the first images, ``clean``, and for each ``<norm>/<ε>`` their adversarial images
-    (K, C, H, W). A model without a defence is its own positive control.
+    Tables: ``attacks``, ``checks`` (of L∞), ``noise`` and ``eot`` (of L∞, for a model with noise).
+    Arrays: ``rows`` (K,) of the first images, ``clean``, and for each ``<norm>/<ε>`` their adversarial
+    images (K, C, H, W) in [0, 1]. A model without a defence is its own positive control.
     """
     clean = images.rows(split="test", shift="clean")
     rows = spread_over_objects(images, clean, settings.images, seed=seed)
     x, y = images.batch(rows), images.labels(rows)
     who = {"samples": rows, "name": name, "device": device}
     attacked: list[pd.DataFrame] = []
-    tables = {study: pd.DataFrame(columns=list(COLUMNS)) for study in ("noise", "draws")}
+    tables = {study: pd.DataFrame(columns=list(COLUMNS)) for study in ("noise", "eot")}
     tables["checks"] = table(name, [])
     arrays = {"clean": x[: settings.keep].numpy(), "rows": rows[: settings.keep]}
     for norm, suite in settings.norms.items():
@@ -52,7 +53,7 @@ def attack_in_all_norms(
             budgets,
             setup,
             objects=images.samples["object"].to_numpy()[rows],
-            store=store,
+            checkpoints=checkpoints,
             progress=progress,
             keep=settings.keep,
             **who,
@@ -62,15 +63,14 @@ def attack_in_all_norms(
         if norm != "linf":
             continue
         plain = model.spec.frontend == "learned" and model.spec.training != "adversarial"
-        twin = model if plain else None
-        tables["checks"] = checks.run(model, x, y, outcome, setup, twin=twin, scale=settings.checks, **who)
+        tables["checks"] = checks.run(model, x, y, outcome, setup, settings.checks, undefended=plain, **who)
         studied = settings.noise_models is None or name in settings.noise_models
         if studied and frontends.is_stochastic(model):
             few, first = slice(settings.noise_images), next(iter(suite.attacks))
             part, told = (model, x[few], y[few], {first: suite.attacks[first]}), who | {"samples": rows[few]}
-            tables["noise"] = noise_modes(*part, budgets, setup=setup, **told)
+            tables["noise"] = noise_modes(*part, budgets, setup, **told)
             epsilon = checks.reference_epsilon(outcome.table)
-            tables["draws"] = draws_sweep(*part, epsilon, settings.draws_sweep, setup, **told)
+            tables["eot"] = eot_sweep(*part, epsilon, settings.eot_sweep, setup, **told)
     return {"attacks": pd.concat(attacked, ignore_index=True), **tables}, arrays
 
 
@@ -80,14 +80,14 @@ def attacked_by_pgd(
     rows: np.ndarray,
     epsilon: float,
     *,
-    draws: int,
+    eot_samples: int,
     batch_size: int,
     seed: int,
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     """The images of ``rows`` under PGD (L∞, 20 steps; ``epsilon`` in image units), and their labels."""
     x, y = images.batch(rows), images.labels(rows)
-    setup = Setup(draws=draws, batch_size=batch_size, seed=seed)
+    setup = Setup(eot_samples=eot_samples, batch_size=batch_size, seed=seed)
     pgd = {"pgd": {"steps": 20}}
     found = attack(model, x, y, pgd, [epsilon], setup, samples=rows, device=device, keep=len(rows))
     return found.adversarials[epsilon].to(device), y

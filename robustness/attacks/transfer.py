@@ -1,4 +1,4 @@
-"""Transfer: do the adversarial images of one model fool another?"""
+"""Transfer: do the adversarial examples of one model fool another?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from robustness.attacks.evaluation import Setup
 from robustness.attacks.validation import check_images
-from robustness.attacks.victim import Victim
 from robustness.errors import UserError
 
 COLUMNS = ("source", "target", "norm", "epsilon", "accuracy", "fooled", "n")
@@ -24,7 +23,7 @@ def transfer(
     clean: Tensor,
     labels: Tensor,
     epsilon: float,
-    setup: Setup | None = None,
+    setup: Setup,
     *,
     samples: Sequence[int] | None = None,
     device: torch.device | str = "cpu",
@@ -33,21 +32,18 @@ def transfer(
 
     adversarials: source model → (K, C, H, W) in [0, 1], made within ``epsilon`` for the first K rows of
     ``clean`` (N, C, H, W) and ``labels`` (N,), as in ``Outcome.adversarials``; the target's own may be
-    among them.
+    among them. Without noise ``setup`` is used for its norm alone.
+
     Columns: source, target, norm, epsilon, accuracy (share of the K images that the target still has
     right), fooled (share of wrong answers among the images that it has right when clean; NaN if it has none
-    right), n (those).
+    right), n (those). Raises UserError for images of another shape than the clean ones.
     """
-    setup = setup or Setup()
     check_images(clean, labels)
     ids = np.arange(len(clean)) if samples is None else np.asarray(samples)
     rows = []
-    victim = Victim(
-        target, device=device, draws=1, score_draws=setup.score_draws, noise=setup.noise, seed=setup.seed
-    )
-    with victim:
-        keys = victim.keys(ids, "score")
-        right = victim.right_share(clean, labels, keys).numpy() > 0.5
+    with setup.attacked(target, device) as attacked:
+        keys = attacked.keys(ids, "score")
+        right = attacked.right_share(clean, labels, keys).numpy() > 0.5
         for source, images in adversarials.items():
             count = len(images)
             if images.shape[1:] != clean.shape[1:] or count > len(clean):
@@ -55,7 +51,7 @@ def transfer(
                     f"adversarials of {source}: shape {tuple(images.shape)} does not fit the clean images "
                     f"{tuple(clean.shape)}"
                 )
-            still = victim.right_share(images, labels[:count], keys[:count]).numpy() > 0.5
+            still = attacked.right_share(images, labels[:count], keys[:count]).numpy() > 0.5
             known = right[:count]
             fooled = float((~still[known]).mean()) if known.any() else float("nan")
             accuracy = float(still.mean()) if count else float("nan")

@@ -29,7 +29,7 @@ def check_images(images: Tensor, labels: Tensor) -> None:
 
 
 def check_epsilons(epsilons: Sequence[float]) -> tuple[float, ...]:
-    """The budgets in ascending order. Raises UserError for none, a negative or infinite one, or one twice."""
+    """The ε's in ascending order. Raises UserError for none, a negative or infinite one, or one twice."""
     if len(epsilons) == 0:
         raise UserError("epsilons: there are none; give at least one, in image units (8/255 for L∞)")
     for epsilon in epsilons:
@@ -44,7 +44,7 @@ def check_logits(logits: Tensor, labels: Tensor) -> None:
     """Raises UserError unless the model's answers (draws, N, classes) are finite logits for the labels."""
     if logits.ndim != 3 or logits.shape[1] != len(labels):
         found = f"{tuple(logits.shape[1:])} for {len(labels)} images"
-        raise UserError(f"model: must give one row of logits an image, found {found}")
+        raise UserError(f"model: must give one row of logits per image, found {found}")
     if not torch.isfinite(logits).all():
         bad = int((~torch.isfinite(logits)).any(-1).any(0).sum())
         raise UserError(f"model: gives NaN or infinite logits for {bad} of {len(labels)} clean images")

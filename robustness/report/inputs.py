@@ -25,7 +25,7 @@ TABLES = {
     "probes": ("model", "layer", "depth", "probe", "unit", "metric", "value"),
     "comparisons": ("metric", "model_a", "model_b", "difference", "low", "high", "p_holm", "n", "verdict"),
     "noise": ("model", "noise", "epsilon", "robust_accuracy", "low", "high"),
-    "draws": ("model", "draws", "epsilon", "robust_accuracy", "low", "high"),
+    "eot": ("model", "eot_samples", "epsilon", "robust_accuracy", "low", "high"),
     "transfer": ("source", "target", "norm", "epsilon", "fooled"),
     "histories": ("model", "epoch", "loss", "validation_accuracy"),
     "learning_curve": (

@@ -6,14 +6,14 @@ import math
 
 import pytest
 import torch
+from known_models import Curved, linear_case
 from torch import Tensor, nn
-from victims import linear_case
 
 from robustness.attacks import geometry
 from robustness.attacks.apgd import APGD, checkpoints
+from robustness.attacks.attacked_model import AttackedModel
 from robustness.attacks.engine import search
 from robustness.attacks.square import Square
-from robustness.attacks.victim import Victim
 
 
 @pytest.mark.parametrize("steps", [7, 20, 50, 100, 1000])
@@ -24,19 +24,6 @@ def test_checkpoints_of_the_paper(steps: int) -> None:
         shares.append(shares[-1] + max(shares[-1] - shares[-2] - 3, 6))
     marks = sorted({-(-share * steps // 100) for share in shares if 0 < share < 100})
     assert checkpoints(steps) == marks
-
-
-class Curved(nn.Module):
-    """A small smooth network in double precision at heart, so that no rounding turns a sign."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(1)
-        self.first = torch.randn(12, 12, generator=generator, dtype=torch.float64)
-        self.second = torch.randn(12, 5, generator=generator, dtype=torch.float64)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.tanh(6 * (x.flatten(1).double() - 0.5) @ self.first) @ self.second
 
 
 def _reference(
@@ -83,11 +70,11 @@ def _reference(
 
 @pytest.mark.parametrize("seed", range(4))
 def test_apgd_takes_the_steps_of_the_paper(seed: int) -> None:
-    model, steps, epsilon = Curved(), 40, 0.15
+    model, steps, epsilon = Curved(12), 40, 0.15
     generator = torch.Generator().manual_seed(seed)
     x0 = 0.3 + 0.4 * torch.rand(1, 3, 2, 2, generator=generator)
     y = model(x0).argmax(1)
-    attack, victim = APGD(steps=steps), Victim(model, seed=seed)
+    attack, attacked = APGD(steps=steps), AttackedModel(model, seed=seed)
     held = {}
     start = attack.start
 
@@ -97,7 +84,7 @@ def test_apgd_takes_the_steps_of_the_paper(seed: int) -> None:
         return held["state"]
 
     attack.start = remember
-    found = search(attack, victim, x0, y, [0], epsilon, stop_early=False, trace=True)
+    found = search(attack, attacked, x0, y, [0], epsilon, stop_early=False, trace=True)
     *values, eta = _reference(model, x0, int(y), held["first"], epsilon, steps)
     assert found.losses[0].tolist() == pytest.approx(values, rel=1e-3, abs=1e-5)
     assert eta < 2 * epsilon, "the case must halve its step, or it tests little"
@@ -106,25 +93,25 @@ def test_apgd_takes_the_steps_of_the_paper(seed: int) -> None:
 
 def test_the_step_is_halved_where_the_loss_stands_still() -> None:
     """On a flat loss no step rises: the step is halved at every checkpoint."""
-    attack, victim = APGD(steps=100), Victim(lambda x: 0 * x.flatten(1)[:, :4])
+    attack, attacked = APGD(steps=100), AttackedModel(lambda x: 0 * x.flatten(1)[:, :4])
     states = []
     update = attack.update
     attack.update = lambda state, *rest: (update(state, *rest), states.append(float(state["step"][0])))
-    search(attack, victim, torch.full((1, 3, 4, 4), 0.5), torch.tensor([0]), [0], 0.1, stop_early=False)
+    search(attack, attacked, torch.full((1, 3, 4, 4), 0.5), torch.tensor([0]), [0], 0.1, stop_early=False)
     sizes = [0.2 * 0.5 ** sum(mark <= step for mark in checkpoints(100)) for step in range(100)]
     assert states == pytest.approx(sizes)
 
 
-def test_targets_are_the_most_likely_wrong_classes_one_a_round() -> None:
-    attack = APGD(steps=2, loss="targeted_dlr", restarts=9)
+def test_targets_are_the_most_likely_wrong_classes_one_per_restart() -> None:
+    attack = APGD(steps=2, loss="targeted_dlr", targets=9)
     logits = torch.tensor([[1.0, 5, 3, 4, 2]])
     x0, y, key = torch.full((1, 3, 4, 4), 0.5), torch.tensor([1]), torch.tensor([7])
     targets = [
         int(attack.start(x0, y, key, 0.1, torch.tensor([turn]), logits)["target"]) for turn in range(4)
     ]
     assert targets == [3, 2, 4, 0]
-    assert attack.rounds(5) == 4, "five classes have four wrong ones"
-    assert attack.rounds(100) == 9
+    assert attack.restarts(5) == 4, "five classes have four wrong ones"
+    assert attack.restarts(100) == 9
 
 
 @pytest.mark.parametrize("steps", [10_000, 5_000])
@@ -153,11 +140,8 @@ def test_square_asks_for_no_gradient_and_never_leaves_the_ball(norm: str) -> Non
         seen.append(x.clone())
         return model(x)
 
-    victim = Victim(blind)
-    found = search(
-        Square(norm=norm, steps=60), victim, images, labels, range(6), epsilon, stop_early=False, trace=True
-    )
-    assert victim.backwards == 0
+    attack, attacked = Square(norm=norm, steps=60), AttackedModel(blind)
+    found = search(attack, attacked, images, labels, range(6), epsilon, stop_early=False, trace=True)
     points = [batch for batch in seen if len(batch) == 6][1:]  # the first batch are the clean images
     for batch in points:
         assert (geometry.size(batch - images, norm) <= epsilon * (1 + 1e-5)).all()

@@ -1,23 +1,20 @@
-"""The engine: who leaves, who comes, what is kept, and going on after an interruption."""
+"""The engine: who leaves, who comes, what is kept; the same through foolbox."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from foolbox import Misclassification, PyTorchModel
+from known_models import Counting, linear_case
 from torch import Tensor, nn
-from victims import Counting, linear_case
 
-from robustness import attacks
 from robustness.attacks import losses
 from robustness.attacks.apgd import APGD
+from robustness.attacks.attacked_model import Answer, AttackedModel
 from robustness.attacks.engine import search
 from robustness.attacks.iterative import IterativeAttack, State
 from robustness.attacks.pgd import PGD
-from robustness.attacks.victim import Answer, Victim
 
 Digits = tuple[nn.Module, Tensor, Tensor]
 
@@ -28,13 +25,16 @@ class Walk(IterativeAttack):
     uses_gradient = False
 
     def __init__(self, shifts: list[float], restarts: int = 1) -> None:
-        self.norm, self.steps, self.restarts = "linf", len(shifts) - 1, restarts
+        self.norm, self.steps, self.tries = "linf", len(shifts) - 1, restarts
         self.shifts = torch.tensor(shifts)
 
     def start(
         self, x0: Tensor, y: Tensor, seeds: Tensor, epsilon: float, restart: Tensor, logits: Tensor | None
     ) -> State:
         return {"x": x0 + self.shifts[0]}
+
+    def restarts(self, classes: int) -> int:
+        return self.tries
 
     def loss(self, logits: Tensor, y: Tensor, state: State) -> Tensor:
         return losses.margin(logits, y)
@@ -55,7 +55,7 @@ def _grey(*values: float) -> tuple[Tensor, Tensor]:
 
 def test_the_best_point_is_kept_not_the_last() -> None:
     images, labels = _grey(0.5)
-    found = search(Walk([0.01, 0.03, 0.08, 0.02, 0.04]), Victim(_brightness), images, labels, [0], 0.1)
+    found = search(Walk([0.01, 0.03, 0.08, 0.02, 0.04]), AttackedModel(_brightness), images, labels, [0], 0.1)
     assert not found.broken[0]
     assert found.steps[0] == 4
     assert torch.allclose(found.images, images + 0.08)
@@ -63,13 +63,13 @@ def test_the_best_point_is_kept_not_the_last() -> None:
 
 def test_the_point_that_breaks_is_kept_before_a_worse_loss() -> None:
     images, labels = _grey(0.5, 0.3)
-    walk, victim = Walk([0.01, 0.12, 0.3, 0.05]), Victim(_brightness)
-    found = search(walk, victim, images, labels, range(2), 0.5, trace=True)
+    walk, attacked = Walk([0.01, 0.12, 0.3, 0.05]), AttackedModel(_brightness)
+    found = search(walk, attacked, images, labels, range(2), 0.5, trace=True)
     assert found.broken.tolist() == [True, False]
     assert found.steps.tolist() == [1, 3]
     assert torch.allclose(found.images[0], images[0] + 0.12)
     assert torch.allclose(found.images[1], images[1] + 0.3)
-    # of a sample that left, nothing is known from then on
+    # of an image that left, nothing is known from then on
     assert np.isnan(found.losses[0]).tolist() == [False, False, True, True]
     assert not np.isnan(found.losses[1]).any()
 
@@ -78,7 +78,15 @@ def test_without_early_stop_every_step_is_made_and_the_first_wrongest_point_note
     images, labels = _grey(0.5, 0.3)
     walk = Walk([0.01, 0.12, 0.3, 0.05], restarts=2)
     found = search(
-        walk, Victim(_brightness), images, labels, range(2), 0.5, stop_early=False, trace=True, batch_size=1
+        walk,
+        AttackedModel(_brightness),
+        images,
+        labels,
+        range(2),
+        0.5,
+        stop_early=False,
+        trace=True,
+        batch_size=1,
     )
     assert found.steps.tolist() == [6, 6], "three steps in each of two restarts"
     assert found.wrong.tolist() == [[0, 1, 1, 0], [0, 0, 0, 0]]
@@ -87,26 +95,28 @@ def test_without_early_stop_every_step_is_made_and_the_first_wrongest_point_note
     assert torch.allclose(found.wrongest[1], images[1] + 0.01), "no point is wrong: the first of all"
 
 
-def test_a_standing_sample_is_tried_again_and_a_broken_one_not() -> None:
+def test_a_robust_image_is_attacked_again_and_a_broken_one_not() -> None:
     images, labels = _grey(0.5, 0.3)
-    found = search(Walk([0.01, 0.12], restarts=3), Victim(_brightness), images, labels, range(2), 0.5)
+    found = search(Walk([0.01, 0.12], restarts=3), AttackedModel(_brightness), images, labels, range(2), 0.5)
     assert found.steps.tolist() == [1, 3]
 
 
-def test_slots_are_refilled_while_samples_wait(digits: Digits) -> None:
+def test_slots_are_refilled_while_images_wait(digits: Digits) -> None:
     net, images, labels = digits
     with torch.no_grad():
         images, labels = images[:40], net(images[:40]).argmax(1)
     counted = Counting(net)
-    victim, done = Victim(counted), []
-    found = search(PGD(steps=6), victim, images, labels, range(40), 2 / 255, batch_size=8, report=done.append)
+    attacked, done = AttackedModel(counted), []
+    found = search(
+        PGD(steps=6), attacked, images, labels, range(40), 2 / 255, batch_size=8, report=done.append
+    )
     assert 5 < found.broken.sum() < 35
     looks = int((found.steps + 1).sum())
     first, *steps = counted.sizes  # the first asks for the number of classes
     assert first == 8
     assert max(steps) == 8
-    assert sum(steps) <= 1.25 * looks, "slots of samples that left may not be carried on"
-    # all slots are full until the last sample has been seated
+    assert sum(steps) <= 1.25 * looks, "slots of images that left may not be carried on"
+    # all slots are full until the last image has been seated
     full = next(i for i, size in enumerate(steps) if size < 8)
     assert sum(steps[:full]) >= int((found.steps[:32] + 1).sum())
     assert done == sorted(done)
@@ -115,63 +125,15 @@ def test_slots_are_refilled_while_samples_wait(digits: Digits) -> None:
 
 def test_found_points_are_really_wrong(digits: Digits) -> None:
     net, images, labels = digits
-    found = search(APGD(steps=8), Victim(net), images[:30], labels[:30], range(30), 2 / 255, batch_size=7)
+    found = search(
+        APGD(steps=8), AttackedModel(net), images[:30], labels[:30], range(30), 2 / 255, batch_size=7
+    )
     with torch.no_grad():
         wrong = (net(found.images).argmax(1) != labels[:30]).numpy()
     assert (wrong == found.broken).all()
 
 
-SUITE = {"pgd": {"steps": 4}, "apgd_ce": {"steps": 4}, "square": {"steps": 10}}
-
-
-def _evaluate(net: nn.Module, digits: Digits, store: attacks.FolderStore | None, **options: object) -> object:
-    _, images, labels = digits
-    budgets = [1 / 255, 2 / 255]
-    return attacks.evaluate(net, images[:12], labels[:12], SUITE, budgets, store=store, **options)
-
-
-def test_after_an_interruption_it_goes_on_at_the_last_finished_piece(digits: Digits, tmp_path: Path) -> None:
-    whole = Counting(digits[0])
-    table = _evaluate(whole, digits, None)
-    store = attacks.FolderStore(tmp_path)
-
-    cut = Counting(
-        digits[0], fail_at=len(whole.sizes) - 5
-    )  # in Square at the smaller ε, or late at the larger
-    with pytest.raises(KeyboardInterrupt):
-        _evaluate(cut, digits, store)
-    finished = len(store)
-    assert 4 <= finished < 6
-    assert not list(tmp_path.glob(".*")), "no half file is left"
-
-    rest = Counting(digits[0])
-    again = _evaluate(rest, digits, store)
-    assert again.equals(table)
-    assert len(store) == 6
-    assert 1 < len(rest.sizes) <= 20, "only the clean answers and what was not finished"
-
-    third = Counting(digits[0])
-    assert _evaluate(third, digits, store).equals(table)
-    assert len(third.sizes) == 1, "nothing but the clean answers is asked again"
-
-
-def test_a_store_is_not_used_for_another_evaluation_and_a_damaged_file_is_redone(
-    digits: Digits, tmp_path: Path
-) -> None:
-    store = attacks.FolderStore(tmp_path)
-    table = _evaluate(digits[0], digits, store)
-    other = Counting(digits[0])
-    _evaluate(other, digits, store, seed=1)
-    assert len(store) == 12
-    assert len(other.sizes) > 10
-    for path in tmp_path.glob("*.npz"):
-        path.write_bytes(path.read_bytes()[:50])
-    assert _evaluate(digits[0], digits, store).equals(table)
-
-
-@pytest.mark.parametrize(
-    "attack", [PGD(steps=6, seed=4), APGD(steps=6, seed=4), PGD(norm="l2", steps=6, seed=4)]
-)
+@pytest.mark.parametrize("attack", [PGD(steps=6), APGD(steps=6), PGD(norm="l2", steps=6)])
 def test_called_through_foolbox_it_gives_what_the_engine_gives(
     attack: IterativeAttack, digits: Digits
 ) -> None:
@@ -181,7 +143,7 @@ def test_called_through_foolbox_it_gives_what_the_engine_gives(
     model = PyTorchModel(net, bounds=(0, 1))
     _, clipped, fell = attack(model, images, Misclassification(labels), epsilons=budgets)
     for epsilon, points, broken in zip(budgets, clipped, fell, strict=True):
-        found = search(attack, Victim(model, seed=4), images, labels, range(12), epsilon)
+        found = search(attack, AttackedModel(model), images, labels, range(12), epsilon)
         assert torch.allclose(points, found.images, atol=1e-6)
         assert broken.tolist() == found.broken.tolist()
     assert fell[1].sum() > fell[0].sum() > 0

@@ -199,7 +199,7 @@ def _attacks(name: str, seed: int) -> pd.DataFrame:
                         "clean_correct": clean,
                         "robust": clean & (limit * factor > epsilon),
                         "distance": np.nan,
-                        "draws": 10 if "vone" in name else 1,
+                        "eval_samples": 10 if "vone" in name else 1,
                     }
                 )
             )
@@ -255,7 +255,7 @@ def _noise(name: str, seed: int) -> pd.DataFrame:
         for epsilon in (0.0, *EPSILONS):
             found = wilson(round(50 * skill(name, seed) * np.exp(-epsilon / strength)), 50)
             rows.append((name, mode, 8, epsilon / 255, found.value, found.low, found.high, 50))
-    columns = ["model", "noise", "draws", "epsilon", "robust_accuracy", "low", "high", "n"]
+    columns = ["model", "noise", "eot_samples", "epsilon", "robust_accuracy", "low", "high", "n"]
     return pd.DataFrame(rows, columns=columns)
 
 

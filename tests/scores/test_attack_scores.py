@@ -23,7 +23,7 @@ def attack(name, norm, epsilon, robust, *, clean=None, distance=np.nan, model="n
             "clean_correct": np.ones(n, dtype=bool) if clean is None else np.array(clean, dtype=bool),
             "robust": np.array(robust, dtype=bool),
             "distance": distance,
-            "draws": 1,
+            "eval_samples": 1,
         }
     )
 

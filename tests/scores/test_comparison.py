@@ -110,7 +110,7 @@ def test_attacks_are_compared_too():
                         "clean_correct": True,
                         "robust": rng.random(60) < rate,
                         "distance": budget / 255,
-                        "draws": 1,
+                        "eval_samples": 1,
                     }
                 )
             )

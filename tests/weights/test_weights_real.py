@@ -73,10 +73,10 @@ def test_our_worst_case_is_no_weaker_than_foolbox(
     profile = yaml.safe_load((ROOT / "profiles" / "photos.yaml").read_text())["attack"]["norms"]["linf"]
     assert list(FOOLBOX) == [float(epsilon) for epsilon in profile["epsilons"]]
     x, y = inputs
-    table = attacks.evaluate(
-        model, x, y, profile["attacks"], [epsilon / 255 for epsilon in FOOLBOX], draws=1, score_draws=1,
-        batch_size=10, seed=1,
-    )  # fmt: skip
+    setup = attacks.Setup(eot_samples=1, eval_samples=1, batch_size=10, seed=1)
+    table = attacks.attack(
+        model, x, y, profile["attacks"], [epsilon / 255 for epsilon in FOOLBOX], setup
+    ).table
     worst = table[table["attack"] == "worst"]
     assert worst.groupby("sample")["clean_correct"].first().sum() == 17
     left = {

@@ -1,63 +1,49 @@
-"""Checks for models with noise (number 11): is it the average over noise that stands, or the noise that
-hides?"""
+"""Checks for models with noise (number 11): is the average over noise robust, or is the gradient hidden?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from robustness.attacks.checks.strength import _MANY, _NEW
-from robustness.attacks.checks.subject import Subject
-from robustness.attacks.checks.verdict import Check, at_most, warn_above
+from robustness.attacks.checks.context import CheckContext
+from robustness.attacks.checks.strength import missed
+from robustness.attacks.checks.verdict import Check, warn_above
 from robustness.attacks.engine import search
+from robustness.attacks.evaluation import Setup
 from robustness.attacks.pgd import PGD
-from robustness.attacks.victim import Victim
 
 
-def check(subject: Subject) -> Iterator[Check]:
-    """draws_flat, frozen_noise, noise_off, score_interval."""
-    attack = PGD(norm=subject.setup.norm, steps=subject.scale.steps)
-    more = _made_by(subject, attack, draws=2 * subject.victim.draws)
-    yield at_most(
-        "draws_flat",
-        subject.share(more),
-        _NEW,
-        f"share that PGD with {2 * subject.victim.draws} draws breaks, the suite with "
-        f"{subject.victim.draws} not",
-        fail_above=_MANY,
-    )
+def check(context: CheckContext) -> Iterator[Check]:
+    """eot_flat, frozen_noise, noise_off, score_interval."""
+    setup, count = context.setup, context.model.eot_samples
+    broken = _made_by(context, replace(setup, eot_samples=2 * count), "live")
+    detail = f"share that PGD with {2 * count} EOT samples breaks, the suite with {count} not"
+    yield missed(context, "eot_flat", broken, detail)
     for noise, name in (("frozen", "frozen_noise"), ("off", "noise_off")):
-        fell = _made_by(subject, attack, noise=noise)
+        broken = _made_by(context, replace(setup, noise=noise), noise)
         detail = f"share that images made with the noise {noise} break under live noise, the suite not"
-        yield at_most(name, subject.share(fell), _NEW, detail, fail_above=_MANY)
-    yield score_interval(subject)
+        yield missed(context, name, broken, detail)
+    yield score_interval(context)
 
 
-def _made_by(subject: Subject, attack: PGD, *, draws: int | None = None, noise: str = "live") -> np.ndarray:
-    """(n,) bool: which standing samples fall, under live noise, to images made with other noise settings."""
-    rows = subject.standing
-    if len(rows) == 0:
-        return rows > 0
-    other = Victim(
-        subject.victim.model,
-        device=subject.victim.device,
-        draws=draws or subject.victim.draws,
-        score_draws=subject.victim.score_draws,
-        noise=noise,
-        seed=subject.victim.seed,
-    )
-    with other:
-        images, labels, ids = subject.images[rows], subject.labels[rows], subject.ids[rows]
-        size = subject.setup.batch_size
-        found = search(attack, other, images, labels, ids, subject.epsilon, batch_size=size, stream=noise)
-    return subject.broken(found.images, rows)
+def _made_by(context: CheckContext, setup: Setup, stream: str) -> np.ndarray:
+    """(n,) bool: which robust images are misclassified, under live noise, after PGD with another setup?"""
+    rows = context.robust
+    images, labels, ids = context.images[rows], context.labels[rows], context.ids[rows]
+    with setup.attacked(context.model.model, context.model.device) as other:
+        found = search(
+            PGD(steps=context.scale.steps), other, images, labels, ids, context.epsilon,
+            batch_size=setup.batch_size, stream=stream,
+        )  # fmt: skip
+    return context.broken(found.images, rows)
 
 
-def score_interval(subject: Subject) -> Check:
-    """Few samples may be undecided: their interval of right answers contains one half."""
-    rows = subject.outcome.table.query("attack == 'worst' and epsilon == @subject.epsilon and clean_correct")
+def score_interval(context: CheckContext) -> Check:
+    """Few images may be undecided: their interval of right answers contains one half."""
+    rows = context.worst_rows.query("epsilon == @context.epsilon and clean_correct")
     undecided = (rows["low"] < 0.5) & (rows["high"] > 0.5)
     share = float(undecided.mean()) if len(rows) else 0.0
-    draws = subject.victim.score_draws
-    return warn_above("score_interval", share, 0.1, f"share of samples that {draws} draws do not decide")
+    detail = f"share of images that {context.model.eval_samples} evaluation samples do not decide"
+    return warn_above("score_interval", share, 0.1, detail)

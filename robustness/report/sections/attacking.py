@@ -15,8 +15,8 @@ METHOD = (
     "An image counts as robust at ε if the model is right on it and no attack of the suite finds a "
     "wrong answer within ε (worst case over attacks, per image). Images are in [0, 1]; L∞ budgets are "
     "in 255ths.",
-    "Models with noise are attacked with gradients averaged over noise draws; success is decided over fresh "
-    "draws.",
+    "Models with noise are attacked with gradients averaged over samples of the noise (EOT); success is "
+    "decided over fresh samples.",
     "Every evaluation checks itself (after Carlini 2019, Tramèr 2020, Croce & Hein 2020, Pintor 2022): "
     "a robust accuracy with a failed check is not reliable.",
 )
@@ -31,7 +31,7 @@ def write(context: ReportContext) -> Section:
         _table(context, "worst_linf", "/255", "table-attack"),
         _table(context, "worst_l2", " (L2)", "table-attack-l2"),
         _suite(context),
-        _draws(context),
+        _eot(context),
         _transfer(context),
         _verdicts(context),
         _checks(context),
@@ -131,15 +131,15 @@ def _without_interval(score: Score | None) -> Cell:
     return score_cell(score and Score(score.value))
 
 
-def _draws(context: ReportContext) -> Table | None:
-    """Robust accuracy of the models with noise against the draws that a gradient is averaged over."""
+def _eot(context: ReportContext) -> Table | None:
+    """Robust accuracy of the models with noise against the EOT samples per gradient."""
     caption = (
-        "How many noise draws a gradient needs: robust accuracy (%) under the suite's first attack on a few "
-        "images, with the gradient averaged over so many draws; – was not run, since two steps before it "
-        "changed nothing. Where a row still falls at its end, more draws would find more."
+        "How many EOT samples a gradient needs: robust accuracy (%) under the suite's first attack on a few "
+        "images, with the gradient averaged over so many samples of the noise; – was not run, since two "
+        "steps before it changed nothing. Where a row still falls at its end, more samples would find more."
     )
-    study = context.inputs.draws.sort_values("draws", kind="stable")
-    return context.study_table("table-draws", caption, study, "draws", "{} draws", budgets=True)
+    study = context.inputs.eot.sort_values("eot_samples", kind="stable")
+    return context.study_table("table-eot", caption, study, "eot_samples", "{} samples", budgets=True)
 
 
 def _transfer(context: ReportContext) -> Table | None:

@@ -1,4 +1,4 @@
-"""The model under attack: logits, input gradients and verdicts, averaged over its noise if it has any."""
+"""The model under attack: logits, input gradients and answers, averaged over its noise if it has any."""
 
 from __future__ import annotations
 
@@ -20,23 +20,28 @@ _ODD, _MASK = 0x9E3779B97F4A7C15, (1 << 63) - 1
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model says to n images. ``value`` (n,) is the attack's loss, the mean over noise draws;
-    ``right`` (n,) the share of draws that give the label; ``gradient`` as the images, or None."""
+    """What the model answers to a query of n images. ``value`` (n,) is the attack's loss, the mean over EOT
+    samples; ``right`` (n,) the share of these samples that give the label; ``gradient`` as the images, or
+    None."""
 
     value: Tensor
     right: Tensor
     gradient: Tensor | None
 
 
-class Victim:
+class AttackedModel:
     """A classifier as the attacks see it. Use it as a context: inside, the model is in evaluation mode, its
     parameters need no gradient (a third of a backward pass is saved) and lie in channels-last order, which
     convolutions on a CPU prefer; on exit all is as before.
 
     model: images (n, C, H, W) float32 in [0, 1] to logits (n, classes).
-    draws: noise draws over which each loss and gradient is averaged; fresh ones at every step.
-    score_draws: fresh draws that decide whether an image is broken. Both count only where the model has noise
-    and ``noise`` is ``live``; with ``frozen`` (one field, from ``seed``) or ``off`` it is deterministic.
+    eot_samples: samples of the noise over which each loss and gradient is averaged (expectation over
+        transformation, Athalye et al. 2018), fresh ones at every step.
+    eval_samples: fresh samples of the noise that decide whether an image is misclassified. Both count only
+        where the model has noise and ``noise`` is ``live``; with ``frozen`` (one field, from ``seed``) or
+        ``off`` it is deterministic.
+
+    Raises UserError for an unknown ``noise`` and for numbers of samples below 1.
     """
 
     def __init__(
@@ -44,27 +49,26 @@ class Victim:
         model: Callable[[Tensor], Tensor],
         *,
         device: torch.device | str = "cpu",
-        draws: int = 10,
-        score_draws: int = 20,
+        eot_samples: int = 10,
+        eval_samples: int = 20,
         noise: str = "live",
         seed: int = 0,
     ) -> None:
         if noise not in NOISES:
             raise UserError(f"noise {noise!r} is unknown; use {', '.join(NOISES)}")
-        if draws < 1 or score_draws < 1:
-            raise UserError(f"draws {draws} and score_draws {score_draws} must be 1 or more")
+        if eot_samples < 1 or eval_samples < 1:
+            raise UserError(f"eot_samples {eot_samples} and eval_samples {eval_samples} must be 1 or more")
         self.model, self.device, self.noise, self.seed = model, torch.device(device), noise, seed
         self.has_noise = isinstance(model, nn.Module) and _has_noise(model)
         self.stochastic = self.has_noise and noise == "live"
-        self.draws = draws if self.stochastic else 1
-        self.score_draws = score_draws if self.stochastic else 1
+        self.eot_samples = eot_samples if self.stochastic else 1
+        self.eval_samples = eval_samples if self.stochastic else 1
         self.layout = torch.channels_last if isinstance(model, nn.Module) else torch.contiguous_format
-        self.classes: int | None = None  # known after the first answer
+        self.classes: int | None = None  # known after the first query
         self.graph_broken = False  # set when a loss does not depend on the images as autograd sees it
-        self.forwards = self.backwards = 0  # images passed, noise draws not counted
         self._exit = ExitStack()
 
-    def __enter__(self) -> Victim:
+    def __enter__(self) -> AttackedModel:
         with ExitStack() as stack:
             if isinstance(self.model, nn.Module):
                 self.model.to(self.device)
@@ -80,44 +84,44 @@ class Victim:
         self._exit.close()
 
     def place(self, x: Tensor) -> Tensor:
-        """Images (n, C, H, W) on the victim's device, in the memory layout that its model runs fastest in."""
+        """Images (n, C, H, W) on the model's device, in the memory layout that it runs fastest in."""
         return x.to(self.device, memory_format=self.layout)
 
     def keys(self, ids: Sequence[int] | np.ndarray, *purpose: str | int | float) -> Tensor:
-        """(n,) int64 seeds, one for each sample id and purpose, whatever the batch."""
+        """(n,) int64 seeds, one per image id and purpose, whatever the batch."""
         return torch.tensor([derive(self.seed, *purpose, int(i)) for i in ids], dtype=torch.int64)
 
     def query(
         self, x: Tensor, loss: Callable[[Tensor], Tensor], y: Tensor, keys: Tensor, *, gradient: bool
     ) -> Answer:
-        """Loss, share of right answers and input gradient at ``x``; the loss gets logits (draws·n, classes).
+        """Loss, share of right answers and input gradient at ``x`` (n, C, H, W) in [0, 1] with labels ``y``
+        (n,); the loss gets logits (eot_samples·n, classes).
 
-        keys: (n,) int64, the seeds of this call's noise.
+        keys: (n,) int64, the seeds of this query's noise.
         """
         count = len(x)
         with torch.set_grad_enabled(gradient):
             x = x.detach().requires_grad_(gradient)
-            logits = self._logits(x, keys, self.draws).float()
+            logits = self._logits(x, keys, self.eot_samples).float()
             self.classes = logits.shape[1]
             value = loss(logits)
             right = logits.detach().argmax(1).view(-1, count) == y
-            if self.draws > 1:
-                value = value.view(self.draws, count).mean(0)
-        self.forwards += count
+            if self.eot_samples > 1:
+                value = value.view(self.eot_samples, count).mean(0)
         slope = self._slope(value, x) if gradient else None
         return Answer(value.detach(), right.float().mean(0), slope)
 
     def averaged_logits(self, x: Tensor, keys: Tensor) -> Tensor:
-        """(n, classes) float32 logits; with noise the log of the mean softmax over ``draws``.
+        """(n, classes) float32 logits; with noise the log of the mean softmax over the EOT samples.
         Differentiable."""
-        logits = self._logits(x, keys, self.draws).float()
-        self.forwards += len(x)
-        if self.draws == 1:
+        logits = self._logits(x, keys, self.eot_samples).float()
+        if self.eot_samples == 1:
             return logits
-        return logits.log_softmax(-1).unflatten(0, (self.draws, -1)).logsumexp(0) - math.log(self.draws)
+        return logits.log_softmax(-1).unflatten(0, (self.eot_samples, -1)).logsumexp(0) - math.log(
+            self.eot_samples
+        )
 
     def _slope(self, value: Tensor, x: Tensor) -> Tensor:
-        self.backwards += len(x)
         slope = None
         if value.requires_grad:
             (slope,) = torch.autograd.grad(value.sum(), x, allow_unused=True)
@@ -138,28 +142,28 @@ class Victim:
 
     @torch.no_grad()
     def logits(self, x: Tensor, keys: Tensor, *, draws: int | None = None, batch_size: int = 256) -> Tensor:
-        """(draws, n, classes) float32 on the CPU; ``draws`` is ``score_draws`` unless given.
+        """(draws, n, classes) float32 on the CPU; ``draws``, the samples of the noise, is
+        ``eval_samples`` unless given, and 1 for a deterministic model.
 
-        A deterministic model gives one draw. ``batch_size`` counts rows of the network's output.
+        ``batch_size`` counts rows of the network's output.
         """
-        draws = self.score_draws if draws is None or not self.stochastic else draws
+        draws = self.eval_samples if draws is None or not self.stochastic else draws
         rows = max(1, batch_size // draws)
         parts = []
         for start in range(0, len(x), rows):
             part = self._logits(self.place(x[start : start + rows]), keys[start : start + rows], draws)
             parts.append(part.float().unflatten(0, (draws, -1)).cpu())
-        self.forwards += len(x)
         self.classes = parts[0].shape[-1]
         return torch.cat(parts, dim=1)
 
     def right_share(self, x: Tensor, y: Tensor, keys: Tensor, *, draws: int | None = None) -> Tensor:
-        """(n,) float32 on the CPU: the share of noise draws for which the model gives the label ``y``."""
+        """(n,) float32 on the CPU: the share of noise samples for which the model gives the label ``y``."""
         answers = self.logits(x, keys, draws=draws).argmax(-1)
         return (answers == y.cpu()).float().mean(0)
 
 
 def advance(keys: Tensor, steps: Tensor) -> Tensor:
-    """Seeds for the noise of step ``steps`` (n,) of the samples with seeds ``keys``; all int64 and
+    """Seeds for the noise of step ``steps`` (n,) of the images with seeds ``keys``; all int64 and
     positive."""
     return (keys + steps * (_ODD & _MASK)) & _MASK
 

@@ -1,11 +1,11 @@
-"""Where an evaluation keeps its finished (attack, ε), so that it goes on there after an interruption."""
+"""Checkpoints of an evaluation: its finished (attack, ε), so that it goes on there after an interruption."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from robustness.attacks.registry import Planned
 
 
-class FolderStore(MutableMapping[str, dict[str, np.ndarray]]):
-    """A mapping key → arrays in a folder, one npz file a key. A file is written under a temporary name and
-    renamed.
-
-    A damaged file counts as missing: that piece of work is done again.
-    """
+class FolderCheckpoints:
+    """Arrays by key in a folder, one npz file per key, written under a temporary name and renamed."""
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
@@ -30,13 +26,13 @@ class FolderStore(MutableMapping[str, dict[str, np.ndarray]]):
     def _path(self, key: str) -> Path:
         return self.folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.npz"
 
-    def __getitem__(self, key: str) -> dict[str, np.ndarray]:
-        path = self._path(key)
+    def get(self, key: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a key; None where there are none, or their file is damaged: they are made again."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with np.load(self._path(key), allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-        except (FileNotFoundError, BadZipFile, ValueError, EOFError) as error:
-            raise KeyError(key) from error
+        except (FileNotFoundError, BadZipFile, ValueError, EOFError):
+            return None
 
     def __setitem__(self, key: str, arrays: dict[str, np.ndarray]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -46,26 +42,11 @@ class FolderStore(MutableMapping[str, dict[str, np.ndarray]]):
             np.savez(handle, **arrays)
         os.replace(temporary, path)
 
-    def __delitem__(self, key: str) -> None:
-        try:
-            self._path(key).unlink()
-        except FileNotFoundError as error:
-            raise KeyError(key) from error
-
-    def __iter__(self) -> Iterator[str]:
-        """The names of the files; keys themselves are not kept."""
-        return (path.name for path in sorted(self.folder.glob("*.npz")))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
 
 def unit_key(item: Planned, epsilon: float | None, identity: str) -> str:
     """The key of one attack at one ε in an evaluation with that identity."""
-    budget = "minimal" if epsilon is None else repr(float(epsilon))
-    return "|".join(
-        [item.label, item.entry.name, item.norm, repr(sorted(item.settings.items())), budget, identity]
-    )
+    limit = "minimal" if epsilon is None else repr(float(epsilon))
+    return "|".join([item.name, item.norm, repr(sorted(item.settings.items())), limit, identity])
 
 
 def fingerprint(

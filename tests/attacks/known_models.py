@@ -38,6 +38,20 @@ def linear_case(margin: float = 1.0, count: int = 6, classes: int = 2) -> tuple[
     return model, images, torch.ones(count, dtype=torch.long)
 
 
+class Curved(nn.Module):
+    """A small smooth network of random weights, in double precision at heart, so that no rounding turns a
+    sign: images of ``values`` values to logits of five classes."""
+
+    def __init__(self, values: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(1)
+        self.first = torch.randn(values, 12, generator=generator, dtype=torch.float64)
+        self.second = torch.randn(12, 5, generator=generator, dtype=torch.float64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(6 * (x.flatten(1).double() - 0.5) @ self.first) @ self.second
+
+
 class Counting(nn.Module):
     """Passes images on to a model; counts its calls and their sizes, and can break off at a call."""
 
