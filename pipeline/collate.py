@@ -9,6 +9,7 @@ from pipeline.settings import StageSettings
 from robustness import models, scores
 from robustness.data.image_set import ImageSet
 from robustness.scores.twins import compare_best, compare_twins
+from robustness.whole_files import read_table, whole, write_json, write_text
 
 READS = ("seed", "statistics", "models")
 
@@ -24,7 +25,7 @@ def collate(settings: StageSettings) -> None:
     tables["models"].insert(0, "model", names)
     fine_tuned = [name for name, model in settings.models.items() if model.fine_tune]
     found = scores.collated(tables, images.samples, fine_tuned=fine_tuned, **common)
-    shares = files.read_table(files.LEARNING_CURVE)
+    shares = read_table(files.LEARNING_CURVE)
     measured = (tables["predictions"], tables["attacks"], tables["models"])
     compared = [
         compare_twins(*measured, **common),
@@ -33,17 +34,17 @@ def collate(settings: StageSettings) -> None:
     ]
     tables |= {
         "scores": found,
-        "transfer": files.read_table(files.TRANSFER),
+        "transfer": read_table(files.TRANSFER),
         "learning_curve": scores.from_learning_curve(shares, **common),
         "comparisons": pd.concat([part for part in compared if len(part)] or compared[:1]),
     }
-    with files.whole(files.TABLES) as folder:
+    with whole(files.TABLES) as folder:
         folder.mkdir()
         for name, table in tables.items():
             table.reset_index(drop=True).to_parquet(folder / f"{name}.parquet", index=False)
-    files.write_text(found.to_csv(index=False, float_format="%.6g"), files.REPORTS / "scores.csv")
-    files.write_text(scores.summary(found).to_csv(float_format="%.6g"), files.REPORTS / "summary.csv")
-    files.write_json(scores.nested(found), files.REPORTS / "metrics.json")
+    write_text(found.to_csv(index=False, float_format="%.6g"), files.REPORTS / "scores.csv")
+    write_text(scores.summary(found).to_csv(float_format="%.6g"), files.REPORTS / "summary.csv")
+    write_json(scores.nested(found), files.REPORTS / "metrics.json")
 
 
 if __name__ == "__main__":

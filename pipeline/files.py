@@ -1,24 +1,15 @@
-"""Where a run's files lie, and writing them whole or not at all."""
+"""Where a run's files lie."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import shutil
 import subprocess
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
 
-import numpy as np
 import pandas as pd
-from safetensors import SafetensorError
 
-from robustness.errors import UserError
+from robustness.whole_files import read_table
 
 # The checkout: code, class list, templates. A run's own files lie in the folder that the stage runs in.
 SOURCE = Path(__file__).resolve().parents[1]
@@ -60,67 +51,6 @@ def weights(model: str) -> Path:
     return MODELS / model / "weights.safetensors"
 
 
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A temporary name to write a file or a folder to; it takes its real name only when all went well."""
-    temporary, old = (path.with_name(f".{path.name}.{word}") for word in ("partial", "old"))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove(temporary)
-        _remove(old)
-        yield temporary
-        if temporary.is_dir() and path.exists():
-            os.replace(path, old)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:  # safetensors has an exception of its own for a full disk
-        raise UserError(
-            f"{path}: cannot be written ({getattr(error, 'strerror', None) or error}); free space or rights"
-        ) from error
-    finally:
-        # What refuses to be written may refuse to be removed; the line about it must not be lost.
-        with suppress(OSError):
-            if old.exists() and not path.exists():
-                os.replace(old, path)
-            _remove(old)
-            _remove(temporary)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """A table as Parquet, whole or not at all; equal tables give equal bytes."""
-    with whole(path) as temporary:
-        table.reset_index(drop=True).to_parquet(temporary, index=False, compression="zstd")
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Read a file of an earlier stage; one line if it is missing, damaged or lacks something."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; run the stage that writes it (dvc repro)")
-    try:
-        yield
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read ({error}); remove it and run dvc repro") from error
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """A Parquet table of an earlier stage."""
-    with _reading(path):
-        return pd.read_parquet(path)
-
-
-def read_arrays(path: Path, names: Iterable[str]) -> list[np.ndarray]:
-    """Arrays of an npz file of an earlier stage."""
-    with _reading(path), np.load(path, allow_pickle=False) as arrays:
-        return [arrays[name] for name in names]
-
-
 def read_results(models: Sequence[str]) -> dict[str, pd.DataFrame]:
     """The tables of all models joined, one model after the other, and the histories of their training."""
     parts = {
@@ -129,17 +59,6 @@ def read_results(models: Sequence[str]) -> dict[str, pd.DataFrame]:
     histories = [read_table(MODELS / name / "history.parquet").assign(model=name) for name in models]
     joined = (parts | {"histories": histories}).items()
     return {table: pd.concat([part for part in every if len(part)] or every) for table, every in joined}
-
-
-def write_text(text: str, path: Path) -> None:
-    """A text file, whole or not at all."""
-    with whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def write_json(value: Any, path: Path) -> None:
-    """A JSON file with sorted keys, whole or not at all."""
-    write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", path)
 
 
 def surroundings() -> dict[str, str]:

@@ -10,6 +10,7 @@ from robustness.data.image_set import ImageSet
 from robustness.report.build import write_report
 from robustness.report.gathering import data_card, environment
 from robustness.report.inputs import ReportInputs
+from robustness.whole_files import read_table, whole
 
 READS = ("seed", "data", "training", "frontend", "evaluation", "attack", "probe", "statistics",
          "learning_curve", "models")  # fmt: skip
@@ -21,14 +22,14 @@ def report(settings: StageSettings) -> None:
     objects = (files.SOURCE / "data" / "README.md").read_text(encoding="utf-8")
     inputs = ReportInputs(
         params=params,
-        **{name: files.read_table(files.TABLES / f"{name}.parquet") for name in files.COLLATED},
+        **{name: read_table(files.TABLES / f"{name}.parquet") for name in files.COLLATED},
         data=data_card(params["data"]["set"], ImageSet.open(files.IMAGES), objects),
         pictures={name: files.RESULTS / name for name in params["models"]},
         environment=environment() | files.surroundings(),
     )
     write_report(inputs, files.REPORTS)
     # The README's picture: in git, while the other figures are in DVC's cache.
-    with files.whole(files.REPORTS / "overview.svg") as picture:
+    with whole(files.REPORTS / "overview.svg") as picture:
         shutil.copyfile(files.REPORTS / "figures" / "overview.svg", picture)
 
 

@@ -23,6 +23,7 @@ from pipeline.settings import KEYS, OPTIONAL
 from pipeline.worker import available_cores, processes
 from pipeline.yaml_file import read_yaml
 from robustness.errors import UserError, nearest
+from robustness.whole_files import write_text
 
 ARCHITECTURES = "robustness/architectures"
 FAMILY = f"{ARCHITECTURES}/${{item.family}}.py"
@@ -60,7 +61,7 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
     }
     for name, text in texts.items():
         if not (run / name).is_file() or (run / name).read_text() != text:
-            files.write_text(text, run / name)
+            write_text(text, run / name)
     return run
 
 

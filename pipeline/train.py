@@ -7,6 +7,7 @@ from pipeline.settings import StageSettings
 from robustness import models, progress
 from robustness.data.image_set import ImageSet
 from robustness.devices import resolve
+from robustness.whole_files import whole
 
 READS = ("seed", "training", "frontend", "model")
 
@@ -29,7 +30,7 @@ def train(settings: StageSettings, name: str) -> None:
         state=unfinished,
         progress=progress.epochs(name),
     )
-    with files.whole(files.MODELS / name) as folder:
+    with whole(files.MODELS / name) as folder:
         folder.mkdir()
         models.save(model, folder / "weights.safetensors", notes)
         history.to_parquet(folder / "history.parquet", index=False)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from robustness.whole_files import whole
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
@@ -118,11 +120,8 @@ def _client(store: Path) -> MlflowClient:
     from mlflow import MlflowClient
 
     if not store.exists():
-        partial = store.with_name(f".{store.name}.partial")
-        for left in store.parent.glob(f"{partial.name}*"):  # its journal, too
-            left.unlink()
-        MlflowClient(f"sqlite:///{partial.resolve()}").search_experiments(max_results=1)
-        partial.replace(store)
+        with whole(store) as temporary:
+            MlflowClient(f"sqlite:///{temporary.resolve()}").search_experiments(max_results=1)
     return MlflowClient(f"sqlite:///{store.resolve()}")
 
 

@@ -22,6 +22,7 @@ from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
 from robustness.models import Classifier, ModelSettings, build
 from robustness.seeds import derive, numpy_generator, torch_generator
+from robustness.whole_files import whole
 
 
 class Recipe(Augmentation):
@@ -206,17 +207,11 @@ def self_organise(
 def _save_state(
     path: Path, identity: int, model: nn.Module, optimiser, schedule, history: list[dict]
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     state = {"identity": identity, "model": model.state_dict(), "optimiser": optimiser.state_dict(),
              "schedule": schedule.state_dict(), "history": history}  # fmt: skip
-    try:
-        with partial.open("wb") as file:  # given a path, torch hides what the disk says
-            torch.save(state, file)
-    except OSError as error:  # which does not name the file
-        partial.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(partial)) from error
-    partial.replace(path)
+    # A file, not its name: given a name, torch hides what the disk says.
+    with whole(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
 
 
 def _load_state(path: Path, identity: int, model: nn.Module, optimiser, schedule) -> list[dict]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import uuid
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 from torch import Tensor, nn
+
+from robustness.whole_files import write_arrays
 
 if TYPE_CHECKING:
     from robustness.attacks.registry import Planned
@@ -39,12 +39,7 @@ class FolderStore(MutableMapping[str, dict[str, np.ndarray]]):
             raise KeyError(key) from error
 
     def __setitem__(self, key: str, arrays: dict[str, np.ndarray]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(key)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        with temporary.open("wb") as handle:
-            np.savez(handle, **arrays)
-        os.replace(temporary, path)
+        write_arrays(self._path(key), arrays)
 
     def __delitem__(self, key: str) -> None:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 import shutil
 import signal
 import sys
@@ -28,6 +27,7 @@ from robustness.data.objects.renderer import render
 from robustness.data.objects.settings import RenderSettings
 from robustness.errors import UserError
 from robustness.shifts import factors
+from robustness.whole_files import write_arrays
 
 __all__ = ["RenderSettings", "render_objects"]
 
@@ -69,11 +69,7 @@ def render_objects(
             shutil.rmtree(other, ignore_errors=True)
     waiting = [job for job in jobs if not (parts / f"{job.name}.npz").is_file()]
     _render_parts(waiting, jobs, Path(library_folder), settings, parts, workers, progress)
-    try:
-        images = _gather(jobs, parts, classes, library, settings, out_folder)
-    except UserError:  # a model could not be read: mended, it must be read again
-        shutil.rmtree(parts.parent, ignore_errors=True)
-        raise
+    images = _gather(jobs, parts, classes, library, settings, out_folder)
     shutil.rmtree(parts.parent, ignore_errors=True)
     return images
 
@@ -127,7 +123,7 @@ class Worker:
         """Render one job into its part file (if its model can be read); images done, and what was amiss."""
         target = self._mesh(job.object.id)
         if isinstance(target, str):
-            _write_part(self._parts / f"{job.name}.npz", {}, [target])
+            write_arrays(self._parts / f"{job.name}.npz", {"notes": np.array([target], dtype=str)})
             return len(job.views), f"left out: {target}"
         size, seed = self._settings.image_size, self._settings.seed
         images = np.zeros((len(job.views), size, size, 3), dtype=np.uint8)
@@ -142,8 +138,8 @@ class Worker:
             images[index], masks[index] = drawn.image, drawn.mask
             visible = measured_visibility(placed, camera, size, drawn.target_area)
             measured[index] = visible, drawn.clutter_area / size**2, len(placed) - 1
-        arrays = {"images": images, "masks": masks, "measured": measured}
-        _write_part(self._parts / f"{job.name}.npz", arrays, notes)
+        arrays = {"notes": np.array(notes, dtype=str), "images": images, "masks": masks, "measured": measured}
+        write_arrays(self._parts / f"{job.name}.npz", arrays)
         return len(job.views), ""
 
     def _from_pool(self, names: tuple[str, ...], notes: list[str], index: int) -> Mesh:
@@ -192,19 +188,6 @@ def _do(job: Job) -> tuple[int, str]:
     return _worker.do(job)
 
 
-def _write_part(path: Path, arrays: dict[str, np.ndarray], notes: list[str]) -> None:
-    """Write a part under a temporary name, then rename it: a part that is there is whole."""
-    # A name of its own: a worker whose main process was killed may still be at the same job.
-    temporary = path.with_suffix(f".{os.getpid()}.writing")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, notes=np.array(notes, dtype=str), **arrays)
-    except OSError as error:  # which does not name the file
-        temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(temporary)) from error
-    os.replace(temporary, path)
-
-
 def _gather(
     jobs: list[Job],
     parts: Path,
@@ -221,7 +204,11 @@ def _gather(
             notes += part["notes"].tolist()
             if "images" in part:
                 kept.append(job)
-    _check_classes(kept, notes)
+    try:
+        _check_classes(kept, notes)
+    except UserError:  # a model could not be read: mended, it must be read again
+        shutil.rmtree(parts.parent, ignore_errors=True)
+        raise
     count = sum(len(job.views) for job in kept)
     tables, start = [], 0
     with ImageSet.create(out_folder, count, settings.image_size, CLASSES) as writer:

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from robustness.data.folders import replace_folder, temporary_beside
 from robustness.errors import UserError
+from robustness.whole_files import whole
 
 PACKAGE = "sweethome3d-furniture"
 INSTALLED = Path("/usr/share/sweethome3d/furniture")
@@ -198,9 +198,7 @@ def _run_apt(arguments: list[str], folder: Path) -> str | None:
 
 def _install(source: Path, folder: Path) -> None:
     """Copy the five files (checked before) and their licence texts; the folder appears whole."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_beside(folder)
-    try:
+    with whole(folder) as temporary:
         (temporary / "licences").mkdir(parents=True)
         for name in FILES:
             shutil.copyfile(source / name, temporary / name)
@@ -210,9 +208,6 @@ def _install(source: Path, folder: Path) -> None:
         for copyright_text in (source / "copyright", source / "licences" / "copyright"):
             if copyright_text.is_file():
                 shutil.copyfile(copyright_text, temporary / "licences" / "copyright")
-        replace_folder(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _sha256(path: Path) -> str:
