@@ -26,15 +26,13 @@ from robustness.whole_files import whole
 
 
 class Recipe(Augmentation):
-    """How a model is trained: AdamW with a one-cycle rate; varied images.
+    """How a model is trained: AdamW with a one-cycle learning rate on augmented images.
 
-    ``shift_pixels``, ``mirror``, ``zoom``, ``colour``, ``grey``, ``erase``: how images are varied, see
-    :class:`~robustness.augmentation.Augmentation`. The first ``low_resolution_epochs`` see images of half the
-    side, for networks that take images of any size (progressive resizing; Tan and Le, ICML 2021, section 4);
-    what that saves stands in ``benchmarks/results/training_speed.json``. ``precision`` is that of the forward
-    pass on CUDA (bfloat16 under autocast); a CPU works in float32 whatever it says, and weights are float32
-    everywhere. ``adversarial_epsilon`` (255ths, L∞) and ``adversarial_steps`` count only for adversarial
-    training.
+    The first ``low_resolution_epochs`` use images of half the size, for networks that take any size
+    (progressive resizing; Tan and Le, EfficientNetV2, ICML 2021, section 4);
+    ``benchmarks/results/training_speed.json`` has what that saves. ``precision`` is that of the forward pass
+    on CUDA (bfloat16 under autocast); a CPU always computes in float32, and weights are always float32.
+    ``adversarial_epsilon`` (255ths, L∞) and ``adversarial_steps`` are used by adversarial training only.
     """
 
     batch_size: int = Field(ge=2, le=65536)
@@ -42,8 +40,6 @@ class Recipe(Augmentation):
     learning_rate: float = Field(gt=0, le=10)
     weight_decay: float = Field(ge=0, le=1)
     label_smoothing: float = Field(ge=0, lt=1)
-    shift_pixels: int = Field(ge=0, le=64)
-    mirror: bool = True
     low_resolution_epochs: int = Field(default=0, ge=0, le=10000)
     precision: Literal["float32", "bfloat16"] = "float32"
     adversarial_epsilon: float = Field(default=4.0, ge=0, le=255)
@@ -92,7 +88,6 @@ def train(
     steps = max(1, len(rows) // recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, one_cycle(steps * recipe.epochs))
     identity = derive(seed, repr(model.spec), repr(recipe.model_dump()), *map(int, rows))
-    vary: Augmentation = recipe
     history = _load_state(resume, identity, model, optimiser, schedule)
 
     for epoch in range(len(history), recipe.epochs):
@@ -103,7 +98,7 @@ def train(
         for step in range(steps):
             batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             generator = torch_generator(seed, "augmentation", epoch, step)
-            x = vary(images.batch(batch), generator, size)
+            x = recipe(images.batch(batch), generator, size)
             x = x.to(device, memory_format=torch.channels_last)
             y = images.labels(batch).to(device)
             with torch.random.fork_rng():
