@@ -49,7 +49,7 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
     models = check_keys(source)["models"]
     pipeline = (files.SOURCE / "dvc.yaml").read_text()
     if any("family" not in model for model in models.values()):
-        pipeline = pipeline.replace(FAMILY, ARCHITECTURES)  # weights from elsewhere may bring any family
+        pipeline = pipeline.replace(FAMILY, ARCHITECTURES)  # pretrained weights may be of any family
     for byte_code in (files.SOURCE / "robustness").rglob("__pycache__"):
         shutil.rmtree(byte_code, ignore_errors=True)  # it would count as code (see pipeline/__init__.py)
     run = runs.resolve() / profile

@@ -1,4 +1,4 @@
-"""Train one model, or take over its weights: ``python -m pipeline.train --model ID``."""
+"""Train one model, or prepare its pretrained weights: ``python -m pipeline.train --model ID``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def train(settings: StageSettings, name: str) -> None:
     if settings.model.weights == models.TRAIN:
         from robustness.training import train_model as make
     else:
-        from robustness.weights.taking_over import take_over as make
+        from robustness.weights.from_settings import pretrained_model as make
     unfinished = files.WORK / name
     model, history, notes = make(
         name,

@@ -15,7 +15,7 @@ def class_groups(images: ImageSet) -> list[list[int]] | None:
     return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
-def facts(images: ImageSet) -> list[tuple[str, str]]:
+def metadata(images: ImageSet) -> list[tuple[str, str]]:
     """(what, value) for a data card: how the set was mapped, scored, licensed and read; none if it was not
     read from disk."""
     path = images.folder / READING

@@ -12,7 +12,7 @@ from robustness.probes import spectrum
 from robustness.probes.ascent_engine import Ascended, Job
 from robustness.probes.fourier import Motions, NaturalStatistics
 from robustness.probes.layers import device_of
-from robustness.probes.naturals import Natural, last_features
+from robustness.probes.reference_activations import Natural, last_features
 from robustness.probes.result import to_numpy
 from robustness.probes.targets import Canvas, Target
 

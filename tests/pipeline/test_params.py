@@ -63,9 +63,9 @@ CASES = {
         ("models", {"a": {"architecture": "seresnet18"}}),
         "family: is missing; seresnet18 is of the",
     ),
-    "family of weights from elsewhere": (
+    "family of pretrained weights": (
         ("models", {"a": {"weights": "timm:resnet50", "family": "resnet"}}),
-        "a.family: weights from elsewhere bring their network along",
+        "a.family: pretrained weights come with their network",
     ),
     "family that no model has": (
         ("families", {"a": {"family": "alexnet", "width": 9.0}}),
@@ -157,7 +157,7 @@ CASES = {
     ),
     "fine-tuning of what is trained here": (
         (*MODEL, "fine_tune", {"stages": ["stem"], "epochs": 1, "learning_rate": 0.001}),
-        "belongs to weights from elsewhere",
+        "belongs to pretrained weights",
     ),
     "recipe of trained weights": (
         ("models", {"a": {"weights": "timm:resnet50", "recipe": {"epochs": 3}}}),

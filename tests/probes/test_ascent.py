@@ -14,7 +14,7 @@ from robustness.probes.ascent_numbers import transfer
 from robustness.probes.facets import facet_starts
 from robustness.probes.fourier import NaturalStatistics
 from robustness.probes.layers import probing
-from robustness.probes.naturals import observe
+from robustness.probes.reference_activations import observe
 from robustness.probes.regularisers import REGULARISERS, chosen
 from robustness.probes.targets import Target, find_canvas
 from tests.probes.conftest import SmallNet

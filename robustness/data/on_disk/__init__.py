@@ -5,6 +5,6 @@ image set, so that everything else works on it as on the rendered objects.
 """
 
 from robustness.data.on_disk.catalogue import ADAPTERS, build, check
-from robustness.data.origin import class_groups, facts, summary
+from robustness.data.origin import class_groups, metadata, summary
 
-__all__ = ["ADAPTERS", "build", "check", "class_groups", "facts", "summary"]
+__all__ = ["ADAPTERS", "build", "check", "class_groups", "metadata", "summary"]
