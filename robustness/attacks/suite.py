@@ -14,7 +14,6 @@ from robustness.attacks.evaluation import Progress, Setup, Store, attack
 from robustness.attacks.noise_study import COLUMNS, draws_sweep, noise_modes
 from robustness.attacks.settings import AttackSettings
 from robustness.data.image_set import ImageSet
-from robustness.data.sampling import spread_over_objects
 
 
 def attack_in_all_norms(
@@ -35,7 +34,7 @@ def attack_in_all_norms(
     (K, C, H, W). A model without a defence is its own positive control.
     """
     clean = images.rows(split="test", shift="clean")
-    rows = spread_over_objects(images, clean, settings.images, seed=seed)
+    rows = images.spread_over_objects(clean, settings.images, seed=seed)
     x, y = images.batch(rows), images.labels(rows)
     who = {"samples": rows, "name": name, "device": device}
     attacked: list[pd.DataFrame] = []

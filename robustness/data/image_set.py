@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from robustness.errors import UserError
+from robustness.seeds import numpy_generator
 from robustness.whole_files import whole
 
 if TYPE_CHECKING:
@@ -116,6 +117,22 @@ class ImageSet:
                 allowed = [format_level(level) for level in allowed]
             chosen &= self.samples[column].isin(allowed).to_numpy()
         return np.flatnonzero(chosen)
+
+    def spread_over_objects(self, rows: np.ndarray, count: int, *, seed: int) -> np.ndarray:
+        """``count`` of ``rows`` (all if there are fewer), ascending, with as many objects as possible.
+
+        They are drawn in rounds, in each of which an object gives at most one image; objects come in a seeded
+        order that alternates between the classes, so that few images are balanced over classes and objects.
+        """
+        samples = self.samples.iloc[rows][["object", "label"]].assign(row=rows)
+        generator = numpy_generator(seed, "spread over objects")
+        samples = samples.iloc[generator.permutation(len(samples))]
+        samples["round"] = samples.groupby("object").cumcount()
+        first = samples.drop_duplicates("object")
+        turn = first.groupby("label").cumcount().set_axis(first["object"].to_numpy())
+        samples["turn"] = samples["object"].map(turn)
+        ordered = samples.sort_values(["round", "turn", "label"], kind="stable")
+        return np.sort(ordered["row"].to_numpy()[:count])
 
     def batch(self, rows: Iterable[int]) -> torch.Tensor:
         """The images of ``rows`` as float32 (N, 3, H, W) in [0, 1]."""

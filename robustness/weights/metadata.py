@@ -24,7 +24,8 @@ _BY_PREFIX = {
     "mobilenetv2": Metadata(
         "MobileNet",
         2018,
-        "Sandler et al.: MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018 (arXiv 1801.04381)",
+        "Sandler et al.: MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018 "
+        "(arXiv 1801.04381)",
     ),
     "shufflenet_v2": Metadata(
         "ShuffleNet",

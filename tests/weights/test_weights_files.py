@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from robustness import architectures, weights
 from robustness.errors import UserError
 from robustness.weights import networks, reading
-from robustness.weights.outputs import Gather
+from robustness.weights.pretrained import Gather
 
 
 @pytest.mark.parametrize(

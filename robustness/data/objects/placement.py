@@ -1,4 +1,4 @@
-"""Puts a view's things into the world: camera, light, backdrop, distractors around, an occluder in front.
+"""Puts a view's objects into the scene: camera, light, backdrop, distractors around, an occluder in front.
 
 Distractors are placed one after another, so that the first ones are the same for any number of them. They
 neither touch the target nor stand before it; what they hide all the same is measured when the image is

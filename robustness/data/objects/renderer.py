@@ -1,6 +1,6 @@
 """Renders a scene of meshes by ray casting with Embree: no GPU, no screen.
 
-The world has y up; the target stands at the origin. Every pixel is cut into ``SAMPLES`` x ``SAMPLES`` rays.
+In the scene y is up; the target stands at the origin. Every pixel is cut into ``SAMPLES`` x ``SAMPLES`` rays.
 A ray passes through transparent surfaces, gathering their colour, until it is spent; what is left of it sees
 the backdrop. Surfaces get a key light with soft shadows, light from the sky that is dimmed where things stand
 close together (which makes contact shadows), a little light from the camera, and a highlight. The ground is
@@ -111,7 +111,7 @@ def target_area(placed: Sequence[Placed], camera: Camera, image_size: int) -> fl
 
 @dataclass(frozen=True)
 class _Hits:
-    """Where rays met surfaces: which instance and triangle, barycentric u and v, the point in the world."""
+    """Where rays met surfaces: which instance and triangle, barycentric u and v, the point in the scene."""
 
     instance: np.ndarray
     triangle: np.ndarray
@@ -212,7 +212,7 @@ def _near_sphere(thing: Placed, origins: np.ndarray, directions: np.ndarray) -> 
 
 
 def _to_mesh(thing: Placed, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rays in the mesh's own frame; distances along them stay those of the world."""
+    """Rays in the mesh's own frame; distances along them stay those of the scene."""
     turn = thing.rotation / np.float32(thing.scale)
     moved = (origins - np.array(thing.position, dtype=np.float32)) @ turn
     turned = directions @ turn

@@ -1,6 +1,6 @@
 """What a scene is made of: meshes in their places, a camera, a light, and what is seen behind.
 
-The world has y up; the target stands at the origin and looks along +z.
+In the scene y is up; the target stands at the origin and looks along +z.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FIELD_OF_VIEW = 30.0
 
 @dataclass(frozen=True)
 class Placed:
-    """A mesh in the world: its place, its turn about y in degrees, its enlargement, its value in masks."""
+    """A mesh in the scene: its place, its turn about y in degrees, its enlargement, its value in masks."""
 
     mesh: Mesh
     position: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -30,7 +30,7 @@ class Placed:
 
     @cached_property
     def rotation(self) -> np.ndarray:
-        """The matrix from the mesh's axes to the world's, without the scale."""
+        """The matrix from the mesh's axes to the scene's, without the scale."""
         angle = np.radians(self.turn)
         cos, sin = np.cos(angle), np.sin(angle)
         return np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]], dtype=np.float32)
@@ -77,7 +77,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Light:
-    """The key light's direction in the world (degrees) and its strength beside the sky (1: as usual)."""
+    """The key light's direction in the scene (degrees) and its strength beside the sky (1: as usual)."""
 
     azimuth: float
     elevation: float

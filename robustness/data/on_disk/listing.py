@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,8 +33,27 @@ class Listing:
     licence: str
     groups: list[list[int]] | None = None
     fit: str = "crop"
-    array: np.ndarray | None = None
+    array: Joined | None = None
     notes: list[str] = field(default_factory=list)
+
+
+class Joined:
+    """Row i of ``arrays`` laid end to end, each row shown as ``image`` makes it.
+
+    ``ndim`` is that of the whole: the dimensions of an image and one more. Raises IndexError past the end.
+    """
+
+    def __init__(
+        self, arrays: Sequence[np.ndarray], ndim: int, image: Callable[[np.ndarray], np.ndarray]
+    ) -> None:
+        self.arrays, self.ndim, self.image = arrays, ndim, image
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        for array in self.arrays:
+            if row < len(array):
+                return self.image(array[row])
+            row -= len(array)
+        raise IndexError(row)
 
 
 def need_folder(path: Path, what: str) -> Path:
