@@ -1,4 +1,4 @@
-"""MLflow as a view of the result tables: one run a model, rebuilt from the tables at any time.
+"""MLflow as a view of the result tables: one run per model, rebuilt from the tables at any time.
 
 A run carries its key and a hash of what it shows as tags. Equal results are skipped; changed ones replace
 the run; runs of models that are no longer there are deleted. So a rebuilt store equals the old one.

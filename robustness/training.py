@@ -69,7 +69,7 @@ def train(
     resume: Path,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Train in place on ``rows`` of the image set; returns one row an epoch.
+    """Train in place on ``rows`` of the image set; returns one row per epoch.
 
     Columns: epoch, loss (mean training cross-entropy, nats), validation_accuracy (fraction), learning_rate.
     ``resume`` names a file that holds the state after the last finished epoch; a run with another model,

@@ -32,7 +32,7 @@ class V1Block(nn.Module):
     image_size: the image side that the geometry is for; at another one the filters and the stride keep their
         pixels and the number of positions grows with the side. None: for images of any size as it is.
     trained: the filters are trainable.
-    cells: the parameters that the filters were made of, one row a cell, or None for random filters.
+    cells: the parameters that the filters were made of, one row per cell, or None for random filters.
 
     `method` says how the filters are applied: ``spectral`` (see :mod:`~robustness.frontends.spectral`),
     ``direct`` (a convolution for each input channel) or ``auto``: spectral on the CPU, direct elsewhere.

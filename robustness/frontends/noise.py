@@ -48,7 +48,7 @@ class Noise(nn.Module):
 
     Several draws in the live mode share numbers: a group of images has a pool of fields, no fewer than draws,
     and image i takes field i + s_j in draw j, with distinct shifts s_j. So the draws of one image are
-    independent of each other, and so are the images of one draw, at the price of one field an image.
+    independent of each other, and so are the images of one draw, at the price of one field per image.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Noise(nn.Module):
         return torch.add(self.level, responses, alpha=self.scale).clamp_min_(0).add_(VARIANCE_FLOOR)
 
     def fields(self, responses: Tensor) -> Iterator[tuple[slice, Pieces]]:
-        """The noise of all draws, a group of images after the other."""
+        """The noise of all draws, one group of images after the other."""
         control, count = self.control, len(responses)
         if control.mode == "sample" and len(control.sample_seeds) != count:
             raise ValueError(

@@ -84,7 +84,7 @@ class FrontendOptions:
         """Pixels of the image per degree of the visual field.
 
         Raises UserError if sf_max is above the limit that this sampling of the visual field allows: a
-        grating of any orientation needs two pixels a period along the diagonal.
+        grating of any orientation needs two pixels per period along the diagonal.
         """
         degrees = self.visual_degrees
         ppd = PUBLISHED_PIXELS_PER_DEGREE if degrees is None else image_size / degrees

@@ -1,4 +1,4 @@
-"""Inverting representations: what an image is reconstructed as from its features, layer by layer.
+"""Feature inversion: images reconstructed from their features, layer by layer.
 
 Five reconstructions of an image from different starts show what a layer keeps (it is alike in all five) and
 what it leaves open. The objective is in :mod:`robustness.probes.inversion_engine`.
@@ -19,6 +19,10 @@ from robustness.probes.regularisers import gaussian_blur
 from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
 
 NAME = "inversion"
+JITTER = 2
+"""The largest translation in pixels in the first phase; never more than half of the stage's stride."""
+REFERENCES = 64
+"""So many images give the mean distance of features."""
 
 
 def run(
@@ -32,20 +36,16 @@ def run(
     starts: int = 5,
     iterations: tuple[int, int] = (60, 15),
     rate: float = 0.03,
-    jitter: int = 2,
     prior: float = 1.0,
-    references: int = 64,
     batch: int = 64,
     progress: Progress | None = None,
 ) -> ProbeResult:
     """Reconstruct ``count`` images (N, 3, H, W; correct ones of different classes first) from every stage.
 
-    ``starts``: reconstructions of an image. ``iterations``: moved, then still (300 and 50 as published).
-    ``jitter``: the largest shift in pixels in the first phase, and never more than half of the stage's
-    stride; ``prior`` multiplies the natural prior. ``references``: how many images give the mean distance
-    of features.
+    ``starts``: reconstructions per image. ``iterations``: with jitter, then without (300 and 50 as
+    published). ``rate``: Adam's; ``prior`` multiplies the natural-image prior.
 
-    Rows a stage, an image each and the mean, over the starts: ``feature_error``, ‖Φ(x*) − Φ0‖/mean pairwise
+    Rows per stage, one per image and the mean, over the starts: ``feature_error``, ‖Φ(x*) − Φ0‖/mean pairwise
     distance of natural Φ; ``relative_error``, √(‖Φ(x*) − Φ0‖²/‖Φ0‖²); ``label_consistency``, how often
     argmax f(x*) = argmax f(x0); ``nrmse`` and ``ssim`` against the image; ``variation``, the mean standard
     deviation of a pixel over the starts, over that of the image's pixels (NaN for one start).
@@ -61,7 +61,7 @@ def run(
         rows = Rows(NAME, depths)
         chosen = examples(model, images, labels, count)
         originals = images[chosen].cpu()
-        scales, strides = _layers(model, paths, images[:references].to(device))
+        scales, strides = _layers(model, paths, images[:REFERENCES].to(device))
         with torch.no_grad():
             wanted = model(originals.to(device)).argmax(1).cpu()
         repeated = originals.repeat_interleave(starts, 0)
@@ -85,7 +85,7 @@ def run(
                     seed=seed,
                     iterations=tuple(iterations),
                     rate=rate,
-                    jitter=min(jitter, strides[stage] // 2),
+                    jitter=min(JITTER, strides[stage] // 2),
                     prior=prior,
                     mean=images.mean((0, 2, 3)),
                 )
@@ -159,8 +159,8 @@ def _add_rows(
 
 
 def nrmse(images: Tensor, reference: Tensor) -> Tensor:
-    """‖x − x0‖/‖x0 − mean(x0)‖ of (B, C, H, W), the mean over pixels a colour: (B,). 0 = equal; 1 = no better
-    than the mean colour; NaN for a uniform reference."""
+    """‖x − x0‖/‖x0 − mean(x0)‖ (B,) of (B, C, H, W), the mean over the pixels of each channel. 0 = equal; 1 =
+    no better than the mean colour; NaN for a uniform reference."""
     centred = reference - reference.mean((2, 3), keepdim=True)
     scale = centred.flatten(1).norm(dim=1)
     distance = (images - reference).flatten(1).norm(dim=1)

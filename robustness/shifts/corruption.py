@@ -37,7 +37,7 @@ DEFOCUS_RADIUS = (1.0, 1.5, 2.0, 2.5, 3.0)  # pixels at 64
 MOTION_SD = (1.0, 1.5, 2.0, 2.5, 3.0)  # pixels at 64
 MOTION_LENGTH = (10, 10, 10, 10, 12)  # pixels at 64
 ZOOM_MOST = (1.05, 1.10, 1.15, 1.20, 1.25)
-FOG = ((0.4, 3.0), (0.7, 3.0), (1.0, 2.5), (1.5, 2.0), (2.0, 1.75))  # thickness, decay an octave
+FOG = ((0.4, 3.0), (0.7, 3.0), (1.0, 2.5), (1.5, 2.0), (2.0, 1.75))  # thickness, decay per octave
 BRIGHTNESS_GAIN = (0.1, 0.2, 0.3, 0.4, 0.5)
 CONTRAST_KEPT = (0.4, 0.3, 0.2, 0.1, 0.05)
 PIXELATE_SIZE = (0.9, 0.8, 0.7, 0.6, 0.5)
@@ -45,7 +45,7 @@ JPEG_QUALITY = (65, 58, 50, 40, 25)
 
 
 def gaussian_noise(images: Tensor, severity: int, draws: Draws) -> Tensor:
-    """Normal noise on every value; one field a sample, stronger with severity."""
+    """Normal noise on every value; one field per sample, stronger with severity."""
     return images + GAUSSIAN_SD[severity - 1] * draws.normal(*images.shape[1:])
 
 

@@ -1,7 +1,7 @@
 """Factors that act on finished images: what they share, whatever they do.
 
-An image factor is a pure function of the images, the level and one seed a sample. A sample's outcome depends
-on its own seed alone, not on its batch; seeds do not enter through the level, so that the levels of a factor
+An image factor is a pure function of the images, the level and one seed per sample. A sample's outcome
+depends on its own seed alone, not on its batch; seeds do not enter through the level, so that the levels of a factor
 are paired: the same noise but stronger, the same direction but further.
 """
 
@@ -107,7 +107,7 @@ class ImageFactor(Factor):
     ) -> Tensor:
         """The images under this factor at ``level`` (a number, a word or the text of either).
 
-        images: (N, 3, H, W) float32 in [0, 1]; seeds: one a sample; masks: (N, H, W), 1 (or True) on the
+        images: (N, 3, H, W) float32 in [0, 1]; seeds: one per sample; masks: (N, H, W), 1 (or True) on the
         target; donors, labels (N,) and ids (N,): for background swaps, see
         :mod:`~robustness.shifts.background`. Returns the same shape and range; at the clean level the images
         themselves, bit for bit. Raises UserError if the level is not allowed or something needed is missing.

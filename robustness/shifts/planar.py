@@ -33,7 +33,7 @@ def rotation(images: Tensor, level: float, draws: Draws) -> Tensor:
 def perspective(images: Tensor, level: float, draws: Draws) -> Tensor:
     """Seen from the side: the image tilts by ``level`` degrees about a random axis in its plane.
 
-    A pinhole camera looks at the centre; the picture is taken with 2×2 samples a pixel, for the far side
+    A pinhole camera looks at the centre; the picture is taken with 2×2 samples per pixel, for the far side
     shrinks.
     """
     tilt = torch.deg2rad(torch.as_tensor(float(level), dtype=torch.float64))

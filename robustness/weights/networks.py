@@ -20,7 +20,7 @@ CLASSES = 1000
 
 @dataclass(frozen=True)
 class Traits:
-    """What an image must be before weights can read it: size in pixels, mean and std a channel in [0, 1]."""
+    """The input that weights expect: size in pixels, mean and std per channel of images in [0, 1]."""
 
     input_size: int
     mean: tuple[float, ...]

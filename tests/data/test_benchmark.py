@@ -276,7 +276,7 @@ def test_the_default_plan(library_folder: Path) -> None:
         for role in ("diverse", "test")
     }
     assert images["diverse"] == 4000
-    assert images["test"] < 30_000  # five minutes at 100 images a second
+    assert images["test"] < 30_000  # five minutes at 100 images per second
     assert len({job.name for job in jobs}) == len(jobs)
     keys = [view.key for job in jobs if job.rows[0]["role"] != "test" for view in job.views]
     assert len(set(keys)) == len(keys)

@@ -15,9 +15,9 @@ def test_unknown_probe_names_the_known_ones() -> None:
 
 def test_unknown_setting_names_the_nearest() -> None:
     with pytest.raises(
-        UserError, match=r"probes\.embedding: unknown setting 'perplexty'; did you mean perplexity"
+        UserError, match=r"probes\.embedding: unknown setting 'neighbors'; did you mean neighbours"
     ):
-        probes.check("embedding", {"perplexty": 3})
+        probes.check("embedding", {"neighbors": 3})
 
 
 def test_every_probe_has_a_line_and_settings() -> None:

@@ -178,7 +178,7 @@ def _start(library_folder: Path, settings: RenderSettings, parts: Path) -> None:
     from threadpoolctl import threadpool_limits
 
     global _worker
-    threadpool_limits(1)  # one core a worker: the linear algebra is small
+    threadpool_limits(1)  # one core per worker: the linear algebra is small
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the workers
     _worker = Worker(library_folder, settings, parts)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TEXTURE_SIZE = 128
-"""Textures are reduced to this many pixels a side: images are small, and averaging first avoids aliasing."""
+"""Textures are reduced to this size in pixels: images are small, and averaging first avoids aliasing."""
 
 MAX_TEXTURE_PIXELS = 1 << 26
 CREASE = np.cos(np.radians(50))

@@ -161,7 +161,7 @@ def _flat(text: str, kind: type) -> np.ndarray:
 
 
 def _face_indices(faces: list[str], counts: dict[int, tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of all corners (N, 3: position, texture coordinate, normal; -1 none) and corners a polygon.
+    """Indices of all corners (N, 3: position, texture coordinate, normal; -1 none) and corners per polygon.
 
     ``counts`` holds, for faces with indices counted back from the end, what had been read before them.
     """

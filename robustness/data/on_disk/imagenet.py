@@ -56,7 +56,7 @@ def imagenet_r(path: Path, reference: Path | None = None, **options: object) -> 
 def _wnid_folders(
     path: Path, licence: str, subset: int | None, reference: Path | None = None, name: str = ""
 ) -> Listing:
-    what = "it has a folder of images a class, named by its wnid"
+    what = "it has one folder of images per class, named by its wnid"
     root = need_folder(path, what)
     outputs = {folder: index_of(folder.name, folder) for folder in folders_in(root)}
     if subset is None:

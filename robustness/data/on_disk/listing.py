@@ -23,7 +23,7 @@ class Listing:
     the pixels, uint8 (N, H, W) or (N, H, W, 3), and ``row`` says which. ``groups[k]`` are the ImageNet
     outputs that stand for class k; None: classes of the set's own. ``fit``: ``crop`` (shorter side to 8/7 of
     the size, centre crop), ``squash`` (to the size, whatever the shape) or ``centre`` (centre crop,
-    then to the size). A column ``border`` of ``samples`` says how many pixels a side are cut off first.
+    then to the size). A column ``border`` of ``samples`` says how many pixels per side are cut off first.
     ``policy`` and ``licence`` are sentences for the report.
     """
 
@@ -86,7 +86,7 @@ def rows(
     role: str = "test",
     named: bool = True,
 ) -> Iterator[dict[str, object]]:
-    """One row a file. The object is the path below ``root``, or class folder and name if not ``named``."""
+    """One row per file. The object is the path below ``root``, or class folder and name if not ``named``."""
     shift, factor, level = condition
     for file in files:
         name = str(file.relative_to(root)) if named else f"{file.parent.name}/{file.stem}"
