@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from openTSNE import TSNEEmbedding
 
 NAME = "embedding"
-PERPLEXITY, EXAGGERATION = 40.0, 4.0
+PERPLEXITY = 40.0
 
 
 def run(
@@ -90,7 +90,7 @@ def run(
         for repeat in range(tsne_seeds):
             if progress:
                 progress(f"t-SNE of {stage}", repeat, tsne_seeds)
-            fitted = tsne(reduced, iterations, seeds.derive(seed, NAME, repeat) % 2**31)
+            fitted = tsne(reduced, PERPLEXITY, iterations, seeds.derive(seed, NAME, repeat) % 2**31)
             plane = np.asarray(fitted)
             found = {
                 "knn_purity_2d": knn_purity(plane, truth, neighbours),
@@ -181,15 +181,17 @@ def _quality(
     rows.add(stage, f"silhouette{suffix}", silhouette(space, labels))
 
 
-def tsne(reduced: np.ndarray, iterations: tuple[int, int], random_state: int) -> TSNEEmbedding:
+def tsne(
+    reduced: np.ndarray, perplexity: float, iterations: tuple[int, int], random_state: int
+) -> TSNEEmbedding:
     """An openTSNE embedding (N, 2) of (N, D) in the setting of the paper, initialised by PCA; exact
     neighbours and one thread, so that the same machine gives the same map."""
     from openTSNE import TSNE
 
     early, later = iterations
     return TSNE(
-        perplexity=min(PERPLEXITY, max((len(reduced) - 1) / 3, 2.0)),
-        early_exaggeration=EXAGGERATION,
+        perplexity=min(perplexity, max((len(reduced) - 1) / 3, 2.0)),
+        early_exaggeration=4.0,
         early_exaggeration_iter=early,
         n_iter=later,
         learning_rate="auto",

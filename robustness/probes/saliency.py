@@ -133,10 +133,7 @@ def _sensitivity(model: nn.Module, images: Tensor, labels: Tensor, seed: int) ->
 
     plain = gradient(images)
     generator = seeds.torch_generator(seed, NAME, "sensitivity")
-    shifts = (2 * torch.rand(PERTURBATIONS, *images.shape, generator=generator) - 1).to(
-        images
-    ) * PERTURBATION_RADIUS
-    moved = gradient((images[None] + noise * PERTURBATION_RADIUS).flatten(0, 1)).view(
-        PERTURBATIONS, *plain.shape
-    )
+    noise = (2 * torch.rand(PERTURBATIONS, *images.shape, generator=generator) - 1).to(images)
+    noisy = (images[None] + noise * PERTURBATION_RADIUS).flatten(0, 1)
+    moved = gradient(noisy).view(PERTURBATIONS, *plain.shape)
     return ((moved - plain).norm(dim=2) / plain.norm(dim=1).clamp_min(1e-20)).amax(0)

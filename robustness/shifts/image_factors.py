@@ -1,8 +1,8 @@
 """Factors that act on finished images: what they share, whatever they do.
 
 An image factor is a pure function of the images, the level and one seed per sample. A sample's outcome
-depends on its own seed alone, not on its batch; seeds do not enter through the level, so that the levels of a factor
-are paired: the same noise but stronger, the same direction but further.
+depends on its own seed alone, not on its batch; seeds do not depend on the level, so that the levels of a
+factor are paired: the same noise but stronger, the same direction but further.
 """
 
 from __future__ import annotations

@@ -44,7 +44,11 @@ def small_net() -> nn.Module:
 
 @pytest.fixture
 def batch() -> tuple[Tensor, Tensor]:
-    """24 images (3, 16, 16) in [0, 1] of four classes."""
+    return four_classes()
+
+
+def four_classes() -> tuple[Tensor, Tensor]:
+    """24 images (3, 16, 16) in [0, 1] of four classes, and their labels."""
     generator = torch.Generator().manual_seed(5)
     labels = torch.arange(24) % 4
     centres = torch.rand(4, 3, 16, 16, generator=generator)
