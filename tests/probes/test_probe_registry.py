@@ -49,6 +49,24 @@ def test_the_table_is_tidy(name: str) -> None:
     assert not np.isinf(table["value"]).any()
 
 
+GOLDEN = {
+    "filters": ("stem", "gabor_r2", 0.506962),
+    "embedding": ("penultimate", "silhouette", 0.574667),
+    "activations": ("middle", "class_selectivity", 0.273307),
+    "occlusion": ("middle", "change_inside", 0.0540248),
+    "saliency": (LOGITS, "gradient/concentration", 0.201752),
+    "ascent": ("middle", "none/high_frequency", 0.680971),
+    "inversion": ("middle", "feature_error", 0.904394),
+}
+
+
+@pytest.mark.parametrize("name", probes.names())
+def test_the_number_of_a_seed_is_the_same_on_every_machine(name: str) -> None:
+    layer, metric, value = GOLDEN[name]
+    numbers = looked(name)[0].table.set_index(["layer", "metric", "unit"])["value"]
+    assert numbers[layer, metric, "all"] == pytest.approx(value, rel=1e-3)
+
+
 @pytest.mark.parametrize("name", probes.names())
 def test_arrays_can_be_kept(name: str) -> None:
     arrays = looked(name)[0].arrays
