@@ -16,7 +16,6 @@ from robustness.probes.layers import (
     as_maps,
     check_unit,
     device_of,
-    get_module,
 )
 
 RECTIFIERS = (nn.ReLU, nn.ReLU6)
@@ -222,8 +221,3 @@ def _cropped(
         return None
     close = torch.allclose(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
     return crop if close else None
-
-
-def layer_module(model: nn.Module, target: Target) -> nn.Module:
-    """The module that the target reads."""
-    return get_module(model, target.path)

@@ -1,4 +1,4 @@
-"""What stands behind the objects: one colour, a gradient, 1/f noise, or a room with textured floor and walls.
+"""Backdrops behind the objects: one colour, a gradient, 1/f noise, or a room with textured floor and walls.
 
 A backdrop is drawn from a generator and asked for the colours of rays (``scene.Backdrop``).
 Colours are linear RGB. None depends on the class of the object.
@@ -30,7 +30,7 @@ class Plain:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, float32 (S, S, 3), that fills the image, whatever the camera looks at."""
+    """A picture, float32 (S, S, 3), that fills the image, independently of the camera."""
 
     picture: np.ndarray
 

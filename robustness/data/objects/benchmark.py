@@ -53,7 +53,7 @@ def render_objects(
     and named on standard error and in the set's ``rendering.json``. Besides the image set's own columns,
     ``samples`` has: scene (images of one scene are paired), azimuth, elevation, roll (degrees), distance
     (of the camera, in units of half the diagonal of the object's box), shift_right, shift_down (image
-    widths), light_azimuth (degrees), background, distractors (how many stand there), visible_fraction,
+    widths), light_azimuth (degrees), background, distractors (their number), visible_fraction,
     clutter_fraction (of the image), creator.
 
     Raises UserError if the library or the class list is wrong, or nothing can be rendered.
@@ -87,7 +87,7 @@ def _render_parts(
 
     total = sum(len(job.views) for job in jobs)
     done = total - sum(len(job.views) for job in waiting)
-    # The large jobs first, so that no worker is left alone with one at the end; objects of one pool together.
+    # Large jobs first, so that none is left for the end; objects of one pool together.
     waiting = sorted(waiting, key=lambda job: (job.object.split != "test", job.pool_number, job.object.id))
     with tqdm(total=total, initial=done, unit=" images", desc="render", disable=not progress) as bar:
         for count, message in _run(waiting, library_folder, settings, parts, workers):
@@ -99,7 +99,7 @@ def _render_parts(
 def _run(
     waiting: list[Job], library_folder: Path, settings: RenderSettings, parts: Path, workers: int
 ) -> Iterator[tuple[int, str]]:
-    """Do the jobs, here or in worker processes; for each, how many images it had and what was amiss."""
+    """Do the jobs, here or in worker processes; for each, its number of images and what could not be read."""
     if workers <= 1 or len(waiting) <= 1:
         worker = Worker(library_folder, settings, parts)
         yield from map(worker.do, waiting)
@@ -120,7 +120,7 @@ class Worker:
         self._meshes: OrderedDict[str, Mesh | str] = OrderedDict()
 
     def do(self, job: Job) -> tuple[int, str]:
-        """Render one job into its part file (if its model can be read); images done, and what was amiss."""
+        """Render one job into its part file; its number of images, and why its model could not be read."""
         target = self._mesh(job.object.id)
         if isinstance(target, str):
             write_arrays(self._parts / f"{job.name}.npz", {"notes": np.array([target], dtype=str)})
@@ -220,8 +220,8 @@ def _gather(
                 tables.append(_table(job, part["measured"]))
             start = end
         used = {job.object.id for job in kept} | {each.id for each in classes.distractors}
-        facts = {"settings": settings.model_dump(mode="json"), "notes": sorted(set(notes))}
-        writer.add("rendering.json", json.dumps(facts, indent=1) + "\n")
+        record = {"settings": settings.model_dump(mode="json"), "notes": sorted(set(notes))}
+        writer.add("rendering.json", json.dumps(record, indent=1) + "\n")
         writer.add("ATTRIBUTIONS.md", attributions(library, used))
         return writer.finish(pd.concat(tables, ignore_index=True))
 

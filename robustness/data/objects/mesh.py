@@ -49,8 +49,8 @@ class Mesh:
     """Triangles of one model, standing on y = 0, centred in x and z; half its bounding box's diagonal is 1.
 
     ``triangles`` float32 (F, 3, 3); ``normals`` float32 (F, 3, 3), a corner's unit normal; ``texcoords``
-    float32 (F, 3, 2); ``materials`` int32 (F,); ``half``: half the sides of the box; ``warnings``: what was
-    amiss.
+    float32 (F, 3, 2); ``materials`` int32 (F,); ``half``: half the sides of the box; ``warnings``: what could
+    not be read.
     """
 
     id: str

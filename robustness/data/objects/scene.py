@@ -1,4 +1,4 @@
-"""What a scene is made of: meshes in their places, a camera, a light, and what is seen behind.
+"""What a scene is made of: placed meshes, a camera, a light, and a backdrop.
 
 In the scene y is up; the target stands at the origin and looks along +z.
 """
@@ -20,7 +20,7 @@ FIELD_OF_VIEW = 30.0
 
 @dataclass(frozen=True)
 class Placed:
-    """A mesh in the scene: its place, its turn about y in degrees, its enlargement, its value in masks."""
+    """A mesh in the scene: position, rotation about y in degrees, scale, and its value in masks."""
 
     mesh: Mesh
     position: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -47,7 +47,8 @@ class Placed:
 class Camera:
     """Looks at ``target`` from a direction (degrees; azimuth 0 is in front, on +z) at a distance.
 
-    ``roll`` turns the picture anticlockwise, in degrees; ``shift`` moves it right and down, in image widths.
+    ``roll`` rotates the picture anticlockwise, in degrees; ``shift`` moves it right and down, in image
+    widths.
     """
 
     azimuth: float
@@ -59,7 +60,7 @@ class Camera:
 
     @property
     def origin(self) -> np.ndarray:
-        """Where the camera stands, float32 (3,)."""
+        """The position of the camera, float32 (3,)."""
         return (np.array(self.target) + self.distance * direction(self.azimuth, self.elevation)).astype(
             np.float32
         )

@@ -53,7 +53,7 @@ class RenderSettings(BaseModel):
     ``train_per_class`` images for each class and each of the ``training`` roles (canonical, diverse),
     shared out evenly among the class's objects; ``validation_per_class`` likewise, canonical;
     ``test_scenes`` clean scenes for every test object, each of them at every level of ``factors``;
-    ``sphere`` is null for none; ``distractor_pool`` models stand ready beside each object;
+    ``sphere`` is null for none; ``distractor_pool``: distractors to choose from for each object;
     ``objects_per_class`` takes only the first objects of a class in each split (null: all).
     """
 
@@ -75,7 +75,7 @@ class RenderSettings(BaseModel):
         """The settings from a mapping such as params.yaml's ``data.render``.
 
         Factors may be given as a list of ids (all their levels) or with lists of levels; clean levels may
-        be among them (the clean images stand for them). Raises UserError, in one line, for the first thing
+        be among them (the clean images have that level). Raises UserError, in one line, for the first thing
         that is wrong.
         """
         values = dict(mapping or {})

@@ -1,6 +1,6 @@
-"""Image sets that others made: photographs, ImageNet and its relatives, CIFAR, smallNORB, any folder.
+"""Public image sets: photographs, ImageNet and its relatives, CIFAR, smallNORB, any folder.
 
-Each adapter lists what lies on disk; :func:`build` reads it once, image by image, into the project's own
+Each adapter lists the files of a set; :func:`build` reads them once, image by image, into the project's own
 image set, so that everything else works on it as on the rendered objects.
 """
 

@@ -1,4 +1,4 @@
-"""What an adapter gives: the images of a set, where they lie, and how they are to be read and scored."""
+"""What an adapter gives: the images of a set, where they are, and how they are read and scored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pandas as pd
 from robustness.errors import UserError
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-FITS = ("crop", "squash", "centre")
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Listing:
 
     ``samples`` has the columns of an image set (``sample`` apart) and ``file`` (a path), or ``array`` holds
     the pixels, uint8 (N, H, W) or (N, H, W, 3), and ``row`` says which. ``groups[k]`` are the ImageNet
-    outputs that stand for class k; None: classes of the set's own. ``fit``: ``crop`` (shorter side to 8/7 of
+    outputs of class k; None: classes of the set's own. ``fit``: ``crop`` (shorter side to 8/7 of
     the size, centre crop), ``squash`` (to the size, whatever the shape) or ``centre`` (centre crop,
     then to the size). A column ``border`` of ``samples`` says how many pixels per side are cut off first.
     ``policy`` and ``licence`` are sentences for the report.
@@ -57,7 +56,7 @@ class Joined:
 
 
 def need_folder(path: Path, what: str) -> Path:
-    """The folder; UserError that says what should lie there if it does not exist."""
+    """The folder; UserError that says what it should contain if it does not exist."""
     if not path.is_dir():
         raise UserError(f"data.path: {path} is no folder; {what}")
     return path
