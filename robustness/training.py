@@ -167,7 +167,7 @@ def perturb(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
 def validate(
     model: nn.Module, images: ImageSet, rows: np.ndarray, batch: int, device: torch.device, *, seed: int
 ) -> float:
-    """Accuracy (fraction) on unshifted images, in float32 and eval mode; noise belongs to (seed, image)."""
+    """Accuracy (fraction) on unshifted images, in float32 and eval mode; noise is seeded by (seed, image)."""
     model.eval()
     right = 0
     for start in range(0, len(rows), batch):
@@ -187,9 +187,9 @@ def self_organise(
     device: torch.device,
     limit: int = 1000,
 ) -> None:
-    """Let a network that learns without a teacher (the Neocognitron) do so, on up to ``limit`` images.
+    """Unsupervised learning of a network that organises itself (the Neocognitron), on up to ``limit`` images.
 
-    The labels are not used; what it learnt is fixed afterwards, and only the read-out is trained.
+    Labels are not used; the layers are fixed afterwards, and only the read-out is trained.
     """
     organise = getattr(model.network, "self_organise", None)
     if organise is None:
@@ -210,7 +210,7 @@ def _save_state(
 
 
 def _load_state(path: Path, identity: int, model: nn.Module, optimiser, schedule) -> list[dict]:
-    """Restore the state after the last finished epoch if it is this very training's, else start anew.
+    """Restore the state after the last finished epoch if it belongs to this training, else start anew.
 
     A damaged file counts as missing; no code in it is run.
     """

@@ -1,4 +1,4 @@
-"""The V1 block: fixed filters, simple and complex cells, and the noise."""
+"""The VOneBlock (Dapello et al. 2020): Gabor filter bank, simple and complex cells, stochasticity."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class V1Block(nn.Module):
         self._transformed: dict[bool, tuple[tuple, SpectralPlan, list[Block], list[Tensor]]] = {}
 
     def train(self, mode: bool = True) -> V1Block:
-        # A fused optimiser changes filters without telling: what was made of them is kept within one mode.
+        # A fused optimiser does not raise the filters' version: their transform is kept within one mode.
         self._transformed.clear()
         return super().train(mode)
 

@@ -1,4 +1,4 @@
-"""The front-end's noise, and the control of it from outside: live, frozen, off, per sample, several draws.
+"""The front-end's noise and its control: live, frozen, off, per sample, several draws.
 
 The context managers work on any module tree and do nothing on a model without noise. They restore what they
 changed when they end, also after an exception, and may be nested; the innermost decides.
@@ -60,7 +60,7 @@ class Noise(nn.Module):
         self._frozen: dict[tuple, Tensor] = {}
 
     def forward(self, responses: Tensor, *, reuse: bool = False) -> Tensor:
-        """`reuse` allows to overwrite the responses where no gradient and one draw are wanted."""
+        """`reuse`: the responses may be overwritten if no gradient and one draw are wanted."""
         count = self.control.draws
         if self.control.mode == "off":
             noisy = responses.repeat(count, 1, 1, 1) if count > 1 else responses

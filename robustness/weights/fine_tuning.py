@@ -1,4 +1,4 @@
-"""Train some stages of a classifier and leave the rest as it came: which module belongs to which stage."""
+"""Fine-tuning of some stages of a classifier, the rest frozen: which module belongs to which stage."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ def pretrained_model(
 ) -> tuple[Pretrained, pd.DataFrame, dict[str, Any]]:
     """The classifier, the history of its fine-tuning (without rows if there is none), and notes.
 
-    The arguments are those of ``training.train_model``. Raises UserError if the weights cannot be had or do
-    not fit the image set, or if that has no images to fine-tune on.
+    The arguments are those of ``training.train_model``. Raises UserError if the weights cannot be loaded or
+    do not fit the image set, or if that has no images to fine-tune on.
     """
     check(settings)
     source, seed = parse(settings.weights, settings.sha256), settings.seed_or(seed)

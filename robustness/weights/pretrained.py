@@ -24,7 +24,7 @@ _HOW = ("architecture", "groups", "new_head")
 class Pretrained(nn.Module):
     """Images (N, 3, S, S), float32 in [0, 1], to logits (N, classes of the image set).
 
-    Images of another size than the weights' own are brought to it first (bilinear, anti-aliased), so that
+    Images of another size than the weights' own are resized to it (bilinear, anti-aliased), so that
     every model of a run gets the same pixels and attacks act on those. ``spec.image_size`` is S. ``stages``
     maps the canonical names to module paths in this module, as for ``models.Classifier``; ``frozen`` are
     paths of modules that stay in evaluation mode while the rest is trained.
@@ -48,7 +48,7 @@ class Pretrained(nn.Module):
         self.frozen: tuple[str, ...] = ()
 
     def train(self, mode: bool = True) -> Pretrained:
-        """Training mode, but for the modules named in ``frozen``: their statistics must stay as they are."""
+        """Training mode, except for the modules named in ``frozen``: their statistics must not change."""
         super().train(mode)
         for path in self.frozen:
             self.get_submodule(path).train(False)
@@ -64,7 +64,7 @@ class Pretrained(nn.Module):
 class Gather(nn.Module):
     """Logits (N, outputs) to logits (N, classes): a class has the largest logit of its outputs.
 
-    So the answer is the class of the largest output among those named, and gradients pass to that output.
+    So the prediction is the class of the largest output among those named, and gradients reach that output.
     """
 
     def __init__(self, groups: Sequence[Sequence[int]], outputs: int) -> None:
@@ -98,10 +98,10 @@ def build(
 ) -> Pretrained:
     """The classifier of ``source`` on images of ``image_size`` pixels, in evaluation mode.
 
-    ``groups[k]`` are the network's outputs that stand for class k of the image set (None: output k).
+    ``groups[k]`` are the network's outputs for class k of the image set (None: output k).
     ``frontend`` replaces the stem and ``new_head`` (without groups) the last layer, both untrained: fine-tune
-    before use. Raises UserError if the weights cannot be had or do not fit their network, or if no front-end
-    fits the network.
+    before use. Raises UserError if the weights cannot be loaded or do not fit their network, or if no
+    front-end fits the network.
     """
     model = _frame(source, architecture, image_size, num_classes, groups, seed, new_head)
     library, name = networks.library_of(source, architecture)
@@ -120,7 +120,7 @@ def save(model: Pretrained, source: Source, path: Path, notes: dict[str, Any], *
 
 
 def origin_notes(source: Source, **how: Any) -> dict[str, Any]:
-    """What a checkpoint must say of where its weights come from; ``how`` as :func:`save`."""
+    """The origin of the weights, for the header of a checkpoint; ``how`` as :func:`save`."""
     return {"pretrained": {"source": str(source), **{key: how.get(key) for key in _HOW}}}
 
 

@@ -28,7 +28,7 @@ def relative(name: str) -> str | None:
 
 @torch.no_grad()
 def find(network: nn.Module, name: str, input_size: int) -> dict[str, str]:
-    """Canonical name → dotted path of a module that is called once a forward pass and gives one tensor.
+    """Canonical name → dotted path of a module that is called once per forward pass and gives one tensor.
 
     ``stem`` ends before the second convolution; ``early`` and ``middle`` end the reductions by 4 and by 16
     (or the nearest in octaves); ``late`` is the last map, ``penultimate`` what the last layer reads. Raises
