@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from pipeline import files, inputs, stage
@@ -19,7 +21,7 @@ def collate(settings: StageSettings) -> None:
     images, names = ImageSet.open(files.IMAGES), list(settings.models)
     common = {"seed": settings.seed, "resamples": settings.statistics.resamples,
               "classes": len(images.classes)}  # fmt: skip
-    tables = files.read_results(names)
+    tables = _joined(names)
     rows = [models.table_row(inputs.load_model(name), files.weights(name)) for name in names]
     tables["models"] = pd.DataFrame(rows)
     tables["models"].insert(0, "model", names)
@@ -45,6 +47,17 @@ def collate(settings: StageSettings) -> None:
     write_text(found.to_csv(index=False, float_format="%.6g"), files.REPORTS / "scores.csv")
     write_text(scores.summary(found).to_csv(float_format="%.6g"), files.REPORTS / "summary.csv")
     write_json(scores.nested(found), files.REPORTS / "metrics.json")
+
+
+def _joined(names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The tables of all models joined, one model after the other, and the histories of their training."""
+    parts = {
+        table: [read_table(files.RESULTS / name / place) for name in names]
+        for table, place in files.RESULTS_OF.items()
+    }
+    histories = [read_table(files.MODELS / name / "history.parquet").assign(model=name) for name in names]
+    joined = (parts | {"histories": histories}).items()
+    return {table: pd.concat([part for part in every if len(part)] or every) for table, every in joined}
 
 
 if __name__ == "__main__":

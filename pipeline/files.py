@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
-
-from robustness.whole_files import read_table
 
 # The checkout: code, class list, templates. A run's own files lie in the folder that the stage runs in.
 SOURCE = Path(__file__).resolve().parents[1]
@@ -49,34 +42,3 @@ def given(path: str | None) -> Path | None:
 def weights(model: str) -> Path:
     """The checkpoint of a model."""
     return MODELS / model / "weights.safetensors"
-
-
-def read_results(models: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """The tables of all models joined, one model after the other, and the histories of their training."""
-    parts = {
-        table: [read_table(RESULTS / name / place) for name in models] for table, place in RESULTS_OF.items()
-    }
-    histories = [read_table(MODELS / name / "history.parquet").assign(model=name) for name in models]
-    joined = (parts | {"histories": histories}).items()
-    return {table: pd.concat([part for part in every if len(part)] or every) for table, every in joined}
-
-
-def surroundings() -> dict[str, str]:
-    """What a result belongs to: the commit of the code, and the hash of dvc.lock if there is one."""
-    found = {"git_commit": _git("rev-parse", "HEAD") or "unknown"}
-    if _git("status", "--porcelain", "--untracked-files=no", "--", "robustness", "pipeline"):
-        found["git_commit"] += " with changes"
-    lock = Path("dvc.lock")
-    if lock.is_file():
-        found["dvc_lock"] = hashlib.sha256(lock.read_bytes()).hexdigest()
-    return found
-
-
-def _git(*arguments: str) -> str:
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=SOURCE, capture_output=True, text=True, check=False, timeout=30
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from pipeline import files, stage
+from pipeline.provenance import provenance
 from pipeline.settings import StageSettings
 from robustness.data.image_set import ImageSet
 from robustness.report.build import write_report
@@ -25,7 +26,7 @@ def report(settings: StageSettings) -> None:
         **{name: read_table(files.TABLES / f"{name}.parquet") for name in files.COLLATED},
         data=data_card(params["data"]["set"], ImageSet.open(files.IMAGES), objects),
         pictures={name: files.RESULTS / name for name in params["models"]},
-        environment=environment() | files.surroundings(),
+        environment=environment() | provenance(),
     )
     write_report(inputs, files.REPORTS)
     # The README's picture: in git, while the other figures are in DVC's cache.
