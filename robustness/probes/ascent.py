@@ -19,7 +19,7 @@ from robustness.probes.ascent_engine import Ascended, Job, ascend
 from robustness.probes.facets import facet_starts
 from robustness.probes.fourier import NaturalStatistics
 from robustness.probes.layers import LOGITS, probing, relative_depths, stage_paths
-from robustness.probes.reference_activations import Natural, observe
+from robustness.probes.reference_activations import ReferenceActivations, observe
 from robustness.probes.regularisers import REGULARISERS, chosen
 from robustness.probes.result import ProbeResult, Progress, Rows, finite_mean, to_numpy
 from robustness.probes.targets import Canvas, Target, before_rectification, find_canvas, pick_units
@@ -134,7 +134,7 @@ def _bytes(images: Tensor) -> np.ndarray:
 
 def _climber(
     model: nn.Module,
-    natural: Natural,
+    natural: ReferenceActivations,
     picked: dict[str, list[int]],
     settings: Sequence,
     starts: int,
@@ -246,7 +246,7 @@ def _add_facets(
     model: nn.Module,
     target: Target,
     canvas: Canvas,
-    natural: Natural,
+    natural: ReferenceActivations,
     units: Sequence[int],
     facets: int,
     setting,

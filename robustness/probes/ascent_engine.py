@@ -104,7 +104,7 @@ def ascend(
             trace.append(responses.detach())
             for space, value, gradient in zip(spaces, values, gradients, strict=True):
                 space.update(value, gradient, count)
-            # Moved images say little of the still one: it is looked at now and then.
+            # Responses under transforms differ from the plain image's, which is evaluated now and then.
             if (count + 1) % 8 == 0 or count + 1 == iterations:
                 with torch.no_grad():
                     values = respond([space.still() for space in spaces]).split(sizes)

@@ -12,7 +12,7 @@ from robustness.probes import spectrum
 from robustness.probes.ascent_engine import Ascended, Job
 from robustness.probes.fourier import NaturalStatistics, RandomTransforms
 from robustness.probes.layers import device_of
-from robustness.probes.reference_activations import Natural, last_features
+from robustness.probes.reference_activations import ReferenceActivations, last_features
 from robustness.probes.result import to_numpy
 from robustness.probes.targets import Canvas, Target
 
@@ -24,7 +24,7 @@ def measure(
     model: nn.Module,
     target: Target,
     canvas: Canvas,
-    natural: Natural,
+    natural: ReferenceActivations,
     jobs: Sequence[Job],
     result: Ascended,
     statistics: NaturalStatistics,
@@ -50,7 +50,9 @@ def measure(
     }
 
 
-def activation_ratio(natural: Natural, stage: str, jobs: Sequence[Job], result: Ascended) -> np.ndarray:
+def activation_ratio(
+    natural: ReferenceActivations, stage: str, jobs: Sequence[Job], result: Ascended
+) -> np.ndarray:
     """a(x*)/the unit's largest response to a natural image (B,); NaN where that is not positive."""
     largest = natural.largest[stage][[job.unit for job in jobs]].astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -88,7 +90,9 @@ def stability(
         return np.where(still > 0, to_numpy(sums) / TRANSFORMS / still, np.nan)
 
 
-def diversity(model: nn.Module, images: Tensor, natural: Natural, owners: np.ndarray) -> np.ndarray:
+def diversity(
+    model: nn.Module, images: Tensor, natural: ReferenceActivations, owners: np.ndarray
+) -> np.ndarray:
     """1 − the mean cosine of an image's features with those of the same owner's other images (B,);
     features of the last stage, the natural images' mean taken off. NaN for an owner with one image."""
     features = last_features(model, images) - natural.last.mean(0)

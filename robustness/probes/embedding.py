@@ -1,7 +1,7 @@
 """Last layer: PCA to 30 dimensions, then t-SNE to two, with numbers in all three spaces.
 
 L. van der Maaten and G. Hinton, Visualizing Data using t-SNE, JMLR 9 (2008). A picture in two dimensions can
-mislead, so networks are compared by the numbers of the raw space; the other two say what was lost on the way.
+mislead, so networks are compared by the numbers of the raw space; the others show what the reduction loses.
 """
 
 from __future__ import annotations

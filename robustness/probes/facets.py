@@ -1,8 +1,8 @@
-"""Several starts for one unit: the different kinds of image that drive it.
+"""Multifaceted starts for one unit, from the different kinds of images that activate it.
 
-A. Nguyen, J. Yosinski, J. Clune, Multifaceted Feature Visualization, 2016: the images that drive a unit most
-are reduced by PCA to 50 dimensions and by t-SNE to two, parted by k-means, and each ascent starts from the
-mean of the fifteen images nearest to a cluster's centre.
+A. Nguyen, J. Yosinski, J. Clune, Multifaceted Feature Visualization, 2016: the images that activate a unit
+most are reduced by PCA to 50 dimensions and by t-SNE to two, clustered by k-means, and each ascent starts from
+the mean of the fifteen images nearest to a cluster's centre.
 """
 
 from __future__ import annotations

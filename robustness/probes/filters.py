@@ -1,4 +1,4 @@
-"""First layer: what the filters look like, and in numbers how much they resemble V1.
+"""First layer: the filters, their spectra and how much they resemble V1.
 
 M. D. Zeiler and R. Fergus (ECCV 2014) read dead filters, missing middle frequencies and aliasing off pictures
 of AlexNet's first layer; here each is a number. A fixed Gabor bank must come out with R² ≈ 1.
@@ -47,7 +47,7 @@ class FirstLayer:
 
 @torch.no_grad()
 def first_layer(model: nn.Module, image: Tensor) -> FirstLayer:
-    """Find the first filter bank on the way of an image (1, C, H, W).
+    """The first filter bank that an image (1, C, H, W) passes.
 
     It is what the first executed module holds that has filters: in an attribute ``filters`` (n, k, k) with
     ``filter_colours`` (n,), the input channel of each (the V1 front-ends), or in a parameter or, failing

@@ -188,7 +188,7 @@ def _stage_rows(
 
 @torch.no_grad()
 def examples(model: nn.Module, images: Tensor, labels: Tensor, count: int, batch: int = 128) -> list[int]:
-    """Numbers of ``count`` images to look at: correct ones before wrong ones, one of each class before a
+    """Indices of ``count`` images to show: correct ones before wrong ones, one of each class before a
     second of any, else in the given order."""
     device = device_of(model)
     prediction = torch.cat([model(chunk.to(device)).argmax(1).cpu() for chunk in images.split(batch)])

@@ -41,7 +41,7 @@ class Rows:
     rows: list[tuple] = field(default_factory=list)
 
     def add(self, layer: str, metric: str, value: float, *, unit: str | int = ALL_UNITS) -> None:
-        """One fact; NaN stands for a number that does not exist here (its docstring says when)."""
+        """One number; NaN where it is not defined (the probe's docstring says when)."""
         depth = self.depths.get(layer, math.nan)
         self.rows.append(("", layer, depth, self.probe, str(unit), metric, float(value)))
 
