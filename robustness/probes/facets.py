@@ -1,7 +1,7 @@
 """Multifaceted starts for one unit, from the different kinds of images that activate it.
 
 A. Nguyen, J. Yosinski, J. Clune, Multifaceted Feature Visualization, 2016: the images that activate a unit
-most are reduced by PCA to 50 dimensions and by t-SNE to two, clustered by k-means, and each ascent starts from
+most are reduced by PCA to 50 dimensions and by t-SNE to two and clustered by k-means; each ascent starts from
 the mean of the fifteen images nearest to a cluster's centre.
 """
 
