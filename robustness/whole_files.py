@@ -28,7 +28,7 @@ def whole(path: Path) -> Iterator[Path]:
     """A temporary name beside ``path`` for a file or a folder; at the end of the block it becomes ``path``.
 
     Until then an older ``path`` stays as it is, and also if the block raises or writes nothing. Several
-    processes may write the same path: the last one to end wins. What killed processes of this machine left
+    processes may write the same file: the last one to end wins. What killed processes of this machine left
     is removed. Raises UserError that names ``path`` if the disk refuses.
     """
     new = _temporary(path)
@@ -55,7 +55,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def _temporary(path: Path) -> Path:
-    """A hidden name of its own that says which process of which machine it belongs to."""
+    """A hidden, unique name that contains the machine and the process id."""
     return path.with_name(f"{_prefix(path)}{os.getpid()}-{uuid.uuid4().hex[:8]}")
 
 
@@ -65,11 +65,12 @@ def _prefix(path: Path) -> str:
 
 
 def _remove_left_overs(path: Path) -> None:
-    """Remove the temporary files of ``path``, and what lies beside them, whose process is no longer there."""
+    """Remove temporary files of ``path`` (and what libraries put beside them) whose process has ended."""
     for left in path.parent.glob(f"{escape(_prefix(path))}*"):
         found = re.match(r"(\d+)-[0-9a-f]{8}", left.name.removeprefix(_prefix(path)))
         if found and not _alive(int(found[1])):
-            _remove(left)
+            with suppress(OSError):  # another process may be at it
+                _remove(left)
 
 
 def _alive(process: int) -> bool:
