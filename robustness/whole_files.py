@@ -96,7 +96,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         table.reset_index(drop=True).to_parquet(temporary, index=False, compression="zstd")
 
 
-def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def write_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
     """Write an uncompressed npz file, whole or not at all."""
     with whole(path) as temporary, temporary.open("wb") as file:  # given a path, NumPy appends a suffix
         np.savez(file, **arrays)

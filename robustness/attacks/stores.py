@@ -39,7 +39,7 @@ class FolderStore(MutableMapping[str, dict[str, np.ndarray]]):
             raise KeyError(key) from error
 
     def __setitem__(self, key: str, arrays: dict[str, np.ndarray]) -> None:
-        write_arrays(self._path(key), arrays)
+        write_arrays(arrays, self._path(key))
 
     def __delitem__(self, key: str) -> None:
         try:

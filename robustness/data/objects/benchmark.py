@@ -123,7 +123,7 @@ class Worker:
         """Render one job into its part file; its number of images, and why its model could not be read."""
         target = self._mesh(job.object.id)
         if isinstance(target, str):
-            write_arrays(self._parts / f"{job.name}.npz", {"notes": np.array([target], dtype=str)})
+            write_arrays({"notes": np.array([target], dtype=str)}, self._parts / f"{job.name}.npz")
             return len(job.views), f"left out: {target}"
         size, seed = self._settings.image_size, self._settings.seed
         images = np.zeros((len(job.views), size, size, 3), dtype=np.uint8)
@@ -139,7 +139,7 @@ class Worker:
             visible = measured_visibility(placed, camera, size, drawn.target_area)
             measured[index] = visible, drawn.clutter_area / size**2, len(placed) - 1
         arrays = {"notes": np.array(notes, dtype=str), "images": images, "masks": masks, "measured": measured}
-        write_arrays(self._parts / f"{job.name}.npz", arrays)
+        write_arrays(arrays, self._parts / f"{job.name}.npz")
         return len(job.views), ""
 
     def _from_pool(self, names: tuple[str, ...], notes: list[str], index: int) -> Mesh:
