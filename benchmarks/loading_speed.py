@@ -57,7 +57,9 @@ def main() -> None:
         model = models.build(spec).to(device, memory_format=torch.channels_last)
         optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
         rows = np.random.default_rng(1).permutation(len(images))[:BATCH]
-        vary = Augmentation(shift_pixels=4, mirror=True, zoom=0.3, colour=0.3, grey=0.1, erase=0.25)
+        vary = Augmentation(
+            translate_pixels=4, scale_jitter=0.3, color_jitter=0.3, grayscale=0.1, random_erasing=0.25
+        )
         x, y = (
             images.batch(rows).to(device, memory_format=torch.channels_last),
             images.labels(rows).to(device),

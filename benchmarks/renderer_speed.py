@@ -1,4 +1,4 @@
-"""How fast the renderer is: against its floor (the bare casting of its first rays) and trimesh's OBJ reader.
+"""How fast the renderer is: against its floor, the bare casting of its first rays.
 
 ``python -m benchmarks.renderer_speed [--library FOLDER] [--rounds N]``; one core, a few seconds. What counts
 are the ratios of medians: they hold on other machines and beside other work, milliseconds do not.
@@ -7,7 +7,6 @@ are the ratios of medians: they hold on other machines and beside other work, mi
 from __future__ import annotations
 
 import argparse
-import io
 import statistics
 import time
 from collections.abc import Callable
@@ -15,13 +14,11 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-import trimesh
 from threadpoolctl import threadpool_limits
 
 from robustness.data.objects import fetch as library_fetch
 from robustness.data.objects.library import ModelLibrary
 from robustness.data.objects.mesh import load_mesh
-from robustness.data.objects.obj_format import parse_obj
 from robustness.data.objects.placement import backdrop_of, camera_of, light_of, place
 from robustness.data.objects.renderer import SAMPLES, render
 from robustness.data.objects.views import at_level, canonical
@@ -69,7 +66,7 @@ def main() -> None:
     threadpool_limits(1)
     library = ModelLibrary(library_fetch.fetch(options.library, say=print))
     mesh_of = cache(lambda name: load_mesh(library, library[name]))
-    columns = ("bare rays", "image", "4 distractors", "read OBJ", "trimesh")
+    columns = ("bare rays", "image", "4 distractors")
     table = []
     print(f"{'milliseconds (median)':32}" + "".join(f"{name:>15}" for name in columns))
     for name in OBJECTS:
@@ -83,18 +80,13 @@ def main() -> None:
                 return render(placed, camera_of(view, mesh), light_of(view), backdrop_of(view, 0), SIZE)
 
             row.append(milliseconds(image, options.rounds))
-        text = library.read(library[name].catalogue, library[name].path).decode("latin-1")
-        few = max(3, options.rounds // 5)
-        row.append(milliseconds(partial(parse_obj, text), few))
-        row.append(milliseconds(lambda text=text: trimesh.load(io.StringIO(text), file_type="obj"), few))
         table.append(row)
         print(f"{name:32}" + "".join(f"{value:15.2f}" for value in row))
-    floor, image, clutter, own, peer = np.median(np.array(table), axis=0)
+    floor, image, clutter = np.median(np.array(table), axis=0)
     print(
         f"\nan image takes {image / floor:.1f} times its bare first rays: {1e3 / image:.0f} a second and core"
     )
     print(f"with four distractors {clutter / image:.1f} times that")
-    print(f"reading an OBJ file takes {own / peer:.2f} of trimesh's time")
 
 
 if __name__ == "__main__":

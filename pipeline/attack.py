@@ -10,6 +10,7 @@ from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
 from robustness import attacks, progress
 from robustness.devices import resolve
+from robustness.whole_files import whole
 
 READS = ("seed", "attack")
 
@@ -31,7 +32,7 @@ def attack(settings: StageSettings, name: str) -> None:
             checkpoints=attacks.FolderCheckpoints(finished),
             progress=bar,
         )
-    with files.whole(files.RESULTS / name / "attack") as folder:
+    with whole(files.RESULTS / name / "attack") as folder:
         folder.mkdir(parents=True)
         for table, rows in tables.items():
             rows.to_parquet(folder / f"{table}.parquet", index=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from pipeline import files, inputs, stage
@@ -9,6 +11,7 @@ from pipeline.settings import StageSettings
 from robustness import models, scores
 from robustness.data.image_set import ImageSet
 from robustness.scores.twins import compare_best, compare_twins
+from robustness.whole_files import read_table, whole, write_json, write_text
 
 READS = ("seed", "statistics", "models")
 
@@ -18,13 +21,13 @@ def collate(settings: StageSettings) -> None:
     images, names = ImageSet.open(files.IMAGES), list(settings.models)
     common = {"seed": settings.seed, "resamples": settings.statistics.resamples,
               "classes": len(images.classes)}  # fmt: skip
-    tables = files.read_results(names)
+    tables = _joined(names)
     rows = [models.table_row(inputs.load_model(name), files.weights(name)) for name in names]
     tables["models"] = pd.DataFrame(rows)
     tables["models"].insert(0, "model", names)
     fine_tuned = [name for name, model in settings.models.items() if model.fine_tune]
     found = scores.collated(tables, images.samples, fine_tuned=fine_tuned, **common)
-    shares = files.read_table(files.LEARNING_CURVE)
+    shares = read_table(files.LEARNING_CURVE)
     measured = (tables["predictions"], tables["attacks"], tables["models"])
     compared = [
         compare_twins(*measured, **common),
@@ -33,17 +36,28 @@ def collate(settings: StageSettings) -> None:
     ]
     tables |= {
         "scores": found,
-        "transfer": files.read_table(files.TRANSFER),
+        "transfer": read_table(files.TRANSFER),
         "learning_curve": scores.from_learning_curve(shares, **common),
         "comparisons": pd.concat([part for part in compared if len(part)] or compared[:1]),
     }
-    with files.whole(files.TABLES) as folder:
+    with whole(files.TABLES) as folder:
         folder.mkdir()
         for name, table in tables.items():
             table.reset_index(drop=True).to_parquet(folder / f"{name}.parquet", index=False)
-    files.write_text(found.to_csv(index=False, float_format="%.6g"), files.REPORTS / "scores.csv")
-    files.write_text(scores.summary(found).to_csv(float_format="%.6g"), files.REPORTS / "summary.csv")
-    files.write_json(scores.headlines(found), files.REPORTS / "metrics.json")
+    write_text(found.to_csv(index=False, float_format="%.6g"), files.REPORTS / "scores.csv")
+    write_text(scores.summary(found).to_csv(float_format="%.6g"), files.REPORTS / "summary.csv")
+    write_json(scores.headlines(found), files.REPORTS / "metrics.json")
+
+
+def _joined(names: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The tables of all models joined, one model after the other, and the histories of their training."""
+    parts = {
+        table: [read_table(files.RESULTS / name / place) for name in names]
+        for table, place in files.RESULTS_OF.items()
+    }
+    histories = [read_table(files.MODELS / name / "history.parquet").assign(model=name) for name in names]
+    joined = (parts | {"histories": histories}).items()
+    return {table: pd.concat([part for part in every if len(part)] or every) for table, every in joined}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
 from robustness import evaluation, progress
 from robustness.devices import resolve
+from robustness.whole_files import write_table
 
 READS = ("seed", "evaluation")
 
@@ -29,7 +30,7 @@ def evaluate(settings: StageSettings, name: str) -> None:
             progress=bar,
         )
     table.insert(0, "model", name)
-    files.write_table(table, files.RESULTS / name / "predictions.parquet")
+    write_table(table, files.RESULTS / name / "predictions.parquet")
 
 
 if __name__ == "__main__":

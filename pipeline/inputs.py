@@ -19,6 +19,6 @@ def image_set() -> ImageSet:
 def load_model(name: str) -> models.Classifier:
     """The model in the checkpoint of that id; one line if the file is no whole checkpoint."""
     path = files.weights(name)
-    if "adopted" in models.read_header(path)[1]:
+    if "pretrained" in models.read_header(path)[1]:
         return weights.load(path)
     return models.load(path)

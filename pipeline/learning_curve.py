@@ -9,6 +9,7 @@ from pipeline.settings import StageSettings
 from robustness import learning_curve as library
 from robustness import progress
 from robustness.devices import resolve
+from robustness.whole_files import write_table
 
 READS = ("seed", "training", "frontend", "evaluation", "learning_curve")
 
@@ -30,7 +31,7 @@ def learning_curve(settings: StageSettings) -> None:
             epochs_bar=progress.epochs,
             images_bar=progress.counted,
         )
-    files.write_table(table, files.LEARNING_CURVE)
+    write_table(table, files.LEARNING_CURVE)
     shutil.rmtree(unfinished, ignore_errors=True)
 
 

@@ -13,6 +13,7 @@ from robustness import progress
 from robustness.attacks import attacked_by_pgd
 from robustness.devices import resolve
 from robustness.probes.looking import look
+from robustness.whole_files import whole
 
 READS = ("seed", "probe", "attack.eot_samples", "attack.batch_size")
 
@@ -32,7 +33,7 @@ def probe(settings: StageSettings, name: str) -> None:
         **common,
     )
     tables = []
-    with files.whole(files.RESULTS / name / "probe") as folder:
+    with whole(files.RESULTS / name / "probe") as folder:
         folder.mkdir(parents=True)
         for result in results:
             tables.append(result.table.assign(model=name))

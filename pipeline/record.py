@@ -27,9 +27,9 @@ from dvc.repo import Repo
 from dvc.stage.serialize import to_single_stage_lockfile
 from dvc.utils import dict_sha256
 
-from pipeline import files
 from pipeline.worker import STAMPS
 from robustness.errors import UserError
+from robustness.whole_files import whole
 
 DVC_LOCK = Path("dvc.lock")
 
@@ -115,7 +115,7 @@ class Record:
         """
         if not self._unwritten or time.monotonic() < self._written + interval:
             return
-        with files.whole(DVC_LOCK.absolute()) as copy:
+        with whole(DVC_LOCK.absolute()) as copy:
             if DVC_LOCK.exists():
                 shutil.copyfile(DVC_LOCK, copy)
             Lockfile(self._repo, str(copy)).dump_stages([self.stages[cell] for cell in self._unwritten])

@@ -23,6 +23,7 @@ from pipeline.settings import KEYS, OPTIONAL
 from pipeline.worker import available_cores, processes
 from pipeline.yaml_file import read_yaml
 from robustness.errors import UserError, nearest
+from robustness.whole_files import write_text
 
 ARCHITECTURES = "robustness/architectures"
 FAMILY = f"{ARCHITECTURES}/${{item.family}}.py"
@@ -48,7 +49,7 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
     models = check_keys(source)["models"]
     pipeline = (files.SOURCE / "dvc.yaml").read_text()
     if any("family" not in model for model in models.values()):
-        pipeline = pipeline.replace(FAMILY, ARCHITECTURES)  # weights from elsewhere may bring any family
+        pipeline = pipeline.replace(FAMILY, ARCHITECTURES)  # pretrained weights may be of any family
     for byte_code in (files.SOURCE / "robustness").rglob("__pycache__"):
         shutil.rmtree(byte_code, ignore_errors=True)  # it would count as code (see pipeline/__init__.py)
     run = runs.resolve() / profile
@@ -60,7 +61,7 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
     }
     for name, text in texts.items():
         if not (run / name).is_file() or (run / name).read_text() != text:
-            files.write_text(text, run / name)
+            write_text(text, run / name)
     return run
 
 

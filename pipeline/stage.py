@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import errno
+import platform
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pipeline.settings import StageSettings, load
 from robustness.errors import UserError
-from robustness.heap import keep_freed_memory
 
 # What the disk refuses: the user's to mend, not a mistake in the code.
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
@@ -44,6 +45,15 @@ def _started(settings: StageSettings) -> StageSettings:
         threadpool_limits(settings.threads)
         torch.set_num_threads(settings.threads)
     return settings
+
+
+def keep_freed_memory() -> bool:
+    """Keep freed memory in the process: where glibc returns it, its pages are cleared anew at every step, and
+    ten noise draws take 2.5 instead of 1.6 times as long as one. False if the C library is another."""
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(-4, 0)) and bool(mallopt(-1, 2**31 - 1))  # M_MMAP_MAX, M_TRIM_THRESHOLD
 
 
 def guard(do: Callable[[], None]) -> None:

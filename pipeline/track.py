@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pipeline import files, stage
+from pipeline.provenance import provenance
 from pipeline.settings import StageSettings
 from robustness import tracking
+from robustness.whole_files import read_table, write_json
 
 READS = ("data.set", "data.image_size", "training", "models")
 
@@ -12,9 +14,9 @@ READS = ("data.set", "data.image_size", "training", "models")
 def track(settings: StageSettings) -> None:
     """Make the MLflow store show the tables: one run a model. Equal results are skipped."""
     axes, scores, histories = (
-        files.read_table(files.TABLES / f"{name}.parquet") for name in ("models", "scores", "histories")
+        read_table(files.TABLES / f"{name}.parquet") for name in ("models", "scores", "histories")
     )
-    tags, axes, data = files.surroundings(), axes.set_index("model"), settings.data
+    tags, axes, data = provenance(), axes.set_index("model"), settings.data
     shown = []
     for name, model in settings.models.items():
         recipe = settings.training.changed(model.recipe_changes).model_dump()
@@ -39,7 +41,7 @@ def track(settings: StageSettings) -> None:
         description=tracking.QUESTIONS,
         say=print,
     )
-    files.write_json({"digests": {m.name: m.digest() for m in shown}, "data": data.set}, files.TRACKED)
+    write_json({"digests": {m.name: m.digest() for m in shown}, "data": data.set}, files.TRACKED)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train one model, or take over its weights: ``python -m pipeline.train --model ID``."""
+"""Train one model, or prepare its pretrained weights: ``python -m pipeline.train --model ID``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pipeline.settings import StageSettings
 from robustness import models, progress
 from robustness.data.image_set import ImageSet
 from robustness.devices import resolve
+from robustness.whole_files import whole
 
 READS = ("seed", "training", "frontend", "model")
 
@@ -16,7 +17,7 @@ def train(settings: StageSettings, name: str) -> None:
     if settings.model.weights == models.TRAIN:
         from robustness.training import train_model as make
     else:
-        from robustness.weights.taking_over import take_over as make
+        from robustness.weights.from_settings import pretrained_model as make
     unfinished = files.WORK / name
     model, history, notes = make(
         name,
@@ -29,7 +30,7 @@ def train(settings: StageSettings, name: str) -> None:
         state=unfinished,
         progress=progress.epochs(name),
     )
-    with files.whole(files.MODELS / name) as folder:
+    with whole(files.MODELS / name) as folder:
         folder.mkdir()
         models.save(model, folder / "weights.safetensors", notes)
         history.to_parquet(folder / "history.parquet", index=False)

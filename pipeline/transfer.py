@@ -9,6 +9,7 @@ from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
 from robustness import attacks, progress
 from robustness.devices import resolve
+from robustness.whole_files import read_arrays, write_table
 
 READS = ("seed", "attack", "models")
 
@@ -19,7 +20,7 @@ def transfer(settings: StageSettings) -> None:
     sources = {}
     for name in settings.models:
         wanted = ("rows", f"{norm}/{epsilon:.6g}")
-        rows, found = files.read_arrays(files.RESULTS / name / "attack" / "images.npz", wanted)
+        rows, found = read_arrays(files.RESULTS / name / "attack" / "images.npz", wanted)
         sources[name] = torch.from_numpy(found)
     images = inputs.image_set()
     x, y, device = images.batch(rows), images.labels(rows), resolve(settings.device)
@@ -31,7 +32,7 @@ def transfer(settings: StageSettings) -> None:
                 attacks.transfer(model, name, sources, x, y, epsilon, setup, samples=rows, device=device)
             )
             bar(1)
-    files.write_table(pd.concat(parts, ignore_index=True), files.TRANSFER)
+    write_table(pd.concat(parts, ignore_index=True), files.TRANSFER)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class ModelSettings(Settings):
     ``family``: the file in ``robustness/architectures`` that holds the architecture, whose name may be left
     out where it is the same. ``recipe`` and ``frontend_options`` change those of all models. ``seed``, of a
     replicate, decides its weights, its front-end and the order of its images. ``weights``: ``train``, or
-    weights trained elsewhere (``robustness.weights``), which bring their architecture along, ``file:`` apart;
+    pretrained weights (``robustness.weights``), which come with their architecture, except ``file:``;
     ``sha256`` is that of the file; ``fine_tune`` (``weights.FineTune``) trains stages of these, which without
     it are used as they are.
     """
@@ -61,9 +61,7 @@ class ModelSettings(Settings):
         if self.weights != TRAIN:  # robustness.weights knows what these bear
             return
         if self.fine_tune is not None:
-            raise UserError(
-                "belongs to weights from elsewhere; what is trained here has its recipe", "fine_tune"
-            )
+            raise UserError("belongs to pretrained weights; what is trained here has its recipe", "fine_tune")
         if self.architecture is None:
             raise UserError("is missing; name one, or weights that bring it along", "architecture")
         for key, known in (("architecture", architectures.names()), ("frontend", frontends.names())):

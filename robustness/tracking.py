@@ -1,4 +1,4 @@
-"""MLflow as a view of the result tables: one run a model, rebuilt from the tables at any time.
+"""MLflow as a view of the result tables: one run per model, rebuilt from the tables at any time.
 
 A run carries its key and a hash of what it shows as tags. Equal results are skipped; changed ones replace
 the run; runs of models that are no longer there are deleted. So a rebuilt store equals the old one.
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+from robustness.whole_files import whole
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,7 +55,7 @@ class TrackedModel:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def digest(self) -> str:
-        """A hash of everything that the run shows; tags of the surroundings (commit) left out."""
+        """A hash of everything that the run shows; tags (the commit) left out."""
         parts = hashlib.sha256(json.dumps(dict(self.params), sort_keys=True, default=str).encode())
         for table in (self.scores, self.history):
             parts.update(table.to_csv(index=False).encode())
@@ -78,7 +80,7 @@ def track(
     """
     client = _client(store)
     experiment_id = _experiment(client, experiment, description, artifacts)
-    # A model has several runs where its replacement was cut short.
+    # A model has several runs where its replacement was interrupted.
     old: dict[str | None, list[Run]] = {}
     for run in _runs(client, experiment_id):
         old.setdefault(run.data.tags.get(KEY), []).append(run)
@@ -110,19 +112,15 @@ def metric_name(metric: str) -> str:
 
 
 def _client(store: Path) -> MlflowClient:
-    """A client of the SQLite file ``store``, which is made if it is not there.
+    """A client of the SQLite file ``store``, which is created if it does not exist.
 
-    It is made under another name: a store whose making was cut short has some of its tables and cannot be
-    opened again.
+    It is created under a temporary name: a store whose creation was interrupted cannot be opened again.
     """
     from mlflow import MlflowClient
 
     if not store.exists():
-        partial = store.with_name(f".{store.name}.partial")
-        for left in store.parent.glob(f"{partial.name}*"):  # its journal, too
-            left.unlink()
-        MlflowClient(f"sqlite:///{partial.resolve()}").search_experiments(max_results=1)
-        partial.replace(store)
+        with whole(store) as temporary:
+            MlflowClient(f"sqlite:///{temporary.resolve()}").search_experiments(max_results=1)
     return MlflowClient(f"sqlite:///{store.resolve()}")
 
 
@@ -148,7 +146,7 @@ def _runs(client: MlflowClient, experiment_id: str) -> list[Run]:
 
 
 def _log(client: MlflowClient, experiment_id: str, model: TrackedModel, digest: str) -> None:
-    """Write one run. Its digest is set last: a run cut short is never taken for whole."""
+    """Write one run. Its digest is set last: an interrupted run never counts as complete."""
     from mlflow.entities import Param, RunTag
 
     run = client.create_run(experiment_id, run_name=model.name, tags={KEY: model.name})

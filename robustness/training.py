@@ -22,18 +22,17 @@ from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
 from robustness.models import Classifier, ModelSettings, build
 from robustness.seeds import derive, numpy_generator, torch_generator
+from robustness.whole_files import whole
 
 
 class Recipe(Augmentation):
-    """How a model is trained: AdamW with a one-cycle rate; varied images.
+    """How a model is trained: AdamW with a one-cycle learning rate on augmented images.
 
-    ``shift_pixels``, ``mirror``, ``zoom``, ``colour``, ``grey``, ``erase``: how images are varied, see
-    :class:`~robustness.augmentation.Augmentation`. The first ``low_resolution_epochs`` see images of half the
-    side, for networks that take images of any size (progressive resizing; Tan and Le, ICML 2021, section 4);
-    what that saves stands in ``benchmarks/results/training_speed.json``. ``precision`` is that of the forward
-    pass on CUDA (bfloat16 under autocast); a CPU works in float32 whatever it says, and weights are float32
-    everywhere. ``adversarial_epsilon`` (255ths, L∞) and ``adversarial_steps`` count only for adversarial
-    training.
+    The first ``low_resolution_epochs`` use images of half the size, for networks that take any size
+    (progressive resizing; Tan and Le, EfficientNetV2, ICML 2021, section 4);
+    ``benchmarks/results/training_speed.json`` has what that saves. ``precision`` is that of the forward pass
+    on CUDA (bfloat16 under autocast); a CPU always computes in float32, and weights are always float32.
+    ``adversarial_epsilon`` (255ths, L∞) and ``adversarial_steps`` are used by adversarial training only.
     """
 
     batch_size: int = Field(ge=2, le=65536)
@@ -41,8 +40,6 @@ class Recipe(Augmentation):
     learning_rate: float = Field(gt=0, le=10)
     weight_decay: float = Field(ge=0, le=1)
     label_smoothing: float = Field(ge=0, lt=1)
-    shift_pixels: int = Field(ge=0, le=64)
-    mirror: bool = True
     low_resolution_epochs: int = Field(default=0, ge=0, le=10000)
     precision: Literal["float32", "bfloat16"] = "float32"
     adversarial_epsilon: float = Field(default=4.0, ge=0, le=255)
@@ -72,7 +69,7 @@ def train(
     resume: Path,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Train in place on ``rows`` of the image set; returns one row an epoch.
+    """Train in place on ``rows`` of the image set; returns one row per epoch.
 
     Columns: epoch, loss (mean training cross-entropy, nats), validation_accuracy (fraction), learning_rate.
     ``resume`` names a file that holds the state after the last finished epoch; a run with another model,
@@ -91,7 +88,6 @@ def train(
     steps = max(1, len(rows) // recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, one_cycle(steps * recipe.epochs))
     identity = derive(seed, repr(model.spec), repr(recipe.model_dump()), *map(int, rows))
-    vary: Augmentation = recipe
     history = _load_state(resume, identity, model, optimiser, schedule)
 
     for epoch in range(len(history), recipe.epochs):
@@ -102,7 +98,7 @@ def train(
         for step in range(steps):
             batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             generator = torch_generator(seed, "augmentation", epoch, step)
-            x = vary(images.batch(batch), generator, size)
+            x = recipe(images.batch(batch), generator, size)
             x = x.to(device, memory_format=torch.channels_last)
             y = images.labels(batch).to(device)
             with torch.random.fork_rng():
@@ -171,7 +167,7 @@ def perturb(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
 def validate(
     model: nn.Module, images: ImageSet, rows: np.ndarray, batch: int, device: torch.device, *, seed: int
 ) -> float:
-    """Accuracy (fraction) on unshifted images, in float32 and eval mode; noise belongs to (seed, image)."""
+    """Accuracy (fraction) on unshifted images, in float32 and eval mode; noise is seeded by (seed, image)."""
     model.eval()
     right = 0
     for start in range(0, len(rows), batch):
@@ -191,9 +187,9 @@ def self_organise(
     device: torch.device,
     limit: int = 1000,
 ) -> None:
-    """Let a network that learns without a teacher (the Neocognitron) do so, on up to ``limit`` images.
+    """Unsupervised learning of a network that organises itself (the Neocognitron), on up to ``limit`` images.
 
-    The labels are not used; what it learnt is fixed afterwards, and only the read-out is trained.
+    Labels are not used; the layers are fixed afterwards, and only the read-out is trained.
     """
     organise = getattr(model.network, "self_organise", None)
     if organise is None:
@@ -206,21 +202,15 @@ def self_organise(
 def _save_state(
     path: Path, identity: int, model: nn.Module, optimiser, schedule, history: list[dict]
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     state = {"identity": identity, "model": model.state_dict(), "optimiser": optimiser.state_dict(),
              "schedule": schedule.state_dict(), "history": history}  # fmt: skip
-    try:
-        with partial.open("wb") as file:  # given a path, torch hides what the disk says
-            torch.save(state, file)
-    except OSError as error:  # which does not name the file
-        partial.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(partial)) from error
-    partial.replace(path)
+    # A file, not its name: given a name, torch hides what the disk says.
+    with whole(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
 
 
 def _load_state(path: Path, identity: int, model: nn.Module, optimiser, schedule) -> list[dict]:
-    """Restore the state after the last finished epoch if it is this very training's, else start anew.
+    """Restore the state after the last finished epoch if it belongs to this training, else start anew.
 
     A damaged file counts as missing; no code in it is run.
     """

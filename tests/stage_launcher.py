@@ -92,11 +92,11 @@ class Steps:
 def use_current_folder() -> None:
     """The class list, the installed library and the downloads are those of the current folder; the commit
     stays the same, whatever happens to the checkout meanwhile."""
-    from pipeline import files
+    from pipeline import files, report, track
     from robustness.data.objects import fetch as library_fetch
 
     files.CLASS_LIST, files.DOWNLOADS = Path("classes.csv"), Path("cache")
-    files.surroundings = lambda: {"git_commit": "0123abcd"}
+    report.provenance = track.provenance = lambda: {"git_commit": "0123abcd"}
     library_fetch.INSTALLED = Path("installed")
     library_fetch.FILES = {
         path.name: (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())

@@ -12,27 +12,32 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_mirrors_half_and_shifts_within_bounds() -> None:
+def augment(**settings: float) -> Augmentation:
+    """Nothing but what the settings ask for."""
+    return Augmentation(**{"translate_pixels": 0, "hflip": False} | settings)
+
+
+def test_flips_half_and_translates_within_bounds() -> None:
     image = torch.zeros(400, 3, 9, 9)
     image[:, :, 4, 6] = 1.0
-    out = Augmentation(shift_pixels=2, mirror=True)(image, seeded())
+    out = augment(translate_pixels=2, hflip=True)(image, seeded())
     peak = out[:, 0].flatten(1).argmax(1)
     dy, x = peak // 9 - 4, peak % 9
     assert set(dy.tolist()) == {-2, -1, 0, 1, 2}
-    mirrored = x <= 4  # the mirrored point is at column 2, shifted by at most 2
-    assert set((x[~mirrored] - 6).tolist()) <= {-1, 0, 1, 2}
-    assert 0.4 < mirrored.float().mean() < 0.65
+    flipped = x <= 4  # the flipped point is at column 2, translated by at most 2
+    assert set((x[~flipped] - 6).tolist()) <= {-1, 0, 1, 2}
+    assert 0.4 < flipped.float().mean() < 0.65
 
 
 def test_nothing_asked_changes_nothing() -> None:
     image = torch.rand(5, 3, 8, 8, generator=seeded())
-    assert torch.equal(Augmentation()(image, seeded()), image)
+    assert torch.equal(augment()(image, seeded()), image)
 
 
-def test_zoom_multiplies_sizes_within_its_range() -> None:
+def test_scale_jitter_multiplies_sizes_within_its_range() -> None:
     image = torch.zeros(300, 3, 64, 64)
     image[:, :, 22:42, 22:42] = 1.0
-    out = Augmentation(zoom=0.5)(image, seeded())
+    out = augment(scale_jitter=0.5)(image, seeded())
     sides = out[:, 0].sum((1, 2)).sqrt() / 20
     assert sides.min() == pytest.approx(1 / 1.5, abs=0.05)
     assert sides.max() == pytest.approx(1.5, abs=0.05)
@@ -41,38 +46,38 @@ def test_zoom_multiplies_sizes_within_its_range() -> None:
     assert (centre - 31.5).abs().max() < 0.05
 
 
-def test_zoomed_images_are_shifted_and_mirrored_too() -> None:
+def test_scaled_images_are_translated_and_flipped_too() -> None:
     image = torch.zeros(400, 3, 64, 64)
     image[:, :, 28:36, 44:52] = 1.0  # 16 pixels right of the middle
-    out = Augmentation(zoom=1e-4, shift_pixels=4, mirror=True)(image, seeded())
+    out = augment(scale_jitter=1e-4, translate_pixels=4, hflip=True)(image, seeded())
     centre = out[:, 0].sum(1) @ torch.arange(64.0) / out[:, 0].sum((1, 2)) - 31.5
     assert 0.4 < (centre < 0).float().mean() < 0.6
     assert (centre.abs() - 16).abs().max() < 4.01
     assert (centre.abs() - 16).abs().max() > 3.5
 
 
-def test_colour_scales_and_stays_in_range() -> None:
+def test_color_jitter_scales_and_stays_in_range() -> None:
     image = torch.full((500, 3, 4, 4), 0.4)
-    out = Augmentation(colour=0.4)(image, seeded())
+    out = augment(color_jitter=0.4)(image, seeded())
     ratio = (out / image).log()[..., 0, 0]
     assert ratio.abs().max() <= 0.6 + 1e-5
     assert ratio.abs().max() > 0.45
     assert ratio.mean().abs() < 0.05
     assert (ratio.max(1).values - ratio.min(1).values).max() > 0.2  # the channels differ
-    assert Augmentation(colour=2.0)(torch.rand(50, 3, 4, 4), seeded()).max() <= 1
+    assert augment(color_jitter=2.0)(torch.rand(50, 3, 4, 4), seeded()).max() <= 1
 
 
-def test_grey_takes_the_colour_of_its_share() -> None:
+def test_grayscale_takes_the_colour_of_its_share() -> None:
     image = torch.rand(1000, 3, 2, 2, generator=seeded())
-    out = Augmentation(grey=0.3)(image, seeded())
-    grey = (out[:, 0] == out[:, 2]).all((1, 2))
-    assert grey.float().mean() == pytest.approx(0.3, abs=0.05)
-    torch.testing.assert_close(out[~grey], image[~grey])
+    out = augment(grayscale=0.3)(image, seeded())
+    gray = (out[:, 0] == out[:, 2]).all((1, 2))
+    assert gray.float().mean() == pytest.approx(0.3, abs=0.05)
+    torch.testing.assert_close(out[~gray], image[~gray])
 
 
-def test_erase_fills_one_rectangle_in_its_share() -> None:
+def test_random_erasing_fills_one_rectangle_in_its_share() -> None:
     image = torch.full((1000, 3, 32, 32), 0.5)
-    out = Augmentation(erase=0.4)(image, seeded())
+    out = augment(random_erasing=0.4)(image, seeded())
     changed = (out != image).any(1)
     hit = changed.any(2).any(1)
     assert hit.float().mean() == pytest.approx(0.4, abs=0.06)
@@ -83,18 +88,18 @@ def test_erase_fills_one_rectangle_in_its_share() -> None:
         assert box <= 0.36 * 32 * 32
 
 
-@pytest.mark.parametrize("name", ["zoom", "colour", "grey", "erase"])
+@pytest.mark.parametrize("name", ["scale_jitter", "color_jitter", "grayscale", "random_erasing"])
 def test_the_generator_decides(name: str) -> None:
     image = torch.rand(20, 3, 16, 16, generator=seeded())
-    vary = Augmentation(shift_pixels=2, mirror=True, **{name: 0.5})
+    vary = augment(translate_pixels=2, hflip=True, **{name: 0.5})
     assert torch.equal(vary(image, seeded(3)), vary(image, seeded(3)))
     assert not torch.equal(vary(image, seeded(3)), vary(image, seeded(4)))
 
 
-@pytest.mark.parametrize("zoom", [0.0, 1e-9])
-def test_half_the_size_is_the_mean_of_two_by_two_pixels(zoom: float) -> None:
+@pytest.mark.parametrize("scale_jitter", [0.0, 1e-9])
+def test_half_the_size_is_the_mean_of_two_by_two_pixels(scale_jitter: float) -> None:
     image = torch.rand(3, 3, 8, 8, generator=seeded())
-    half = Augmentation(zoom=zoom)(image, seeded(), 4)
+    half = augment(scale_jitter=scale_jitter)(image, seeded(), 4)
     assert half.shape == (3, 3, 4, 4)
     means = torch.nn.functional.avg_pool2d(image, 2)
     assert torch.allclose(half, means, atol=1e-5)

@@ -10,7 +10,6 @@ from torch import nn
 
 from robustness import models
 from robustness.data.image_set import ImageSet
-from robustness.data.sampling import spread_over_objects
 from robustness.evaluation import COLUMNS, evaluate
 
 CPU = torch.device("cpu")
@@ -68,11 +67,11 @@ def test_noise_belongs_to_the_image_not_to_the_batch(noise_images: ImageSet) -> 
 
 def test_a_small_choice_takes_every_object_before_one_twice(noise_images: ImageSet) -> None:
     rows = noise_images.rows(split="test", shift="clean")
-    chosen = spread_over_objects(noise_images, rows, 8, seed=0)
+    chosen = noise_images.spread_over_objects(rows, 8, seed=0)
     samples = noise_images.samples.iloc[chosen]
     assert samples["object"].nunique() == 8
     assert list(
-        np.bincount(noise_images.samples.iloc[spread_over_objects(noise_images, rows, 4, seed=0)]["label"])
+        np.bincount(noise_images.samples.iloc[noise_images.spread_over_objects(rows, 4, seed=0)]["label"])
     ) == [2, 2]
-    assert set(spread_over_objects(noise_images, rows, 99, seed=0)) == set(rows)
-    assert not np.array_equal(chosen, spread_over_objects(noise_images, rows, 8, seed=1))
+    assert set(noise_images.spread_over_objects(rows, 99, seed=0)) == set(rows)
+    assert not np.array_equal(chosen, noise_images.spread_over_objects(rows, 8, seed=1))

@@ -26,7 +26,7 @@ LAYERS = (
     {
         "robustness.seeds",
         "robustness.devices",
-        "robustness.heap",
+        "robustness.whole_files",
         "robustness.augmentation",
         "robustness.progress",
     },

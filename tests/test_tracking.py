@@ -97,7 +97,6 @@ def test_what_killed_runs_left_is_cleared(tmp_path: Path, monkeypatch: pytest.Mo
     picture.write_bytes(b"picture")
     place = {"artifacts": tmp_path / "artifacts", "experiment": "robustness", "description": "questions"}
     store = tmp_path / "mlflow.db"
-    (tmp_path / ".mlflow.db.partial").write_bytes(b"half a store")
     track([model("a", 0.8, picture)], store=store, **place)
 
     def killed(*_: object, **__: object) -> None:

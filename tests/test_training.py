@@ -15,7 +15,7 @@ from robustness.errors import UserError
 from robustness.training import Recipe, one_cycle, perturb, train
 
 RECIPE = Recipe(
-    batch_size=16, epochs=4, learning_rate=2e-3, weight_decay=0.01, label_smoothing=0.1, shift_pixels=2
+    batch_size=16, epochs=4, learning_rate=2e-3, weight_decay=0.01, label_smoothing=0.1, translate_pixels=2
 )
 CPU = torch.device("cpu")
 

@@ -47,7 +47,7 @@ PARAMS: dict[str, Any] = {
         "learning_rate": 0.002,
         "weight_decay": 0.05,
         "label_smoothing": 0.1,
-        "shift_pixels": 2,
+        "translate_pixels": 2,
     },
     "frontend": {"simple_channels": 4, "complex_channels": 4, "minimum_stride": 4},
     "evaluation": {"batch_size": 16, "conditions": {"corruption": {"contrast": [3]}}},

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +10,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 from torch import Tensor, nn
+
+from robustness.whole_files import write_arrays
 
 if TYPE_CHECKING:
     from robustness.attacks.registry import Planned
@@ -35,12 +35,7 @@ class FolderCheckpoints:
             return None
 
     def __setitem__(self, key: str, arrays: dict[str, np.ndarray]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(key)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        with temporary.open("wb") as handle:
-            np.savez(handle, **arrays)
-        os.replace(temporary, path)
+        write_arrays(arrays, self._path(key))
 
 
 def unit_key(item: Planned, epsilon: float | None, identity: str) -> str:

@@ -15,7 +15,6 @@ from robustness.attacks.evaluation import Progress, Setup, attack
 from robustness.attacks.noise_study import COLUMNS, eot_sweep, noise_modes
 from robustness.attacks.settings import AttackSettings
 from robustness.data.image_set import ImageSet
-from robustness.data.sampling import spread_over_objects
 
 
 def attack_in_all_norms(
@@ -36,7 +35,7 @@ def attack_in_all_norms(
     images (K, C, H, W) in [0, 1]. A model without a defence is its own positive control.
     """
     clean = images.rows(split="test", shift="clean")
-    rows = spread_over_objects(images, clean, settings.images, seed=seed)
+    rows = images.spread_over_objects(clean, settings.images, seed=seed)
     x, y = images.batch(rows), images.labels(rows)
     who = {"samples": rows, "name": name, "device": device}
     attacked: list[pd.DataFrame] = []

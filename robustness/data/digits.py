@@ -1,4 +1,4 @@
-"""The second built-in image set: real handwritten digits, from nothing but the Python packages.
+"""The second built-in image set: real handwritten digits that come with scikit-learn.
 
 Source: the test part of "Optical Recognition of Handwritten Digits" (Alpaydin & Kaynak 1998, UCI, CC BY 4.0)
 as scikit-learn ships it: 1,797 digits of 13 writers, 8×8 pixels of 17 grey values. The writers are not named
@@ -6,8 +6,8 @@ in it, so every digit counts as an object of its own and writers are shared betw
 clean accuracy are those of *these* writers, and may flatter unseen ones.
 
 A digit is enlarged to five eighths of the image (20 of 32 pixels, as in MNIST's frame), in the middle of a
-black ground, so that it can turn, shrink and move. Ink below a tenth of full is set to exactly 0: the mask,
-where there is ink, is exact.
+black background, so that it can be rotated, scaled and translated. Ink below a tenth of full is set to
+exactly 0: the mask, where there is ink, is exact.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def build_digits(folder: Path | str, *, image_size: int = 32, seed: int = 0) -> 
     """Write the digits as an image set into ``folder`` and open it.
 
     Splits are drawn within each class by ``seed``: 60 % train, 10 % validation, 30 % test. The test digits
-    stand there clean; shifts are made from them when a model is evaluated. Train and validation have each
+    are clean; shifts are applied to them when a model is evaluated. Train and validation have each
     digit twice: ``canonical``, as it is, and ``diverse``, under random levels of the factors of
     ``DIVERSE`` (without a mask: what covers the digit is not marked). Raises UserError for a size below 16.
     """

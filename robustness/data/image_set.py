@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from robustness.data.folders import replace_folder, temporary_beside
 from robustness.errors import UserError
+from robustness.seeds import numpy_generator
+from robustness.whole_files import whole
 
 if TYPE_CHECKING:
     import torch
@@ -116,6 +118,22 @@ class ImageSet:
             chosen &= self.samples[column].isin(allowed).to_numpy()
         return np.flatnonzero(chosen)
 
+    def spread_over_objects(self, rows: np.ndarray, count: int, *, seed: int) -> np.ndarray:
+        """``count`` of ``rows`` (all if there are fewer), ascending, with as many objects as possible.
+
+        They are drawn in rounds, in each of which an object gives at most one image; objects come in a seeded
+        order that alternates between the classes, so that few images are balanced over classes and objects.
+        """
+        samples = self.samples.iloc[rows][["object", "label"]].assign(row=rows)
+        generator = numpy_generator(seed, "spread over objects")
+        samples = samples.iloc[generator.permutation(len(samples))]
+        samples["round"] = samples.groupby("object").cumcount()
+        first = samples.drop_duplicates("object")
+        turn = first.groupby("label").cumcount().set_axis(first["object"].to_numpy())
+        samples["turn"] = samples["object"].map(turn)
+        ordered = samples.sort_values(["round", "turn", "label"], kind="stable")
+        return np.sort(ordered["row"].to_numpy()[:count])
+
     def batch(self, rows: Iterable[int]) -> torch.Tensor:
         """The images of ``rows`` as float32 (N, 3, H, W) in [0, 1]."""
         import torch
@@ -141,15 +159,13 @@ class ImageSetWriter:
             raise UserError(f"image set {folder}: no images to write")
         self.folder = folder
         self.classes = classes
-        self._temporary = temporary_beside(folder)
-        self._temporary.mkdir(parents=True)
         shape = (n, image_size, image_size)
-        try:
+        with ExitStack() as stack:
+            self._temporary = stack.enter_context(whole(folder))
+            self._temporary.mkdir()
             self.images = _mapped(self._temporary / "images.npy", (*shape, 3))
             self.masks = _mapped(self._temporary / "masks.npy", shape) if masks else None
-        except BaseException:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-            raise
+            self._place = stack.pop_all()
 
     def __enter__(self) -> ImageSetWriter:
         return self
@@ -157,7 +173,8 @@ class ImageSetWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        shutil.rmtree(self._temporary, ignore_errors=True)  # after ``finish`` it has another name
+        self._place.__exit__(kind, error, trace)
 
     def add(self, name: str, text: str) -> None:
         """Put a text file, such as attributions, beside the images."""
@@ -180,7 +197,7 @@ class ImageSetWriter:
             self.masks.flush()
         samples.to_parquet(self._temporary / "samples.parquet", index=False)
         (self._temporary / "classes.json").write_text(json.dumps(self.classes, indent=1) + "\n", "utf-8")
-        replace_folder(self._temporary, self.folder)
+        self._place.close()
         return ImageSet.open(self.folder)
 
 

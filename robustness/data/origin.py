@@ -1,4 +1,4 @@
-"""What an image set that was read from disk says of where it comes from: classes, files, licence."""
+"""The metadata of an image set that was read from disk: classes, files, licence."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ OUTPUTS, READING = "outputs.json", "reading.json"
 
 
 def class_groups(images: ImageSet) -> list[list[int]] | None:
-    """The ImageNet outputs that stand for each class of a set, or None if its classes are its own."""
+    """The ImageNet outputs of each class of a set, or None if the set has classes of its own."""
     path = images.folder / OUTPUTS
     return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
-def facts(images: ImageSet) -> list[tuple[str, str]]:
+def metadata(images: ImageSet) -> list[tuple[str, str]]:
     """(what, value) for a data card: how the set was mapped, scored, licensed and read; none if it was not
     read from disk."""
     path = images.folder / READING

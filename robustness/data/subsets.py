@@ -18,7 +18,7 @@ from robustness.seeds import numpy_generator
 def share_of_objects(images: ImageSet, rows: np.ndarray, share: float, *, seed: int) -> np.ndarray:
     """Those of ``rows`` (ascending) that show a ``share`` (0–1] of the objects of every class.
 
-    Of n objects the nearest whole number to share · n is taken (a half counts up), at least one a class.
+    Of n objects the nearest whole number to share · n is taken (a half counts up), at least one per class.
     Raises UserError for a share that is not above 0 and up to 1.
     """
     _check(share)

@@ -1,4 +1,4 @@
-"""V1 front-ends: the fixed Gabor bank, its noise, and the controls that tell them apart."""
+"""V1 front-ends: the fixed Gabor filter bank, its noise, and controls for each of them."""
 
 from robustness.frontends.install import install, names
 from robustness.frontends.noise import draws, is_stochastic, noise, sample_noise

@@ -1,4 +1,4 @@
-"""The V1 block: fixed filters, simple and complex cells, and the noise."""
+"""The VOneBlock (Dapello et al. 2020): Gabor filter bank, simple and complex cells, stochasticity."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class V1Block(nn.Module):
     image_size: the image side that the geometry is for; at another one the filters and the stride keep their
         pixels and the number of positions grows with the side. None: for images of any size as it is.
     trained: the filters are trainable.
-    cells: the parameters that the filters were made of, one row a cell, or None for random filters.
+    cells: the parameters that the filters were made of, one row per cell, or None for random filters.
 
     `method` says how the filters are applied: ``spectral`` (see :mod:`~robustness.frontends.spectral`),
     ``direct`` (a convolution for each input channel) or ``auto``: spectral on the CPU, direct elsewhere.
@@ -61,7 +61,7 @@ class V1Block(nn.Module):
         self._transformed: dict[bool, tuple[tuple, SpectralPlan, list[Block], list[Tensor]]] = {}
 
     def train(self, mode: bool = True) -> V1Block:
-        # A fused optimiser changes filters without telling: what was made of them is kept within one mode.
+        # A fused optimiser does not raise the filters' version: their transform is kept within one mode.
         self._transformed.clear()
         return super().train(mode)
 

@@ -28,7 +28,7 @@ FREQUENCY_WIDTH_CORRELATION = 0.75
 
 @dataclass(frozen=True)
 class GaborParameters:
-    """One row a cell, float64 arrays of shape (n,), `colour` int64.
+    """One row per cell, float64 arrays of shape (n,), `colour` int64.
 
     orientation: degrees in [0, 180). phase: degrees in [0, 360). frequency: cycles/degree.
     nx, ny: standard deviation of the Gaussian along and across the modulation, in periods.

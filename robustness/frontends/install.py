@@ -1,4 +1,4 @@
-"""Front-ends by name, and their installation in the place of a network's stem."""
+"""Front-ends by name, and their installation as a network's stem."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def install(
     seed: int,
     options: FrontendOptions | None = None,
 ) -> nn.Module:
-    """Put the front-end `name` in the place of the network's stem and return the network.
+    """Replace the network's stem by the front-end `name` and return the network.
 
     The original stem is run on images of image_size × image_size pixels to learn which (channels, height,
-    width) the rest of the network needs; the front-end gives exactly that. It stands where the stem's first
-    module was, as ``block``, ``bottleneck`` and what the options add; identities stand for the other modules.
+    width) the rest of the network needs; the front-end gives exactly that. It replaces the stem's first
+    module, as ``block``, ``bottleneck`` and what the options add; identities replace the other modules.
     Filters and bottleneck come from generators seeded by (seed, purpose); torch's global generator is left
     alone. A network that organises itself (``self_organise``) gets a relu after the bottleneck.
     Raises UserError for an unknown name or settings that do not fit the image size.

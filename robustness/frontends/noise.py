@@ -1,4 +1,4 @@
-"""The front-end's noise, and the control of it from outside: live, frozen, off, per sample, several draws.
+"""The front-end's noise and its control: live, frozen, off, per sample, several draws.
 
 The context managers work on any module tree and do nothing on a model without noise. They restore what they
 changed when they end, also after an exception, and may be nested; the innermost decides.
@@ -48,7 +48,7 @@ class Noise(nn.Module):
 
     Several draws in the live mode share numbers: a group of images has a pool of fields, no fewer than draws,
     and image i takes field i + s_j in draw j, with distinct shifts s_j. So the draws of one image are
-    independent of each other, and so are the images of one draw, at the price of one field an image.
+    independent of each other, and so are the images of one draw, at the price of one field per image.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Noise(nn.Module):
         self._frozen: dict[tuple, Tensor] = {}
 
     def forward(self, responses: Tensor, *, reuse: bool = False) -> Tensor:
-        """`reuse` allows to overwrite the responses where no gradient and one draw are wanted."""
+        """`reuse`: the responses may be overwritten if no gradient and one draw are wanted."""
         count = self.control.draws
         if self.control.mode == "off":
             noisy = responses.repeat(count, 1, 1, 1) if count > 1 else responses
@@ -87,7 +87,7 @@ class Noise(nn.Module):
         return torch.add(self.level, responses, alpha=self.scale).clamp_min_(0).add_(VARIANCE_FLOOR)
 
     def fields(self, responses: Tensor) -> Iterator[tuple[slice, Pieces]]:
-        """The noise of all draws, a group of images after the other."""
+        """The noise of all draws, one group of images after the other."""
         control, count = self.control, len(responses)
         if control.mode == "sample" and len(control.sample_seeds) != count:
             raise ValueError(

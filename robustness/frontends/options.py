@@ -29,12 +29,12 @@ class FrontendOptions:
         ``uniform``: the same ranges, every bin equally likely on its (logarithmic) axis, no coupling.
     gain: factor on the filters' responses.
     noise: ``neuronal`` (variance grows with the response), ``gaussian`` (constant) or ``none``; what a
-        front-end's name fixes (``gabor`` has no noise) goes before it.
+        front-end's name fixes (``gabor`` has no noise) takes precedence.
     noise_scale, noise_level: of the neuronal noise, x ← scale·x + level before it is added.
     gaussian_std: standard deviation of the Gaussian noise, in units of the response.
-    minimum_stride: the bank is laid at least this many pixels apart. 1, the default, means at the stem's own
-        stride. Where a stem's stride is smaller, the bank's map is brought to the stem's size after the
-        bottleneck by bilinear interpolation: a deviation that makes stride-1 stems affordable.
+    minimum_stride: the smallest stride of the filter bank, pixels; 1: the stem's own stride. Where a stem's
+        stride is smaller, the map is interpolated bilinearly to the stem's size after the bottleneck: a
+        deviation that makes stride-1 stems affordable.
     batch_norm: a batch normalisation after the bottleneck: off as published; a deviation that helps training.
     """
 
@@ -84,7 +84,7 @@ class FrontendOptions:
         """Pixels of the image per degree of the visual field.
 
         Raises UserError if sf_max is above the limit that this sampling of the visual field allows: a
-        grating of any orientation needs two pixels a period along the diagonal.
+        grating of any orientation needs two pixels per period along the diagonal.
         """
         degrees = self.visual_degrees
         ppd = PUBLISHED_PIXELS_PER_DEGREE if degrees is None else image_size / degrees

@@ -17,27 +17,13 @@ from robustness.probes.result import COLUMNS, ProbeResult, Progress
 
 __all__ = ["COLUMNS", "ProbeResult", "Progress", "check", "defaults", "get", "names", "run"]
 
-_PROBES = {
-    "filters": "first layer: the filters, their spectra and how much they resemble V1",
-    "embedding": "last layer: PCA and t-SNE of the features, and how well they keep the classes apart",
-    "activations": "intermediate layers: the strongest images and patches of every channel, its selectivity",
-    "occlusion": "intermediate layers: what a sliding grey square does to maps and scores; correspondence",
-    "saliency": "class scores: gradient, deconvnet and guided back-propagation; deletion and insertion",
-    "ascent": "intermediate layers: preferred images by gradient ascent under several regularisers",
-    "inversion": "intermediate layers: images reconstructed from their features, from several starts",
-}
+_PROBES = ("filters", "embedding", "activations", "occlusion", "saliency", "ascent", "inversion")
 _GIVEN = ("model", "images", "labels", "seed", "progress")
 
 
 def names() -> list[str]:
     """The names of all probes, in the order of the report."""
     return list(_PROBES)
-
-
-def describe(name: str) -> str:
-    """One line on what the probe looks at."""
-    get(name)
-    return _PROBES[name]
 
 
 def get(name: str) -> ModuleType:

@@ -1,6 +1,6 @@
-"""Intermediate layers: the images and patches that drive each channel most, and how selective channels are.
+"""Intermediate layers: the images and patches that activate each channel most; class selectivity.
 
-The nine strongest images a channel and the projection of the maximum back to the pixels by a deconvnet are
+The nine strongest images per channel and the projection of the maximum back to the pixels by a deconvnet are
 the pictures of M. D. Zeiler and R. Fergus (ECCV 2014). Class selectivity is that of A. S. Morcos et al.
 (ICLR 2018).
 """
@@ -37,7 +37,7 @@ class Strongest:
 
     ``values`` (C, k), ``images`` (C, k) and ``places`` (C, k): the maximum over positions, the image's number
     and the flat position of the maximum; strongest first, of equal ones the first seen. ``mean_sums`` (K, C):
-    the rectified mean over positions, summed a class; ``lowest`` (C,): the smallest response anywhere.
+    the rectified mean over positions, summed per class; ``lowest`` (C,): the smallest response anywhere.
     """
 
     k: int
@@ -80,7 +80,7 @@ class Strongest:
         return to_numpy(self.values[:, 0] - self.lowest > 1e-6 * self.values.abs().max())
 
     def selectivity(self) -> np.ndarray:
-        """(μ_max − μ_rest)/(μ_max + μ_rest) a channel in [0, 1]: μ_max is the largest mean response to a
+        """(μ_max − μ_rest)/(μ_max + μ_rest) per channel in [0, 1]: μ_max is the largest mean response to a
         class, μ_rest the mean of the other classes'; responses are rectified. NaN where nothing is
         positive."""
         present = self.counts > 0
@@ -127,14 +127,13 @@ def run(
     units: int | Sequence[int] = 6,
     top: int = 9,
     batch: int = 64,
-    deconvolution: bool = True,
     progress: Progress | None = None,
 ) -> ProbeResult:
-    """Find the strongest images of every channel. ``images`` (N, 3, H, W) with ``labels`` (N,).
+    """Find the most activating images of every channel. ``images`` (N, 3, H, W) with ``labels`` (N,).
 
-    ``units``: how many channels a stage are drawn (evenly spaced over the live ones), or which.
+    ``units``: how many channels per stage are drawn (evenly spaced over the live ones), or which.
 
-    Rows a stage (``all``; over all of its channels): ``channels``; ``dead_share`` (the same response
+    Rows per stage (``all``; over all of its channels): ``channels``; ``dead_share`` (the same response
     everywhere in all images); ``class_selectivity`` and ``class_selectivity_sd``; ``top_purity``, the
     share of the ``top`` images that are of their commonest class; ``field_share``, the mean share of the
     image that the drawn units see (pixels whose gradient is at least a hundredth of the largest).
@@ -143,8 +142,8 @@ def run(
     ``<stage>/images`` and ``<stage>/values`` (U, T), ``<stage>/boxes`` (U, T, 4: top, left, bottom, right;
     zeros without a gradient), ``<stage>/patches`` uint8 (U, T, 3, S, S), ``<stage>/deconvolution`` float16
     of the same shape (each of unit maximum), and for all channels ``<stage>/selectivity`` and
-    ``<stage>/live``. The deconvnet is defined for ReLU networks; in
-    others it is the plain gradient, and ``rectifiers`` (in the arrays) is 0.
+    ``<stage>/live``. The deconvnet is defined for ReLU networks; in others it is the plain gradient, and
+    the array ``rectifiers`` is 0.
     """
     paths = stage_paths(model, stages)
     arrays: dict[str, np.ndarray] = {}
@@ -160,7 +159,7 @@ def run(
             rows.add(stage, "class_selectivity_sd", np.nanstd(selectivity[live]) if live.any() else np.nan)
             rows.add(stage, "top_purity", _purity(to_numpy(kept.images), labels.cpu().numpy(), live))
             chosen = pick_units(stage, len(live), units, live)
-            gradients, back = _look_back(model, path, kept, chosen, images, deconvolution, batch)
+            gradients, back = _look_back(model, path, kept, chosen, images, batch)
             boxes = np.stack([_box(g) for g in gradients.flatten(0, 1)]).reshape(len(chosen), -1, 4)
             area = _area(boxes) / (images.shape[-1] * images.shape[-2])
             rows.add(stage, "field_share", finite_mean(area[area > 0]))
@@ -175,10 +174,9 @@ def run(
             }
             source = images.cpu()[kept.images[chosen].cpu()]
             arrays[f"{stage}/patches"] = (_patches(source, boxes) * 255).round().clip(0, 255).astype(np.uint8)
-            if back is not None:
-                projected = _patches(back, boxes)
-                size = np.abs(projected).max((2, 3, 4), keepdims=True)
-                arrays[f"{stage}/deconvolution"] = (projected / np.maximum(size, 1e-30)).astype(np.float16)
+            projected = _patches(back, boxes)
+            size = np.abs(projected).max((2, 3, 4), keepdims=True)
+            arrays[f"{stage}/deconvolution"] = (projected / np.maximum(size, 1e-30)).astype(np.float16)
             if progress:
                 progress("patches and deconvnet", number + 1, len(paths))
     arrays["rectifiers"] = np.array(sum(isinstance(m, nn.ReLU) for m in model.modules()))
@@ -200,9 +198,8 @@ def _look_back(
     kept: Strongest,
     units: list[int],
     images: Tensor,
-    deconvolution: bool,
     batch: int,
-) -> tuple[Tensor, Tensor | None]:
+) -> tuple[Tensor, Tensor]:
     """The gradient of each unit's maximum in its strongest images, and the deconvnet's projection, each
     (U, T, 3, H, W) on the CPU; units and images together in batches of ``batch`` images of 64 pixels."""
     device = device_of(model)
@@ -211,18 +208,18 @@ def _look_back(
     places = torch.stack([channel, places.flatten() // kept.width, places.flatten() % kept.width])
     step = fitting(batch, images)
     found = [
-        _project(model, path, images[own.to(images.device)].to(device), place, deconvolution)
+        _project(model, path, images[own.to(images.device)].to(device), place)
         for own, place in zip(numbers.flatten().split(step), places.split(step, 1), strict=True)
     ]
     shape = (*numbers.shape, *images.shape[1:])
     gradients, backs = zip(*found, strict=True)
-    return torch.cat(gradients).view(shape), torch.cat(backs).view(shape) if deconvolution else None
+    return torch.cat(gradients).view(shape), torch.cat(backs).view(shape)
 
 
-def _project(
-    model: nn.Module, path: str, source: Tensor, places: Tensor, deconvolution: bool
-) -> tuple[Tensor, Tensor | None]:
+def _project(model: nn.Module, path: str, source: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
     """Gradient and projection (N, 3, H, W) of the features at ``places`` (3, N: channel, row, column)."""
+    from captum.attr import NeuronDeconvolution
+
     sample = torch.arange(len(source), device=source.device)
 
     def select(features: Tensor) -> Tensor:
@@ -231,14 +228,10 @@ def _project(
     with Tap(model, {"layer": path}) as tap, torch.enable_grad():
         leaf = source.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(select(tap(leaf)["layer"]).sum(), leaf)
-    back = None
-    if deconvolution:
-        from captum.attr import NeuronDeconvolution
-
-        with warnings.catch_warnings(), torch.enable_grad():
-            warnings.simplefilter("ignore")  # captum announces its hooks
-            neuron = NeuronDeconvolution(model, get_module(model, path))
-            back = neuron.attribute(source.clone().requires_grad_(), select).detach().cpu()
+    with warnings.catch_warnings(), torch.enable_grad():
+        warnings.simplefilter("ignore")  # captum announces its hooks
+        neuron = NeuronDeconvolution(model, get_module(model, path))
+        back = neuron.attribute(source.clone().requires_grad_(), select).detach().cpu()
     return gradient.cpu(), back
 
 

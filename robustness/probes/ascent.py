@@ -1,8 +1,8 @@
-"""Intermediate layers: the image that a unit prefers, by gradient ascent under several regularisers.
+"""Activation maximisation: the preferred image of a unit, by gradient ascent under several regularisers.
 
 x* = argmax a_i(x) − R(x), as x ← r_θ(x + η ∂a/∂x). Without a regulariser the images are the control ("often
 … did not resemble natural images"); with one they should be more natural, drive the unit more than any
-natural image, and still drive it when they are moved a little.
+natural image, and still do so under small transforms.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from robustness.probes.ascent_engine import Ascended, Job, ascend
 from robustness.probes.facets import facet_starts
 from robustness.probes.fourier import NaturalStatistics
 from robustness.probes.layers import LOGITS, probing, relative_depths, stage_paths
-from robustness.probes.naturals import Natural, observe
+from robustness.probes.reference_activations import ReferenceActivations, observe
 from robustness.probes.regularisers import REGULARISERS, chosen
 from robustness.probes.result import ProbeResult, Progress, Rows, finite_mean, to_numpy
 from robustness.probes.targets import Canvas, Target, before_rectification, find_canvas, pick_units
@@ -43,29 +43,28 @@ def run(
     rate: str = "normalised",
     step: float = 0.05,
     facets: int = 3,
-    facet_regulariser: str = "total_variation",
-    motions: int = 6,
     batch: int = 96,
     progress: Progress | None = None,
 ) -> ProbeResult:
-    """Look for the preferred image of some units of every stage, and of some classes.
+    """Find the preferred image of some units of every stage, and of some classes.
 
     ``images`` (N, 3, H, W) in [0, 1] are the natural images of comparison; ``labels`` are not used.
     ``units``, ``logits``: how many (evenly spaced over the live ones) or which; a unit is a channel at the
-    middle of its map, before the ReLU if the stage ends in one. ``starts``: seeds a unit and regulariser.
+    middle of its map, before the ReLU if the stage ends in one. ``starts``: seeds per unit and regulariser.
     ``rate``, ``step``: see :func:`~robustness.probes.ascent_engine.ascend`; with ``published``, only the
     regularisers with a published rate may be asked for, and they run for their published iterations.
-    ``facets``: multifaceted starts a class, 0 for none. ``motions``: how many small motions an image bears.
+    ``facets``: multifaceted starts per class, 0 for none.
 
-    Rows a stage (and ``logits``), a unit each and the mean, for every regulariser r, means over the starts:
+    Rows per stage (and ``logits``), one per unit and the mean, for every regulariser r, means over starts:
     ``r/activation_ratio`` (a(x*)/largest natural response, NaN where that is not positive); ``r/stability``
-    (mean response under small turns, shifts and zooms over a(x*), NaN where that is not positive);
-    ``r/high_frequency`` (share of energy above a quarter cycle a pixel); ``r/natural_distance`` (of x* to the
-    nearest natural image in the last stage, in mean distances between natural images); ``r/diversity`` (1 −
+    (mean response under six small rotations, translations and scalings over a(x*), NaN where that is not
+    positive); ``r/high_frequency`` (share of energy above a quarter cycle per pixel);
+    ``r/natural_distance`` (of x* to the nearest natural image in the features of the last stage, in mean
+    distances between natural images); ``r/diversity`` (1 −
     mean cosine of the last stage's features, centred, over the starts; NaN for one start).
-    For the layer, of the steadiest prior among those that drive the units more than any natural image:
+    For the layer, of the most stable prior among those that activate the units more than any natural image:
     ``best_prior/activation_ratio``, ``…/stability`` and ``…/stability_gain`` over ``none``;
-    ``dead_share`` of the looked-at units (the same response to all images, and no gradient anywhere).
+    ``dead_share`` of these units (the same response to all images, and no gradient anywhere).
     At ``logits``: ``facets/activation_ratio`` and ``facets/diversity``, over the facets of a class.
 
     Arrays: ``regularisers`` (R,); ``mean`` (3,), the mean colour; ``<stage>/units`` (U,), ``<stage>/dead``
@@ -76,7 +75,7 @@ def run(
 
     Raises UserError for an unknown stage, unit, regulariser or rate.
     """
-    settings, (facet_setting,) = chosen(regularisers), chosen([facet_regulariser])
+    settings, (facet_setting,) = chosen(regularisers), chosen(["total_variation"])
     paths = stage_paths(model, stages) | {LOGITS: ""}
     with probing(model, seed=seed):
         rows = Rows(NAME, relative_depths(model, paths, images[:1]))
@@ -104,16 +103,7 @@ def run(
             result = climb(target, canvas, statistics, jobs)
             shape = (len(picked[stage]), len(settings), starts)
             numbers = ascent_numbers.measure(
-                model,
-                target,
-                canvas,
-                natural,
-                jobs,
-                result,
-                statistics,
-                motions=motions,
-                seed=seed,
-                batch=batch,
+                model, target, canvas, natural, jobs, result, statistics, seed=seed, batch=batch
             )
             _add_rows(rows, stage, picked[stage], settings, {k: v.reshape(shape) for k, v in numbers.items()})
             dead = ~result.moved.numpy().reshape(shape[0], -1).any(1) & ~natural.live(stage)[picked[stage]]
@@ -144,7 +134,7 @@ def _bytes(images: Tensor) -> np.ndarray:
 
 def _climber(
     model: nn.Module,
-    natural: Natural,
+    natural: ReferenceActivations,
     picked: dict[str, list[int]],
     settings: Sequence,
     starts: int,
@@ -226,7 +216,7 @@ def _joined(parts: Sequence[tuple[list[int], Ascended]]) -> Ascended:
 def _add_rows(
     rows: Rows, stage: str, units: Sequence[int], settings: Sequence, numbers: dict[str, np.ndarray]
 ) -> None:
-    """A row a unit for every number (U, R, S), its mean over the starts, and what the best prior reaches."""
+    """One row per unit for every number (U, R, S): its mean over the starts; then those of the best prior."""
     names = [str(unit) for unit in units]
     means: dict[str, dict[str, float]] = {}
     for metric, values in numbers.items():
@@ -243,7 +233,7 @@ def _add_rows(
 
 
 def _best_prior(priors: Sequence[str], means: dict[str, dict[str, float]]) -> str | None:
-    """The steadiest of the priors that drive the units more than any natural image does; of all, if none
+    """The most stable of the priors that activate the units more than any natural image; of all, if none
     does; None if no prior has a stability."""
     steady = {name: means["stability"][name] for name in priors if np.isfinite(means["stability"][name])}
     strong = {name: value for name, value in steady.items() if means["activation_ratio"][name] > 1}
@@ -256,7 +246,7 @@ def _add_facets(
     model: nn.Module,
     target: Target,
     canvas: Canvas,
-    natural: Natural,
+    natural: ReferenceActivations,
     units: Sequence[int],
     facets: int,
     setting,

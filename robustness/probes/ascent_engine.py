@@ -1,7 +1,7 @@
 """Gradient ascent for a whole batch of (unit, regulariser, start), equal to doing one after the other.
 
 The loss is the sum of the targeted responses, so every sample has its own gradient; noise, rates, norms,
-motions and the best image so far are a sample's own. The forward pass ends at the target layer.
+transforms and the best image so far belong to each sample. The forward pass ends at the target layer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from robustness import seeds
 from robustness.errors import UserError
-from robustness.probes.fourier import Motions, NaturalStatistics, from_coefficients, from_phase
+from robustness.probes.fourier import NaturalStatistics, RandomTransforms, from_coefficients, from_phase
 from robustness.probes.layers import device_of
 from robustness.probes.regularisers import FULL_SCALE, PixelOperators, Regulariser, published_rate
 from robustness.probes.targets import Canvas, Target
@@ -104,7 +104,7 @@ def ascend(
             trace.append(responses.detach())
             for space, value, gradient in zip(spaces, values, gradients, strict=True):
                 space.update(value, gradient, count)
-            # Moved images say little of the still one: it is looked at now and then.
+            # Responses under transforms differ from the plain image's, which is evaluated now and then.
             if (count + 1) % 8 == 0 or count + 1 == iterations:
                 with torch.no_grad():
                     values = respond([space.still() for space in spaces]).split(sizes)
@@ -213,21 +213,21 @@ class Adam:
         return value + scale * self.rate * mean / (spread + 1e-12)
 
 
-class _Described(_Space):
-    """Images made from parameters by :meth:`decode`, under random motions, climbing with Adam."""
+class _Parametrised(_Space):
+    """Images parametrised by :meth:`decode`, under random transforms, optimised by Adam."""
 
     adam_rate: float
 
     def begin(self, start_noise: float) -> None:
         self.parameters = self.first_parameters()
         self.adam = Adam(self.adam_rate)
-        self.motions = Motions.draw(self.seed, self.ids, self.iterations)
+        self.transforms = RandomTransforms.draw(self.seed, self.ids, self.iterations)
 
     def leaf(self) -> Tensor:
         return self.parameters.detach().requires_grad_()
 
     def shown(self, leaf: Tensor, step: int) -> Tensor:
-        return self.motions.apply(self.decode(leaf), step).clamp(0, 1)
+        return self.transforms.apply(self.decode(leaf), step).clamp(0, 1)
 
     def still(self) -> Tensor:
         return self.decode(self.parameters).clamp(0, 1)
@@ -239,7 +239,7 @@ class _Described(_Space):
         self.parameters = self.adam.step(self.parameters, gradient / norm.clamp_min(1e-30))
 
 
-class _Fourier(_Described):
+class _Fourier(_Parametrised):
     name = "fourier"
     adam_rate = 0.05
 
@@ -250,7 +250,7 @@ class _Fourier(_Described):
         return from_coefficients(parameters, self.width, self.statistics)
 
 
-class _Spectrum(_Described):
+class _Spectrum(_Parametrised):
     name = "spectrum"
     adam_rate = 0.2
 

@@ -1,4 +1,4 @@
-"""Numbers of preferred images: how strong, how steady, how natural, how different from start to start."""
+"""Numbers of preferred images: how strong, how stable, how natural, how different from start to start."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from torch import Tensor, nn
 
 from robustness.probes import spectrum
 from robustness.probes.ascent_engine import Ascended, Job
-from robustness.probes.fourier import Motions, NaturalStatistics
+from robustness.probes.fourier import NaturalStatistics, RandomTransforms
 from robustness.probes.layers import device_of
-from robustness.probes.naturals import Natural, last_features
+from robustness.probes.reference_activations import ReferenceActivations, last_features
 from robustness.probes.result import to_numpy
 from robustness.probes.targets import Canvas, Target
+
+TRANSFORMS = 6
+"""So many transforms of a preferred image are averaged for its stability."""
 
 
 def measure(
     model: nn.Module,
     target: Target,
     canvas: Canvas,
-    natural: Natural,
+    natural: ReferenceActivations,
     jobs: Sequence[Job],
     result: Ascended,
     statistics: NaturalStatistics,
     *,
-    motions: int,
     seed: int,
     batch: int,
 ) -> dict[str, np.ndarray]:
@@ -41,14 +43,16 @@ def measure(
     owners = np.unique([f"{job.unit} {job.regulariser.name}" for job in jobs], return_inverse=True)[1]
     return {
         "activation_ratio": activation_ratio(natural, target.stage, jobs, result),
-        "stability": stability(model, target, canvas, jobs, result, statistics, motions, seed, batch),
+        "stability": stability(model, target, canvas, jobs, result, statistics, seed, batch),
         "high_frequency": spectrum.high_frequency_share(to_numpy(result.images)),
         "natural_distance": natural.distance(last_features(model, whole, batch=batch)),
         "diversity": diversity(model, whole, natural, owners),
     }
 
 
-def activation_ratio(natural: Natural, stage: str, jobs: Sequence[Job], result: Ascended) -> np.ndarray:
+def activation_ratio(
+    natural: ReferenceActivations, stage: str, jobs: Sequence[Job], result: Ascended
+) -> np.ndarray:
     """a(x*)/the unit's largest response to a natural image (B,); NaN where that is not positive."""
     largest = natural.largest[stage][[job.unit for job in jobs]].astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -63,35 +67,32 @@ def stability(
     jobs: Sequence[Job],
     result: Ascended,
     statistics: NaturalStatistics,
-    motions: int,
     seed: int,
     batch: int,
 ) -> np.ndarray:
-    """Mean response under small motions of the receptive field over the response (B,): turns of up to 5°,
-    zooms and shifts of up to 5 % of it. NaN where the response is not positive. All jobs move alike."""
-    moves = Motions.draw(seed, [("stability",)], motions, zoom=0.05, shift=0.1)
+    """Mean response under ``TRANSFORMS`` small transforms of the receptive field over the response (B,):
+    rotation by up to 5°, scaling and translation by up to 5 % of it, the same for all jobs. NaN where the
+    response is not positive."""
+    drawn = RandomTransforms.draw(seed, [("stability",)], TRANSFORMS, scale=0.05, shift=0.1)
     units = torch.tensor([job.unit for job in jobs], device=device_of(model))
     sums = torch.zeros(len(jobs))
     with target.tap(model) as tap:
         for first in range(0, len(jobs), batch):
             fields = result.images[first : first + batch].to(units.device)
             own = units[first : first + batch]
-            repeated = Motions(
-                *(
-                    value.expand(len(fields), -1)
-                    for value in (moves.turn, moves.zoom, moves.right, moves.down)
-                )
-            )
-            for step in range(motions):
+            repeated = RandomTransforms(*(value.expand(len(fields), -1) for value in drawn))
+            for step in range(TRANSFORMS):
                 moved = canvas.network_input(repeated.apply(fields, step), statistics.mean)
                 responses = canvas.responses(tap(moved)[target.stage])
                 sums[first : first + batch] += responses[torch.arange(len(fields)), own].cpu()
     still = to_numpy(result.responses).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(still > 0, to_numpy(sums) / motions / still, np.nan)
+        return np.where(still > 0, to_numpy(sums) / TRANSFORMS / still, np.nan)
 
 
-def diversity(model: nn.Module, images: Tensor, natural: Natural, owners: np.ndarray) -> np.ndarray:
+def diversity(
+    model: nn.Module, images: Tensor, natural: ReferenceActivations, owners: np.ndarray
+) -> np.ndarray:
     """1 − the mean cosine of an image's features with those of the same owner's other images (B,);
     features of the last stage, the natural images' mean taken off. NaN for an owner with one image."""
     features = last_features(model, images) - natural.last.mean(0)

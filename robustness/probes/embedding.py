@@ -1,12 +1,13 @@
 """Last layer: PCA to 30 dimensions, then t-SNE to two, with numbers in all three spaces.
 
 L. van der Maaten and G. Hinton, Visualizing Data using t-SNE, JMLR 9 (2008). A picture in two dimensions can
-mislead, so networks are compared by the numbers of the raw space; the other two say what was lost on the way.
+mislead, so networks are compared by the numbers of the raw space; the others show what the reduction loses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,7 +18,11 @@ from robustness.errors import UserError
 from robustness.probes.layers import features, pooled, probing, relative_depths, stage_paths
 from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
 
+if TYPE_CHECKING:
+    from openTSNE import TSNEEmbedding
+
 NAME = "embedding"
+PERPLEXITY = 40.0
 
 
 def run(
@@ -29,28 +34,25 @@ def run(
     stages: Sequence[str] = ("penultimate",),
     placed: Mapping[str, tuple[Tensor, Tensor]] | None = None,
     components: int = 30,
-    perplexity: float = 40.0,
-    exaggeration: float = 4.0,
     iterations: tuple[int, int] = (100, 400),
     tsne_seeds: int = 3,
     neighbours: int = 10,
-    initialization: str = "pca",
     progress: Progress | None = None,
 ) -> ProbeResult:
     """Embed the features of ``images`` (N, 3, H, W) with ``labels`` (N,) at each of ``stages``.
 
     Maps are averaged over their positions first. ``placed``: name → (images, labels), such as shifted or
-    attacked images, to be put into the finished clean map. ``iterations``: with early exaggeration, then
-    without. The perplexity is lowered to (N − 1)/3 for small N.
+    attacked images, to be embedded into the finished map of clean images. ``iterations``: with early
+    exaggeration, then without. The perplexity of 40 is lowered to (N − 1)/3 for small N.
 
-    Rows a stage (``all``): in the raw space ``knn_purity`` (share of the ``neighbours`` nearest images that
+    Rows per stage (``all``): in the raw space ``knn_purity`` (share of the ``neighbours`` nearest images that
     have the same label) and ``silhouette`` (Euclidean); the same with the suffixes ``_pca`` and ``_2d``;
     ``trustworthiness_pca`` and ``trustworthiness_2d`` against the raw space; ``explained_variance_pca``;
     ``kl``. Numbers of the 2-D space are means over the seeds, with a row ``…_sd`` each. For every placed set
     ``placed_purity/<name>``, the share of the clean neighbours in the raw space that have the placed image's
     label, and ``placed_purity_2d/<name>``.
 
-    A stage that answers to every image alike has NaN everywhere.
+    A stage with the same response to every image has NaN everywhere.
 
     Arrays: ``<stage>/map`` (N, 2), of the first seed, ``labels`` (N,), ``<stage>/placed/<name>`` (M, 2),
     ``placed_labels/<name>`` (M,).
@@ -88,14 +90,7 @@ def run(
         for repeat in range(tsne_seeds):
             if progress:
                 progress(f"t-SNE of {stage}", repeat, tsne_seeds)
-            fitted = tsne(
-                reduced,
-                perplexity,
-                exaggeration,
-                iterations,
-                initialization,
-                seeds.derive(seed, NAME, repeat) % 2**31,
-            )
+            fitted = tsne(reduced, PERPLEXITY, iterations, seeds.derive(seed, NAME, repeat) % 2**31)
             plane = np.asarray(fitted)
             found = {
                 "knn_purity_2d": knn_purity(plane, truth, neighbours),
@@ -173,7 +168,7 @@ def trust(raw: np.ndarray, space: np.ndarray, neighbours: int) -> float:
 
 
 def _nothing_to_see(rows: Rows, stage: str, count: int, arrays: dict[str, np.ndarray]) -> None:
-    """A stage that answers to every image alike: no neighbourhoods, no variance, no map."""
+    """A stage with the same response to every image: no neighbourhoods, no variance, no map."""
     for metric in ("knn_purity", "silhouette", "knn_purity_2d", "silhouette_2d", "explained_variance_pca"):
         rows.add(stage, metric, np.nan)
     arrays[f"{stage}/map"] = np.full((count, 2), np.nan, dtype=np.float32)
@@ -186,19 +181,21 @@ def _quality(
     rows.add(stage, f"silhouette{suffix}", silhouette(space, labels))
 
 
-def tsne(reduced, perplexity, exaggeration, iterations, initialization, random_state):
-    """An openTSNE embedding in the setting of the paper, with exact neighbours and one thread, so that the
-    same machine gives the same map."""
+def tsne(
+    reduced: np.ndarray, perplexity: float, iterations: tuple[int, int], random_state: int
+) -> TSNEEmbedding:
+    """An openTSNE embedding (N, 2) of (N, D) in the setting of the paper, initialised by PCA; exact
+    neighbours and one thread, so that the same machine gives the same map."""
     from openTSNE import TSNE
 
     early, later = iterations
     return TSNE(
         perplexity=min(perplexity, max((len(reduced) - 1) / 3, 2.0)),
-        early_exaggeration=exaggeration,
+        early_exaggeration=4.0,
         early_exaggeration_iter=early,
         n_iter=later,
         learning_rate="auto",
-        initialization=initialization,
+        initialization="pca",
         neighbors="exact",
         negative_gradient_method="bh" if len(reduced) < 5000 else "fft",
         n_jobs=1,

@@ -1,8 +1,8 @@
-"""Several starts for one unit: the different kinds of image that drive it.
+"""Multifaceted starts for one unit, from the different kinds of images that activate it.
 
-A. Nguyen, J. Yosinski, J. Clune, Multifaceted Feature Visualization, 2016: the images that drive a unit most
-are reduced by PCA to 50 dimensions and by t-SNE to two, parted by k-means, and each ascent starts from the
-mean of the fifteen images nearest to a cluster's centre.
+A. Nguyen, J. Yosinski, J. Clune, Multifaceted Feature Visualization, 2016: the images that activate a unit
+most are reduced by PCA to 50 dimensions and by t-SNE to two and clustered by k-means; each ascent starts from
+the mean of the fifteen images nearest to a cluster's centre.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def facet_starts(
     """Mean images (3, H, W) of up to ``facets`` clusters among the ``pool`` strongest images of a unit.
 
     ``images`` (N, 3, H, W); ``features`` (N, D) in which they are clustered; ``responses`` (N,) of the unit.
-    Fewer clusters are made where there are fewer than two images a cluster.
+    Fewer clusters are made where there are fewer than two images per cluster.
     """
     from sklearn.cluster import KMeans
 
@@ -34,7 +34,7 @@ def facet_starts(
     plane = features[strongest].astype(np.float64)
     if len(strongest) > 3 and np.ptp(plane, axis=0).max() > 0:
         reduced, _, _ = reduce(plane, 50)
-        plane = np.asarray(tsne(reduced, 10.0, 4.0, (50, 150), "pca", random_state))
+        plane = np.asarray(tsne(reduced, 10.0, (50, 150), random_state))
     count = max(1, min(facets, len(strongest) // 2, len(np.unique(plane, axis=0))))
     clusters = KMeans(count, n_init=4, random_state=random_state).fit(plane)
     starts = []

@@ -1,4 +1,4 @@
-"""First layer: what the filters look like, and in numbers how much they resemble V1.
+"""First layer: the filters, their spectra and how much they resemble V1.
 
 M. D. Zeiler and R. Fergus (ECCV 2014) read dead filters, missing middle frequencies and aliasing off pictures
 of AlexNet's first layer; here each is a number. A fixed Gabor bank must come out with R² ≈ 1.
@@ -27,6 +27,10 @@ from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
 
 NAME = "filters"
 STAGE = "stem"
+FUNCTIONAL_IMAGES = 32
+"""So many images tell whether a stem channel ever fires."""
+MIDDLE_BAND = (0.125, 0.25)
+"""Cycles per pixel."""
 ORIENTATION_EDGES = np.linspace(0, 180, 9)
 FREQUENCY_EDGES = np.array([0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 0.75])
 
@@ -43,7 +47,7 @@ class FirstLayer:
 
 @torch.no_grad()
 def first_layer(model: nn.Module, image: Tensor) -> FirstLayer:
-    """Find the first filter bank on the way of an image (1, C, H, W).
+    """The first filter bank that an image (1, C, H, W) passes.
 
     It is what the first executed module holds that has filters: in an attribute ``filters`` (n, k, k) with
     ``filter_colours`` (n,), the input channel of each (the V1 front-ends), or in a parameter or, failing
@@ -135,26 +139,23 @@ def run(
     labels: Tensor | None = None,
     *,
     seed: int = 0,
-    functional_images: int = 32,
-    middle_band: tuple[float, float] = (0.125, 0.25),
     max_filters: int = 64,
     progress: Progress | None = None,
 ) -> ProbeResult:
     """Look at the first layer of ``model``. ``images``: (N, 3, H, W) in [0, 1]; ``labels`` are not used.
 
-    ``functional_images``: how many images tell whether a stem channel ever fires. ``middle_band``: cycles a
-    pixel. ``max_filters``: of a larger bank only every so manieth filter is fitted and drawn.
+    ``max_filters``: of a larger bank, so many filters evenly spaced are fitted and drawn.
 
-    Rows at layer ``stem``, a filter each and their mean (``all``):
-    ``norm``; ``gabor_r2``, ``gabor_r2_adjusted`` (NaN below 11 pixels a filter); ``colour_share``;
-    ``alias_energy``; ``middle_band``; ``orientation_selectivity``; ``preferred_frequency`` (cycles a pixel);
-    all but the norm only of live filters. For the layer only: ``filters``, ``kernel_size``, ``stride``;
-    ``dead_share`` (:func:`dead_filters`); ``dead_share_functional`` (stem channels that fire at less than
-    1e-4 of the positions); ``gabor_r2_null`` (random filters of this size) and ``gabor_r2_excess`` = (R² −
-    null)/ (1 − null), NaN below 11 pixels a filter; ``variance_entropy``; the histograms
-    ``orientation_share/<degrees>`` (direction of the wave vector, bins of 22.5° from there on) and
-    ``frequency_share/<from>`` (cycles a pixel, octaves), and their entropies ``orientation_entropy`` and
-    ``frequency_entropy`` in units of the uniform histogram's.
+    Rows at layer ``stem``, one per filter and their mean (``all``): ``norm``; ``gabor_r2``,
+    ``gabor_r2_adjusted`` (NaN below 11 pixels per filter); ``colour_share``; ``alias_energy``;
+    ``middle_band`` (share of energy in ``MIDDLE_BAND``); ``orientation_selectivity``;
+    ``preferred_frequency`` (cycles per pixel); all but the norm only of live filters. For the layer only:
+    ``filters``, ``kernel_size``, ``stride``; ``dead_share`` (:func:`dead_filters`);
+    ``dead_share_functional`` (stem channels that fire at less than 1e-4 of the positions); ``gabor_r2_null``
+    (random filters of this size) and ``gabor_r2_excess`` = (R² − null)/(1 − null), NaN below 11 pixels per
+    filter; ``variance_entropy``; the histograms ``orientation_share/<degrees>`` (direction of the wave
+    vector, bins of 22.5° from there on) and ``frequency_share/<from>`` (cycles per pixel, octaves), and their
+    entropies ``orientation_entropy`` and ``frequency_entropy`` relative to the uniform histogram's.
 
     Arrays: ``weights``, ``component``, ``fitted``, ``spectra`` (mean |F|, of unit energy, centred), ``dead``,
     ``gabor_r2``, ``frequency``, ``orientation`` (radians), ``selectivity``.
@@ -163,7 +164,7 @@ def run(
     with probing(model, seed=seed):
         depths = relative_depths(model, stages, images[:1])
         layer = first_layer(model, images[:1])
-        stem = features(model, stages, images[:functional_images].to(device_of(model)))[STAGE]
+        stem = features(model, stages, images[:FUNCTIONAL_IMAGES].to(device_of(model)))[STAGE]
     weights = to_numpy(layer.weights)
     rows = Rows(NAME, depths)
     dead = dead_filters(weights)
@@ -189,7 +190,7 @@ def run(
         "gabor_r2_adjusted": fitted.adjusted_r2,
         "colour_share": colour_share,
         "alias_energy": spectrum.alias_energy(amplitude, layer.stride),
-        "middle_band": spectrum.band_share(amplitude, *middle_band),
+        "middle_band": spectrum.band_share(amplitude, *MIDDLE_BAND),
         "orientation_selectivity": selectivity,
         "preferred_frequency": frequency,
     }

@@ -1,7 +1,7 @@
-"""Images as Fourier coefficients: the parametrisations with a natural prior, and random transformations.
+"""Image parametrisations in Fourier space with a natural-image prior, and transformation robustness.
 
 Olah, Mordvintsev and Schubert (Distill 2017): coefficients weighted by 1/f, colours decorrelated, the image
-jittered, scaled and turned. Fel et al. (MACO, NeurIPS 2023): the magnitude is that of natural images, only
+jittered, scaled and rotated. Fel et al. (MACO, NeurIPS 2023): the magnitude is that of natural images, only
 the phase is free.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -71,13 +72,12 @@ def from_phase(phase: Tensor, width: int, statistics: NaturalStatistics) -> Tens
     return statistics.mean + colourful(plain, statistics)
 
 
-@dataclass(frozen=True)
-class Motions:
-    """A small random motion for every sample and step: ``turn`` (radians), ``zoom``, ``right`` and ``down``
-    (shares of the half width and height), each (B, T)."""
+class RandomTransforms(NamedTuple):
+    """Small random affine transforms for every sample and step, each (B, T): ``angle`` (radians), ``scale``,
+    ``right`` and ``down`` (translation in half widths and half heights)."""
 
-    turn: Tensor
-    zoom: Tensor
+    angle: Tensor
+    scale: Tensor
     right: Tensor
     down: Tensor
 
@@ -87,31 +87,28 @@ class Motions:
         ids: Sequence[tuple],
         steps: int,
         *,
-        turn: float = 5.0,
-        zoom: float = 0.1,
+        degrees: float = 5.0,
+        scale: float = 0.1,
         shift: float = 0.1,
-    ) -> Motions:
-        """Uniform in ±turn degrees, 1 ± zoom, ±shift; the generator of a sample is (seed, its ids), so that a
-        motion does not depend on the batch."""
+    ) -> RandomTransforms:
+        """Uniform in ±degrees, 1 ± scale, ±shift; the generator of a sample is (seed, its ids), so that its
+        transforms do not depend on the batch."""
         uniform = [
             2 * torch.rand(4, steps, generator=seeds.torch_generator(seed, "motion", *own)) - 1 for own in ids
         ]
         drawn = torch.stack(uniform) if uniform else torch.zeros(0, 4, steps)
-        return Motions(
-            drawn[:, 0] * turn * torch.pi / 180,
-            1 + drawn[:, 1] * zoom,
+        return RandomTransforms(
+            drawn[:, 0] * degrees * torch.pi / 180,
+            1 + drawn[:, 1] * scale,
             drawn[:, 2] * shift,
             drawn[:, 3] * shift,
         )
 
     def apply(self, images: Tensor, step: int) -> Tensor:
-        """The images (B, C, H, W) moved by their motions of one step; what comes in at a border is
-        mirrored."""
-        turn, zoom, right, down = (
-            getattr(self, key)[:, step].to(images) for key in ("turn", "zoom", "right", "down")
-        )
+        """The images (B, C, H, W) under the transforms of one step; the border is padded by reflection."""
+        angle, scale, right, down = (value[:, step].to(images) for value in self)
         aspect = images.shape[-1] / images.shape[-2]
-        cos, sin = turn.cos() / zoom, turn.sin() / zoom
+        cos, sin = angle.cos() / scale, angle.sin() / scale
         theta = torch.stack(
             [torch.stack([cos, -sin / aspect, right], 1), torch.stack([sin * aspect, cos, down], 1)], 1
         )

@@ -41,7 +41,7 @@ class GaborFit:
 def fit(filters: np.ndarray, *, starts: int = 4, iterations: int = 40) -> GaborFit:
     """Fit a Gabor function to each filter.
 
-    ``filters``: (n, k, k). ``starts``: how many of the screened starting points are refined, a filter.
+    ``filters``: (n, k, k). ``starts``: how many of the screened starting points are refined, for each filter.
     """
     target = torch.as_tensor(np.ascontiguousarray(filters), dtype=torch.float64)
     n, height, width = target.shape

@@ -1,4 +1,4 @@
-"""Inverting representations: what an image is reconstructed as from its features, layer by layer.
+"""Feature inversion: images reconstructed from their features, layer by layer.
 
 Five reconstructions of an image from different starts show what a layer keeps (it is alike in all five) and
 what it leaves open. The objective is in :mod:`robustness.probes.inversion_engine`.
@@ -15,10 +15,14 @@ from torch import Tensor, nn
 from robustness.probes.inversion_engine import data_weight, invert
 from robustness.probes.layers import LOGITS, Tap, device_of, probing, relative_depths, stage_paths
 from robustness.probes.occlusion import examples
+from robustness.probes.regularisers import gaussian_blur
 from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
-from robustness.probes.similarity import nrmse, ssim
 
 NAME = "inversion"
+JITTER = 2
+"""The largest translation in pixels in the first phase; never more than half of the stage's stride."""
+REFERENCES = 64
+"""So many images give the mean distance of features."""
 
 
 def run(
@@ -32,20 +36,16 @@ def run(
     starts: int = 5,
     iterations: tuple[int, int] = (60, 15),
     rate: float = 0.03,
-    jitter: int = 2,
     prior: float = 1.0,
-    references: int = 64,
     batch: int = 64,
     progress: Progress | None = None,
 ) -> ProbeResult:
     """Reconstruct ``count`` images (N, 3, H, W; correct ones of different classes first) from every stage.
 
-    ``starts``: reconstructions of an image. ``iterations``: moved, then still (300 and 50 as published).
-    ``jitter``: the largest shift in pixels in the first phase, and never more than half of the stage's
-    stride; ``prior`` multiplies the natural prior. ``references``: how many images give the mean distance
-    of features.
+    ``starts``: reconstructions per image. ``iterations``: with jitter, then without (300 and 50 as
+    published). ``rate``: Adam's; ``prior`` multiplies the natural-image prior.
 
-    Rows a stage, an image each and the mean, over the starts: ``feature_error``, ‖Φ(x*) − Φ0‖/mean pairwise
+    Rows per stage, one per image and the mean, over the starts: ``feature_error``, ‖Φ(x*) − Φ0‖/mean pairwise
     distance of natural Φ; ``relative_error``, √(‖Φ(x*) − Φ0‖²/‖Φ0‖²); ``label_consistency``, how often
     argmax f(x*) = argmax f(x0); ``nrmse`` and ``ssim`` against the image; ``variation``, the mean standard
     deviation of a pixel over the starts, over that of the image's pixels (NaN for one start).
@@ -61,7 +61,7 @@ def run(
         rows = Rows(NAME, depths)
         chosen = examples(model, images, labels, count)
         originals = images[chosen].cpu()
-        scales, strides = _layers(model, paths, images[:references].to(device))
+        scales, strides = _layers(model, paths, images[:REFERENCES].to(device))
         with torch.no_grad():
             wanted = model(originals.to(device)).argmax(1).cpu()
         repeated = originals.repeat_interleave(starts, 0)
@@ -85,7 +85,7 @@ def run(
                     seed=seed,
                     iterations=tuple(iterations),
                     rate=rate,
-                    jitter=min(jitter, strides[stage] // 2),
+                    jitter=min(JITTER, strides[stage] // 2),
                     prior=prior,
                     mean=images.mean((0, 2, 3)),
                 )
@@ -156,3 +156,27 @@ def _add_rows(
         numbers["variation"] = spread / originals.flatten(1).std(1).clamp_min(1e-6)
     for metric, values in numbers.items():
         rows.add_units(stage, metric, to_numpy(values))
+
+
+def nrmse(images: Tensor, reference: Tensor) -> Tensor:
+    """‖x − x0‖/‖x0 − mean(x0)‖ (B,) of (B, C, H, W), the mean over the pixels of each channel. 0 = equal; 1 =
+    no better than the mean colour; NaN for a uniform reference."""
+    centred = reference - reference.mean((2, 3), keepdim=True)
+    scale = centred.flatten(1).norm(dim=1)
+    distance = (images - reference).flatten(1).norm(dim=1)
+    return torch.where(scale > 1e-4, distance / scale.clamp_min(1e-4), torch.nan)
+
+
+def ssim(images: Tensor, reference: Tensor, *, sigma: float = 1.5) -> Tensor:
+    """Structural similarity of images (B, C, H, W) in [0, 1], the mean over pixels and colours: (B,).
+
+    Z. Wang et al., IEEE Trans. Image Processing 13 (2004), with their Gaussian window and constants.
+    """
+    c1, c2 = 0.01**2, 0.03**2
+    mean_x, mean_y = gaussian_blur(images, sigma), gaussian_blur(reference, sigma)
+    var_x = gaussian_blur(images * images, sigma) - mean_x**2
+    var_y = gaussian_blur(reference * reference, sigma) - mean_y**2
+    both = gaussian_blur(images * reference, sigma) - mean_x * mean_y
+    score = (2 * mean_x * mean_y + c1) * (2 * both + c2)
+    score = score / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    return score.mean((1, 2, 3))

@@ -6,9 +6,9 @@ A. Mahendran and A. Vedaldi, Visualizing Deep Convolutional Neural Networks Usin
     C·‖Φ(x) − Φ0‖²/‖Φ0‖² + 1/(H·W) Σ_pixels (‖x‖/80)^6 + 1/(H·W) Σ_pixels (|∇x|/(80/6.5))²
 
 with x in 0–255 units around the mean colour, as published for images of 227 pixels; images here are in [0, 1]
-and scaled by 255 for the priors. The norms belong to each sample alone. Descent is by Adam, a sample's own
-in every pixel; the image is moved by a few pixels at each step of the first phase and stays still, at a
-tenth of the rate, in the second.
+and scaled by 255 for the priors. The norms belong to each sample alone. Adam has its
+own state per sample; the image is jittered by a few pixels at each step of the first phase, and not in the
+second, whose rate is a tenth.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def invert(
 
     Sample i starts at the mean colour with Gaussian noise (``start_noise``) of the generator (seed, ids[i],
     starts[i]). ``weight`` is C; ``prior`` multiplies both priors (0: none). ``rate``: Adam's, in [0, 1]
-    units; ``jitter``: the largest shift in pixels. Call it on a model in
+    units; ``jitter``: the largest translation in pixels. Call it on a model in
     :func:`~robustness.probes.layers.probing`.
     """
     device = device_of(model)
@@ -133,7 +133,7 @@ def invert(
 
 
 def rolled(images: Tensor, shifts: Tensor) -> Tensor:
-    """Each image (B, C, H, W) moved by its own whole pixels (B, 2: down, right); the border is mirrored."""
+    """Each image (B, C, H, W) translated by whole pixels (B, 2: down, right); the border is reflected."""
     height, width = images.shape[-2:]
     sample = torch.arange(len(images), device=images.device)[:, None, None]
     row = _mirrored(torch.arange(height, device=images.device) - shifts[:, :1], height)[:, :, None]

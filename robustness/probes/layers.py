@@ -1,4 +1,4 @@
-"""Reaching into a network: stages by canonical name, taps that stop the forward pass, relative depth.
+"""Access to intermediate layers: stages by canonical name, taps that stop the forward pass, relative depth.
 
 Nothing here changes what the network computes: hooks are removed and modes restored in ``finally``.
 """

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from robustness import probes
 from robustness.data.image_set import ImageSet
-from robustness.data.sampling import spread_over_objects
 from robustness.errors import UserError
 from robustness.probes.result import ProbeResult, Progress
 from robustness.probes.settings import ProbeSettings
@@ -36,7 +35,7 @@ def look(
     """
     model = model.to(device)
     clean = images.rows(split="test", shift="clean")
-    rows = spread_over_objects(images, clean, settings.images, seed=seed)
+    rows = images.spread_over_objects(clean, settings.images, seed=seed)
     x, y = images.batch(rows).to(device), images.labels(rows)
     for name, options in settings.probes.items():
         extra = {}
@@ -65,5 +64,5 @@ def _placed(
     there = images.rows(split="test", shift=shift, factor=rest[0], level=rest[1])
     if len(there) == 0:
         raise UserError(f"no images of the condition {condition!r} were rendered", "probe.placed")
-    few = spread_over_objects(images, there, count, seed=seed)
+    few = images.spread_over_objects(there, count, seed=seed)
     return images.batch(few).to(device), images.labels(few)

@@ -1,4 +1,4 @@
-"""Intermediate layers: a grey square slides over the image, and maps and score answer.
+"""Occlusion: a grey square slides over the image; the response of maps and of the class score.
 
 M. D. Zeiler and R. Fergus (ECCV 2014): sections 4.2 (occlusion sensitivity) and 4.4 (correspondence). All
 layers are read in one forward pass, all positions and images go through in batches.
@@ -28,6 +28,8 @@ from robustness.probes.layers import (
 from robustness.probes.result import ProbeResult, Progress, Rows, finite_mean, to_numpy
 
 NAME = "occlusion"
+GROUP_SIZE = 5
+"""Images per class in the correspondence analysis."""
 
 
 def positions(height: int, width: int, side: int, step: int) -> list[tuple[int, int]]:
@@ -90,7 +92,6 @@ def run(
     step: float = 0.1,
     grey: float = 0.5,
     groups: int = 3,
-    group_size: int = 5,
     batch: int = 128,
     progress: Progress | None = None,
 ) -> ProbeResult:
@@ -98,13 +99,13 @@ def run(
     first. ``side`` and ``step`` are shares of the image's side; ``grey`` is the square's value.
 
     In every stage the channel with the largest response to the whole image is watched, as its sum over
-    positions (the map) and at its maximum (the unit). Rows a stage, an image each and the mean (``all``):
+    positions (the map) and at its maximum (the unit). Rows per stage, one per image and the mean (``all``):
     ``half_area`` and ``gini`` of the map's drops; ``change_inside`` and ``change_outside``: |a − ã|/|a| of
     the unit with the square over its receptive field (where its gradient is not zero) or beside it, NaN where
     there is no such position. At layer ``logits``: ``half_area`` and ``gini`` of the drops of the class's
     probability, ``largest_drop``, ``label_changes`` (share of positions).
 
-    Correspondence, over ``groups`` classes with ``group_size`` images each: ``correspondence`` (Δ, the square
+    Correspondence, over ``groups`` classes with ``GROUP_SIZE`` images each: ``correspondence`` (Δ, the square
     over the middle of all images) and ``correspondence_random`` (at places of its own in each image).
 
     Arrays: ``images`` uint8 (I, 3, H, W), ``labels`` (I,), ``probability`` (I, rows, columns),
@@ -127,7 +128,7 @@ def run(
         shown, truth = images[chosen].to(device), labels[chosen].to(device)
         watched = _watch(model, paths, shown)
         answers = _slide(model, paths, shown, truth, corners, pixels, grey, watched, batch, progress)
-        signs = _correspondences(model, paths, images, labels, groups, group_size, pixels, grey, seed)
+        signs = _correspondences(model, paths, images, labels, groups, pixels, grey, seed)
 
     arrays = {
         "images": (to_numpy(shown) * 255).round().astype(np.uint8),
@@ -187,7 +188,7 @@ def _stage_rows(
 
 @torch.no_grad()
 def examples(model: nn.Module, images: Tensor, labels: Tensor, count: int, batch: int = 128) -> list[int]:
-    """Numbers of ``count`` images to look at: correct ones before wrong ones, one of each class before a
+    """Indices of ``count`` images to show: correct ones before wrong ones, one of each class before a
     second of any, else in the given order."""
     device = device_of(model)
     prediction = torch.cat([model(chunk.to(device)).argmax(1).cpu() for chunk in images.split(batch)])
@@ -275,22 +276,21 @@ def _correspondences(
     images: Tensor,
     labels: Tensor,
     groups: int,
-    group_size: int,
     side: int,
     grey: float,
     seed: int,
 ) -> dict[str, dict[str, list[float]]]:
-    """Δ of every stage for the middle of the images and for random places, a value a group."""
+    """Δ of every stage for the middle of the images and for random places, one value per group."""
     device, truth = device_of(model), labels.cpu().numpy()
     height, width = images.shape[-2:]
     middle = ((height - side) // 2, (width - side) // 2)
-    enough = [label for label in np.unique(truth) if (truth == label).sum() >= group_size][:groups]
+    enough = [label for label in np.unique(truth) if (truth == label).sum() >= GROUP_SIZE][:groups]
     found: dict[str, dict[str, list[float]]] = {name: {} for name in paths}
     with Tap(model, paths) as tap:
         for label in enough:
-            members = images[np.flatnonzero(truth == label)[:group_size]].to(device)
+            members = images[np.flatnonzero(truth == label)[:GROUP_SIZE]].to(device)
             generator = seeds.numpy_generator(seed, NAME, "places", int(label))
-            places = generator.integers(0, (height - side + 1, width - side + 1), (group_size, 2))
+            places = generator.integers(0, (height - side + 1, width - side + 1), (GROUP_SIZE, 2))
             at_random = torch.cat(
                 [
                     occlude(x[None], [(int(r), int(c))], side, grey)[:, 0]
@@ -299,7 +299,7 @@ def _correspondences(
             )
             caught = tap(torch.cat([members, occlude(members, [middle], side, grey)[:, 0], at_random]))
             for name, value in caught.items():
-                clean, same, other = value.split(group_size)
+                clean, same, other = value.split(GROUP_SIZE)
                 found[name].setdefault("correspondence", []).append(correspondence(clean - same))
                 found[name].setdefault("correspondence_random", []).append(correspondence(clean - other))
     return found

@@ -31,7 +31,7 @@ class Regulariser:
     colours and transformations; C. Olah, A. Mordvintsev, L. Schubert, Distill 2017) or ``spectrum`` (the
     natural images' Fourier magnitude, only the phase is free; T. Fel et al., NeurIPS 2023, MACO).
 
-    ``decay``: share of x (its distance from the mean colour) taken away a step. ``blur``: σ in pixels, every
+    ``decay``: weight decay of x (its distance from the mean colour) per step. ``blur``: σ in pixels, every
     ``blur_every`` steps. ``small_norm``, ``small_contribution``: percentage of pixels set to the mean colour.
     ``total_variation``: step along the negative gradient of the total variation, in units of [0, 1].
 

@@ -22,7 +22,7 @@ Progress = Callable[[str, int, int], None]
 class ProbeResult:
     """The outcome of one probe on one model.
 
-    ``table`` has the columns of :data:`COLUMNS`, one row a number; ``model`` is empty, for the caller to
+    ``table`` has the columns of :data:`COLUMNS`, one row per number; ``model`` is empty, for the caller to
     fill in (``result.table.assign(model=…)``). ``arrays`` holds what the pictures need under names such as
     ``weights`` or ``middle/images``; it can go into one ``.npz`` file as it is.
     """
@@ -41,12 +41,12 @@ class Rows:
     rows: list[tuple] = field(default_factory=list)
 
     def add(self, layer: str, metric: str, value: float, *, unit: str | int = ALL_UNITS) -> None:
-        """One fact; NaN stands for a number that does not exist here (its docstring says when)."""
+        """One number; NaN where it is not defined (the probe's docstring says when)."""
         depth = self.depths.get(layer, math.nan)
         self.rows.append(("", layer, depth, self.probe, str(unit), metric, float(value)))
 
     def add_units(self, layer: str, metric: str, values: np.ndarray, units: list[str] | None = None) -> None:
-        """One row a unit, then their mean (over the finite ones) as the layer's own row."""
+        """One row per unit, then their mean (over the finite ones) as the layer's own row."""
         values = np.asarray(values, dtype=float)
         for index, value in enumerate(values):
             self.add(layer, metric, value, unit=units[index] if units else index)

@@ -1,4 +1,4 @@
-"""Which pixels decide: gradients of the class score, and whether the image stands and falls with them.
+"""Saliency: gradients of the class score, and deletion and insertion of the pixels that they rank first.
 
 Saliency is max_c |∂S/∂I| (K. Simonyan, A. Vedaldi, A. Zisserman, 2014), beside the deconvnet and guided
 back-propagation of the class score, all by Captum. Deletion and insertion are those of RISE (V. Petsiuk,
@@ -20,6 +20,7 @@ from robustness.probes.regularisers import gaussian_blur
 from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
 
 NAME = "saliency"
+PERTURBATIONS, PERTURBATION_RADIUS = 4, 0.02
 METHODS = ("gradient", "deconvolution", "guided")
 
 
@@ -32,24 +33,20 @@ def run(
     count: int = 8,
     steps: int = 16,
     smoothing: float = 1.5,
-    perturbations: int = 4,
-    perturbation_radius: float = 0.02,
     batch: int = 128,
     progress: Progress | None = None,
 ) -> ProbeResult:
-    """Saliency maps of ``count`` images (N, 3, H, W), correct ones of different classes
-    first.
+    """Saliency maps of ``count`` images (N, 3, H, W), correct ones of different classes first.
 
-    ``steps``: in how many parts the pixels are taken away or put in; ``smoothing``: σ in pixels of the
-    blur of the maps before pixels are ranked; ``perturbations`` and ``perturbation_radius``: draws and L∞
-    radius for the sensitivity.
+    ``steps``: in how many parts the pixels are deleted or inserted; ``smoothing``: σ in pixels of the blur of
+    the maps before pixels are ranked.
 
-    Rows at layer ``logits``, an image each and the mean, for the methods ``gradient``, ``deconvolution``,
+    Rows at layer ``logits``, one per image and the mean, for the methods ``gradient``, ``deconvolution``,
     ``guided`` and the control ``random``: ``<method>/deletion`` and ``<method>/insertion``, the area under
     the curve of the class's probability, in [0, 1], while the most salient pixels are made grey (low is
-    good) or are put into a blurred image (high is good). ``gradient/sensitivity``: the largest relative
-    change of the map under small noise (C.-K. Yeh et al., NeurIPS 2019). ``gradient/concentration``: the
-    share of the map's sum in its top tenth of pixels.
+    good) or are inserted into a blurred image (high is good). ``gradient/sensitivity``: the largest relative
+    change of the map under uniform noise up to 0.02 (C.-K. Yeh et al., NeurIPS 2019).
+    ``gradient/concentration``: the share of the map's sum in its top tenth of pixels.
 
     Arrays: ``images`` uint8 (I, 3, H, W), ``labels``, ``<method>/maps`` (I, H, W) of unit maximum,
     ``<method>/deletion`` and ``<method>/insertion`` (I, steps + 1), ``rectifiers`` (0: the network has no
@@ -82,17 +79,12 @@ def run(
         plain = to_numpy(maps["gradient"]).reshape(len(shown), -1)
         top = np.sort(plain, 1)[:, -max(1, plain.shape[1] // 10) :].sum(1)
         rows.add_units(LOGITS, "gradient/concentration", top / np.maximum(plain.sum(1), 1e-20))
-        if perturbations:
-            rows.add_units(
-                LOGITS,
-                "gradient/sensitivity",
-                to_numpy(_sensitivity(model, shown, truth, perturbations, perturbation_radius, seed)),
-            )
+        rows.add_units(LOGITS, "gradient/sensitivity", to_numpy(_sensitivity(model, shown, truth, seed)))
     return ProbeResult(NAME, rows.table(), arrays)
 
 
 def attributions(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Maps (N, H, W) ≥ 0 of the class scores, a method each: the largest absolute value over the colours."""
+    """Maps (N, H, W) ≥ 0 of the class scores by method: the largest absolute value over the colours."""
     from captum.attr import Deconvolution, GuidedBackprop, Saliency
 
     found = {}
@@ -129,10 +121,8 @@ def erase(
     return probability[torch.arange(len(flat), device=flat.device), owners].view(steps + 1, count).T
 
 
-def _sensitivity(
-    model: nn.Module, images: Tensor, labels: Tensor, draws: int, radius: float, seed: int
-) -> Tensor:
-    """max over draws of ‖map(x + δ) − map(x)‖/‖map(x)‖ (N,), δ uniform in [−radius, radius]."""
+def _sensitivity(model: nn.Module, images: Tensor, labels: Tensor, seed: int) -> Tensor:
+    """max over draws of ‖map(x + δ) − map(x)‖/‖map(x)‖ (N,), δ uniform in ±``PERTURBATION_RADIUS``."""
     from captum.attr import Saliency
 
     def gradient(x: Tensor) -> Tensor:
@@ -143,6 +133,7 @@ def _sensitivity(
 
     plain = gradient(images)
     generator = seeds.torch_generator(seed, NAME, "sensitivity")
-    shifts = (2 * torch.rand(draws, *images.shape, generator=generator) - 1).to(images) * radius
-    moved = gradient((images[None] + shifts).flatten(0, 1)).view(draws, *plain.shape)
+    noise = (2 * torch.rand(PERTURBATIONS, *images.shape, generator=generator) - 1).to(images)
+    noisy = (images[None] + noise * PERTURBATION_RADIUS).flatten(0, 1)
+    moved = gradient(noisy).view(PERTURBATIONS, *plain.shape)
     return ((moved - plain).norm(dim=2) / plain.norm(dim=1).clamp_min(1e-20)).amax(0)

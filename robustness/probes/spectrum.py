@@ -12,7 +12,7 @@ def filter_amplitude(filters: np.ndarray, size: int = 64) -> np.ndarray:
 
 
 def frequency_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """f_y and f_x (cycles a pixel) of a centred size × size spectrum."""
+    """f_y and f_x (cycles per pixel) of a centred size × size spectrum."""
     axis = np.fft.fftshift(np.fft.fftfreq(size))
     return np.meshgrid(axis, axis, indexing="ij")
 
@@ -37,14 +37,14 @@ def alias_energy(amplitude: np.ndarray, stride: int) -> np.ndarray:
 
 
 def band_share(amplitude: np.ndarray, low: float, high: float) -> np.ndarray:
-    """The share of energy at radial frequencies in [low, high) cycles a pixel (n,)."""
+    """The share of energy at radial frequencies in [low, high) cycles per pixel (n,)."""
     fy, fx = frequency_grid(amplitude.shape[-1])
     radius = np.hypot(fx, fy)
     return energy_share(amplitude, (radius >= low) & (radius < high))
 
 
 def preferred(amplitude: np.ndarray, theta_steps: int = 36) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Preferred frequency (cycles a pixel), preferred orientation (radians in [0, π), the direction of the
+    """Preferred frequency (cycles per pixel), preferred orientation (radians in [0, π), the direction of the
     wave vector) and selectivity of spectra (n, s, s).
 
     The frequency is that of the spectrum's peak; r(θ) is the amplitude on the circle of that frequency, and
@@ -85,7 +85,7 @@ def _bilinear(amplitude: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> n
 
 
 def high_frequency_share(images: np.ndarray, limit: float = 0.25) -> np.ndarray:
-    """The share of an image's energy, its mean colour left out, above ``limit`` cycles a pixel.
+    """The share of an image's energy, its mean colour left out, above ``limit`` cycles per pixel.
 
     ``images``: (n, C, H, W). Colours are summed. NaN for a uniform image. Result (n,).
     """

@@ -1,4 +1,4 @@
-"""What a probe looks at inside a stage: units before their rectification, and the pixels that they see."""
+"""The units that a probe visualises, before their rectification, and their receptive fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from robustness.probes.layers import (
     as_maps,
     check_unit,
     device_of,
-    get_module,
 )
 
 RECTIFIERS = (nn.ReLU, nn.ReLU6)
@@ -25,8 +24,8 @@ _SAME_CHANNELS = (nn.MaxPool2d, nn.LocalResponseNorm, nn.Dropout, nn.Identity)
 
 @dataclass(frozen=True)
 class Target:
-    """A layer whose units are looked at. ``reads_input``: the input of the module at ``path``, not its output
-    (a rectifier's input has a gradient where its output has none)."""
+    """A layer whose units are visualised. ``reads_input``: the input of the module at ``path`` instead of its
+    output (a ReLU's input has a gradient where its output has none)."""
 
     stage: str
     path: str
@@ -79,8 +78,8 @@ def before_rectification(model: nn.Module, stage: str, path: str, image: Tensor)
 def pick_units(
     layer: str, channels: int, wanted: int | Sequence[int], live: np.ndarray | None = None
 ) -> list[int]:
-    """The units to look at: the given ones, or ``wanted`` of them, evenly spaced over the live ones (over
-    all, if none lives). Raises UserError for a unit that the layer does not have."""
+    """The units to visualise: the given ones, or ``wanted`` of them, evenly spaced over the live ones (over
+    all, if none is live). Raises UserError for a unit that the layer does not have."""
     if not isinstance(wanted, int):
         return [check_unit(layer, unit, channels) for unit in wanted]
     candidates = np.flatnonzero(live) if live is not None and live.any() else np.arange(channels)
@@ -90,7 +89,7 @@ def pick_units(
 
 @dataclass(frozen=True)
 class Canvas:
-    """The pixels that a unit in the middle of a map sees.
+    """The receptive field of a unit in the middle of a map.
 
     ``top``, ``left``, ``height``, ``width``: its receptive field in the image; ``row``, ``column``: the
     unit's place in the map of the whole image. If ``cropped``, the network gives the same response when it
@@ -222,8 +221,3 @@ def _cropped(
         return None
     close = torch.allclose(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
     return crop if close else None
-
-
-def layer_module(model: nn.Module, target: Target) -> nn.Module:
-    """The module that the target reads."""
-    return get_module(model, target.path)

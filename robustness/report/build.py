@@ -7,7 +7,6 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from robustness.data.folders import replace_folder, temporary_beside
 from robustness.report import typesetting
 from robustness.report.cards import take_pictures, write_cards
 from robustness.report.context import ReportContext
@@ -28,6 +27,7 @@ from robustness.report.sections import (
     training,
 )
 from robustness.report.wording import listed
+from robustness.whole_files import whole, write_text
 
 QUESTIONS = (clean, shifting, attacking, frontend, layers, association, training)
 TITLE = "What holds up: viewpoint, clutter, attack"
@@ -55,11 +55,13 @@ def write_report(inputs: ReportInputs, out_folder: Path) -> None:
         (root / "cards").mkdir()
         for name, card in cards.items():
             (root / "cards" / f"{name}.pdf").write_bytes(card)
-        out_folder.mkdir(parents=True, exist_ok=True)
+        (root / "figures").mkdir(exist_ok=True)
         for folder in ("figures", "cards"):
-            _replace_folder(root / folder, out_folder / folder)
-        _replace_file(pdf, out_folder / "robustness.pdf")
-        _replace_file(page.encode(), out_folder / "robustness.html")
+            with whole(out_folder / folder) as copy:
+                shutil.copytree(root / folder, copy)
+        with whole(out_folder / "robustness.pdf") as copy:
+            copy.write_bytes(pdf)
+        write_text(page, out_folder / "robustness.html")
 
 
 def write_document(context: ReportContext) -> Document:
@@ -94,21 +96,3 @@ def _notices(context: ReportContext) -> list[str]:
         names = [name for name, lacking in partly.items() if tuple(lacking) == tables]
         notices.append(f"Partial run: {listed(names, 40)} without {listed(tables)}.")
     return notices
-
-
-def _replace_folder(source: Path, place: Path) -> None:
-    fresh = temporary_beside(place)
-    try:
-        if source.is_dir():
-            shutil.copytree(source, fresh)
-        else:
-            fresh.mkdir()
-        replace_folder(fresh, place)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _replace_file(content: bytes, place: Path) -> None:
-    fresh = place.with_name(f".{place.name}.partial")
-    fresh.write_bytes(content)
-    fresh.replace(place)

@@ -9,7 +9,7 @@ import torch
 
 from robustness.data import digits
 from robustness.data.image_set import ImageSet
-from robustness.data.origin import facts
+from robustness.data.origin import metadata
 from robustness.report.inputs import DataCard
 
 PACKAGES = (
@@ -42,7 +42,7 @@ def data_card(name: str, images: ImageSet, objects: str) -> DataCard:
         classes=images.classes,
         image_size=images.image_size,
         counts=counts,
-        facts=facts(images),
+        facts=metadata(images),
         description=described.get(name, ""),
         images=images,
     )

@@ -99,7 +99,7 @@ class ReportInputs:
 
     ``params`` is params.yaml as a mapping: its ``models`` are the ones that the report must speak of, present
     or missing. ``comparisons`` is what ``scores.twins.compare_twins`` gives (empty: questions 4 and 7 say
-    that nothing was compared); ``noise`` and ``draws`` are the studies ``noise_modes`` and ``draws_sweep`` of
+    that nothing was compared); ``noise`` and ``eot`` are the studies ``noise_modes`` and ``eot_sweep`` of
     ``robustness.attacks``, ``transfer`` its matrix, ``learning_curve`` the table of
     ``robustness.scores.from_learning_curve`` (all may be empty). ``pictures`` maps a model to its folder of
     results, whose arrays are drawn: ``probe/<probe>.npz`` and ``attack/images.npz``. ``environment`` holds
@@ -118,7 +118,7 @@ class ReportInputs:
     data: DataCard
     comparisons: pd.DataFrame = field(default_factory=partial(_no_rows, "comparisons"))
     noise: pd.DataFrame = field(default_factory=partial(_no_rows, "noise"))
-    draws: pd.DataFrame = field(default_factory=partial(_no_rows, "draws"))
+    eot: pd.DataFrame = field(default_factory=partial(_no_rows, "eot"))
     transfer: pd.DataFrame = field(default_factory=partial(_no_rows, "transfer"))
     learning_curve: pd.DataFrame = field(default_factory=partial(_no_rows, "learning_curve"))
     pictures: Mapping[str, Path] = field(default_factory=dict)

@@ -87,10 +87,10 @@ class ModelTable(tuple[Model, ...]):
 
 
 def _model(name: str, row: dict, settings: dict) -> Model:
-    from robustness.weights.facts import facts
+    from robustness.weights.metadata import metadata
 
     architecture = str(row.get("architecture", settings.get("architecture")))
-    entry = facts(architecture)
+    entry = metadata(architecture)
     number = {key: float(row.get(key, math.nan)) for key in NUMBERS}
     return Model(
         name=name,

@@ -27,7 +27,7 @@ def _registry() -> dict[str, Factor]:
 
 
 def names(applies: str | None = None) -> list[str]:
-    """The ids (``shift/factor``) of all factors, or of those that act there: rendered, image, masked."""
+    """The ids (``shift/factor``) of all factors, or of those that apply to: rendered, image, masked."""
     return [key for key, factor in _registry().items() if applies in (None, factor.applies)]
 
 
@@ -42,15 +42,5 @@ def get(name: str) -> Factor:
 def check(shift: str, factor: str, level: Level) -> Factor:
     """The factor, if it is known and ``level`` is one that it allows; else UserError in one line."""
     found = get(f"{shift}/{factor}")
-    if found.limits is None:
-        if level not in found.levels:
-            allowed = ", ".join(str(each) for each in found.levels)
-            raise UserError(f"shifts: {found.id} has no level {level!r}; allowed are {allowed}")
-        return found
-    low, high = found.limits
-    is_number = isinstance(level, (int, float)) and not isinstance(level, bool)
-    if not is_number or not low <= level <= high:
-        raise UserError(
-            f"shifts: {found.id} level {level!r} is not a number from {low:g} to {high:g} {found.unit}"
-        )
+    found.parse(level, text=False)
     return found

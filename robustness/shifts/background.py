@@ -4,7 +4,7 @@
   largest strip of background that the box leaves (above, below, left or right of it)
 - ``no_fg``: the target's own pixels are black, its outline stays; ``only_fg``: everything else is black
 - ``mixed_same``, ``mixed_rand``, ``mixed_next``: the target where it was, on the ``only_bg_t`` of a random
-  other image: of the same class, of a class drawn evenly from all, or of the next class
+  other image: of the same class, of a class drawn uniformly, or of the next class
 
 The mixed levels take their backgrounds from :class:`Donors`, images of the same size with masks; the choice
 belongs to the sample's seed and the donors, never to the batch. A sample's levels share its draws.
@@ -26,7 +26,7 @@ LEVELS = ("original", *MIXED, "only_fg", "no_fg", "only_bg_b", "only_bg_t")
 
 
 class Rows(Protocol):
-    """A tensor, or what gives its rows (n, …) when it is indexed by places (n,) int64."""
+    """A tensor, or anything that gives its rows (n, …) when it is indexed by (n,) int64."""
 
     def __len__(self) -> int: ...
 
@@ -35,7 +35,7 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Donors:
-    """Images that lend their background.
+    """Images from which backgrounds are taken.
 
     images: (M, 3, H, W) float32 in [0, 1]; masks: (M, H, W), 1 (or True) on the target; both are indexed by
     the donors that a batch takes, and may be read then. labels: (M,) int from 0 to ``classes`` − 1; ids: (M,)
@@ -84,7 +84,7 @@ def swap(
 
 
 def choose(level: str, draws: Draws, donors: Donors, labels: Tensor, ids: Tensor) -> Tensor:
-    """The donor of each sample, (N,) int. UserError if only the sample's own object could lend."""
+    """The donor of each sample, (N,) int. UserError if the sample's own object is the only candidate."""
     picks = draws.uniform(2).cpu()
     chosen = []
     for (pick, which), label, own in zip(picks.tolist(), labels.tolist(), ids.tolist(), strict=True):
@@ -126,7 +126,7 @@ def tiled(images: Tensor, masks: Tensor) -> Tensor:
         if strip.numel() == 0:
             result[number] = 0
             continue
-        # Laid out from the image's own origin, so that a regular ground goes on through the box.
+        # Laid out from the image's own origin, so that a regular background continues through the box.
         rows_of = torch.arange(top, bottom, device=images.device) % strip.shape[1]
         columns_of = torch.arange(left, right, device=images.device) % strip.shape[2]
         result[number, :, top:bottom, left:right] = strip[:, rows_of][:, :, columns_of]

@@ -7,12 +7,11 @@ not. Departures, because their tools are not pixel-exact at this size or need ex
 - defocus_blur: the image averaged over an exact disc, radii 1, 1.5, 2, 2.5, 3 (theirs begin below one
   pixel, where only their smoothing of the disc acts)
 - motion_blur: the one-sided normal streak written out, without ImageMagick's rounding
-- fog: 1/f^β noise in place of the diamond-square fractal, β = 1 + log2(decay), which has the same decay of
+- fog: 1/f^β noise instead of the diamond-square fractal, β = 1 + log2(decay), which has the same decay of
   amplitude from octave to octave
 - glass_blur, snow, frost and elastic_transform are left out: sequential, or in need of photographs
 
-Severity 0 is the image itself. Results are not rounded to 8 bits, but for jpeg_compression, which codes
-8-bit images.
+Severity 0 is the image itself. Results are not rounded to 8 bits, except by jpeg_compression.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ DEFOCUS_RADIUS = (1.0, 1.5, 2.0, 2.5, 3.0)  # pixels at 64
 MOTION_SD = (1.0, 1.5, 2.0, 2.5, 3.0)  # pixels at 64
 MOTION_LENGTH = (10, 10, 10, 10, 12)  # pixels at 64
 ZOOM_MOST = (1.05, 1.10, 1.15, 1.20, 1.25)
-FOG = ((0.4, 3.0), (0.7, 3.0), (1.0, 2.5), (1.5, 2.0), (2.0, 1.75))  # thickness, decay an octave
+FOG = ((0.4, 3.0), (0.7, 3.0), (1.0, 2.5), (1.5, 2.0), (2.0, 1.75))  # thickness, decay per octave
 BRIGHTNESS_GAIN = (0.1, 0.2, 0.3, 0.4, 0.5)
 CONTRAST_KEPT = (0.4, 0.3, 0.2, 0.1, 0.05)
 PIXELATE_SIZE = (0.9, 0.8, 0.7, 0.6, 0.5)
@@ -45,7 +44,7 @@ JPEG_QUALITY = (65, 58, 50, 40, 25)
 
 
 def gaussian_noise(images: Tensor, severity: int, draws: Draws) -> Tensor:
-    """Normal noise on every value; one field a sample, stronger with severity."""
+    """Normal noise on every value; one field per sample, stronger with severity."""
     return images + GAUSSIAN_SD[severity - 1] * draws.normal(*images.shape[1:])
 
 
@@ -71,7 +70,7 @@ def defocus_blur(images: Tensor, severity: int, draws: Draws) -> Tensor:
 def disc(radius: float, samples: int = 16) -> Tensor:
     """The kernel (K, K), sum 1, that averages an image over a disc of ``radius`` pixels.
 
-    Of the bilinearly interpolated image, because a disc within one pixel would else change nothing.
+    The image is interpolated bilinearly, since a disc within one pixel would otherwise change nothing.
     """
     half = math.ceil(radius) + 1
     count = math.ceil(2 * radius * samples)
@@ -141,7 +140,7 @@ def contrast(images: Tensor, severity: int, draws: Draws) -> Tensor:
 
 
 def pixelate(images: Tensor, severity: int, draws: Draws) -> Tensor:
-    """Averaged down to a share of the size and brought back with hard edges."""
+    """Downsampled by averaging and upsampled with hard edges."""
     height, width = images.shape[2:]
     kept = PIXELATE_SIZE[severity - 1]
     down, across = (_box_weights(length, int(length * kept)).to(images) for length in (height, width))
@@ -150,7 +149,7 @@ def pixelate(images: Tensor, severity: int, draws: Draws) -> Tensor:
 
 
 def jpeg_compression(images: Tensor, severity: int, draws: Draws) -> Tensor:
-    """Coded and decoded as a real JPEG of low quality."""
+    """Encoded and decoded as a JPEG of low quality."""
     from PIL import Image
 
     pixels = (images * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

@@ -1,9 +1,12 @@
-"""What a factor of a shift is, and the rendered factors: one thing about a 3-D scene, all else equal."""
+"""What a factor of a shift is, and the rendered factors: each changes one aspect of a 3-D scene."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
+
+from robustness.errors import UserError
 
 Level = float | int | str
 
@@ -15,7 +18,7 @@ class Factor:
     ``clean_level`` is the level at which the image is the clean image itself. ``applies`` says where the
     factor acts: ``rendered`` (in the 3-D scene), ``image`` (on any image), ``masked`` (on images with exact
     masks). ``limits``, for numeric factors, are the smallest and the largest level that make sense; without
-    limits only the levels listed are allowed.
+    limits only the levels listed are allowed. ``whole``: levels are counts.
     """
 
     shift: str
@@ -26,11 +29,38 @@ class Factor:
     applies: Literal["rendered", "image", "masked"]
     description: str
     limits: tuple[float, float] | None = None
+    whole: bool = False
 
     @property
     def id(self) -> str:
         """``shift/name``, as it stands in settings and metric names."""
         return f"{self.shift}/{self.name}"
+
+    def parse(self, level: Level, *, text: bool = True) -> Level:
+        """The level as a number or word, from its value or, with ``text``, its text. UserError if it is not
+        allowed."""
+        if self.limits is None:
+            for known in self.levels:
+                if level == known or (text and str(level) == _text(known)):
+                    return known
+            allowed = ", ".join(map(_text, self.levels))
+            raise UserError(f"shifts: {self.id} has no level {level!r}; allowed are {allowed}")
+        low, high = self.limits
+        try:
+            unusual = isinstance(level, bool) or (isinstance(level, str) and not text)
+            value = math.nan if unusual else float(level)
+        except (TypeError, ValueError):
+            value = math.nan
+        if not low <= value <= high or (self.whole and value != int(value)):
+            kind = "whole number" if self.whole else "number"
+            raise UserError(
+                f"shifts: {self.id} level {level!r} is not a {kind} from {low:g} to {high:g} {self.unit}"
+            )
+        return value
+
+
+def _text(level: Level) -> str:
+    return level if isinstance(level, str) else format(level, "g")
 
 
 BACKGROUNDS = ("plain", "gradient", "noise", "room")

@@ -1,13 +1,12 @@
-"""Factors that act on finished images: what they share, whatever they do.
+"""Factors that act on finished images: what they have in common.
 
-An image factor is a pure function of the images, the level and one seed a sample. A sample's outcome depends
-on its own seed alone, not on its batch; seeds do not enter through the level, so that the levels of a factor
-are paired: the same noise but stronger, the same direction but further.
+An image factor is a pure function of the images, the level and one seed per sample. A sample's outcome
+depends on its own seed alone, not on its batch; seeds do not depend on the level, so that the levels of a
+factor are paired: the same noise but stronger, the same direction but further.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,32 +66,11 @@ class ImageFactor(Factor):
 
     effect: Callable[..., Tensor]
     needs_donors: bool = False
-    whole: bool = False  # levels are counts
 
     @property
     def needs_masks(self) -> bool:
         """Whether it acts on images with exact masks only."""
         return self.applies == "masked"
-
-    def parse(self, level: Level) -> Level:
-        """The level as a number or word, from its value or its text. UserError if it is not allowed."""
-        if self.limits is None:
-            for known in self.levels:
-                if level == known or str(level) == _text(known):
-                    return known
-            allowed = ", ".join(_text(each) for each in self.levels)
-            raise UserError(f"shifts: {self.id} has no level {level!r}; allowed are {allowed}")
-        low, high = self.limits
-        try:
-            value = math.nan if isinstance(level, bool) else float(level)
-        except (TypeError, ValueError):
-            value = math.nan
-        if not low <= value <= high or (self.whole and value != int(value)):
-            kind = "whole number" if self.whole else "number"
-            raise UserError(
-                f"shifts: {self.id} level {level!r} is not a {kind} from {low:g} to {high:g} {self.unit}"
-            )
-        return value
 
     def apply(
         self,
@@ -107,7 +85,7 @@ class ImageFactor(Factor):
     ) -> Tensor:
         """The images under this factor at ``level`` (a number, a word or the text of either).
 
-        images: (N, 3, H, W) float32 in [0, 1]; seeds: one a sample; masks: (N, H, W), 1 (or True) on the
+        images: (N, 3, H, W) float32 in [0, 1]; seeds: one per sample; masks: (N, H, W), 1 (or True) on the
         target; donors, labels (N,) and ids (N,): for background swaps, see
         :mod:`~robustness.shifts.background`. Returns the same shape and range; at the clean level the images
         themselves, bit for bit. Raises UserError if the level is not allowed or something needed is missing.
@@ -127,10 +105,6 @@ class ImageFactor(Factor):
         if self.needs_donors:
             extras |= {"donors": donors, "labels": labels, "ids": ids}
         return self.effect(images, level, Draws(seeds, images.device), **extras).clamp(0, 1)
-
-
-def _text(level: Level) -> str:
-    return level if isinstance(level, str) else format(level, "g")
 
 
 def pink_noise(draws: Draws, channels: int, height: int, width: int, exponent: float = 1.0) -> Tensor:

@@ -1,4 +1,4 @@
-"""Stand-ins for clutter on any image: pasted patches, a cover that slides in, texture behind the target."""
+"""Approximations of clutter for any image: pasted patches, a sliding occluder, texture behind the target."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def patches(images: Tensor, level: float, draws: Draws) -> Tensor:
     """``level`` textured rectangles and ellipses lie around the middle of the image.
 
     Each has a centre at 0.3 to 0.55 image widths from the middle, half axes of 0.06 to 0.16 widths and a
-    turn of its own; all patches of an image share one 1/f field, each has its own colour. The patches of a
-    lower level are the first ones of every higher level. They may cover the rim of the target.
+    rotation of its own; all patches of an image share one 1/f field, each in its own colour. The patches of
+    a lower level are the first ones of every higher level. They may cover the rim of the target.
     """
     height, width = images.shape[2:]
     where = draws.uniform(MOST_PATCHES, 5)

@@ -1,7 +1,7 @@
-"""Stand-ins for a change of viewpoint on any image: rotation, perspective, scale, shift in the plane.
+"""In-plane approximations of a change of viewpoint, for any image: rotation, perspective, scale, shift.
 
-What comes into view from outside the image is filled with the median colour of the image's border; on an even
-ground (the digits, plain renderings) that continues the ground exactly, elsewhere it is an even margin.
+Pixels from outside the image have the median colour of its border; on a uniform background (the digits, plain
+renderings) that continues the background exactly, otherwise it is a uniform margin.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CAMERA_DISTANCE = 3.0
 
 
 def rotation(images: Tensor, level: float, draws: Draws) -> Tensor:
-    """Turned about the centre by ``level`` degrees to a random side; bilinear."""
+    """Rotated about the centre by ``level`` degrees in a random direction; bilinear."""
     angle = torch.deg2rad(torch.as_tensor(float(level))) * draws.sides()
     cos, sin = torch.cos(angle), torch.sin(angle)
     zero = torch.zeros_like(cos)
@@ -33,7 +33,7 @@ def rotation(images: Tensor, level: float, draws: Draws) -> Tensor:
 def perspective(images: Tensor, level: float, draws: Draws) -> Tensor:
     """Seen from the side: the image tilts by ``level`` degrees about a random axis in its plane.
 
-    A pinhole camera looks at the centre; the picture is taken with 2×2 samples a pixel, for the far side
+    A pinhole camera looks at the centre; 2×2 samples per pixel are averaged, since the far side
     shrinks.
     """
     tilt = torch.deg2rad(torch.as_tensor(float(level), dtype=torch.float64))
@@ -59,7 +59,7 @@ def perspective(images: Tensor, level: float, draws: Draws) -> Tensor:
 
 
 def scale(images: Tensor, level: float, draws: Draws) -> Tensor:
-    """Made smaller by 2 to the power of ``level`` (to whole pixels, antialiased), amid the ground."""
+    """Made smaller by 2 to the power of ``level`` (to whole pixels, antialiased), on the background."""
     height, width = images.shape[2:]
     size = [max(1, round(length * 2.0**-level)) for length in (height, width)]
     small = F.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
@@ -70,7 +70,7 @@ def scale(images: Tensor, level: float, draws: Draws) -> Tensor:
 
 
 def shift(images: Tensor, level: float, draws: Draws) -> Tensor:
-    """Moved by ``level`` image widths in a random direction, to whole pixels (nothing is interpolated)."""
+    """Translated by ``level`` image widths in a random direction, to whole pixels (no interpolation)."""
     height, width = images.shape[2:]
     direction = draws.uniform(low=0.0, high=2 * torch.pi)
     across = torch.round(level * width * torch.cos(direction)).long()

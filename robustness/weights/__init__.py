@@ -1,17 +1,17 @@
-"""Weights trained elsewhere: named, read without executing code, made into classifiers of this project.
+"""Pretrained weights: named, read without executing code, made into classifiers of this project.
 
-``taking_over``, which may train them further, is imported by itself: to load a model takes no training.
+``from_settings``, which can fine-tune them, is imported by itself: loading a model needs no training code.
 """
 
-from robustness.weights.adopted import Adopted, adopt, load, save
+from robustness.weights.pretrained import Pretrained, build, load, save
 from robustness.weights.settings import FineTune, check
 from robustness.weights.source import Source, parse
 
 __all__ = [
-    "Adopted",
     "FineTune",
+    "Pretrained",
     "Source",
-    "adopt",
+    "build",
     "check",
     "load",
     "parse",

@@ -1,4 +1,4 @@
-"""Train some stages of a classifier and leave the rest as it came: which module belongs to which stage."""
+"""Fine-tuning of some stages of a classifier, the rest frozen: which module belongs to which stage."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def modules(model: nn.Module) -> dict[str, list[str]]:
 
 
 def freeze(model: nn.Module, parts: Iterable[str]) -> None:
-    """Leave ``parts`` of an adopted model trainable and freeze the rest, in place.
+    """Leave ``parts`` of a pretrained model trainable and freeze the rest, in place.
 
     Frozen are parameters and, by way of ``model.frozen``, the running statistics of batch normalisation and
     dropout. Filters that a front-end keeps fixed stay so. Raises UserError for an unknown part, and if

@@ -20,7 +20,7 @@ CLASSES = 1000
 
 @dataclass(frozen=True)
 class Traits:
-    """What an image must be before weights can read it: size in pixels, mean and std a channel in [0, 1]."""
+    """The input that weights expect: size in pixels, mean and std per channel of images in [0, 1]."""
 
     input_size: int
     mean: tuple[float, ...]
@@ -70,7 +70,7 @@ def title(library: str, name: str) -> str:
 
 
 def read(source: Source, library: str, name: str, network: nn.Module) -> dict[str, Tensor]:
-    """The weights, under the network's own names. Raises UserError in one line if they cannot be had."""
+    """The weights, under the network's own names. Raises UserError in one line if they cannot be loaded."""
     if source.kind == "package":
         path = efficientnet_lite.package_file(source.name)
         return efficientnet_lite.renamed(reading.read_state(path, source.sha256), network)

@@ -23,7 +23,7 @@ def digest(path: Path) -> str:
 def read_state(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     """Name → tensor. ``sha256`` is compared before anything is read, where it is given.
 
-    A PyTorch file is read with ``weights_only=True``: what is no tensor or plain container is refused. A
+    A PyTorch file is read with ``weights_only=True``: anything but tensors and plain containers is refused. A
     state dict may lie under one of the usual keys, and its names may all begin with ``module.`` (from
     DataParallel). Raises UserError if the file is missing, differs from its SHA-256, or holds no state dict.
     """

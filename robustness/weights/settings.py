@@ -1,4 +1,4 @@
-"""What a model may say of weights from elsewhere, and of their fine-tuning: settings and checks."""
+"""The settings of a model with pretrained weights and of their fine-tuning, and the checks on them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from robustness import frontends
 from robustness.errors import UserError, at, nearest
 from robustness.models import ModelSettings
 from robustness.settings import Settings
-from robustness.weights.adopted import stem_entry
 from robustness.weights.networks import library_of
+from robustness.weights.pretrained import stem_entry
 from robustness.weights.source import parse
 
 
 class FineTune(Settings):
-    """A short training of some stages of weights from elsewhere; the other stages stay as they came.
+    """A short training of some stages of a pretrained model; the other stages stay frozen.
 
     ``stages`` are canonical names, ``head`` being what follows the penultimate one. ``new_head`` draws the
     last layer anew for the classes of the image set.
@@ -35,11 +35,11 @@ class FineTune(Settings):
 
 
 def check(model: ModelSettings) -> None:
-    """Raises UserError if something is asked of weights from elsewhere but to be used or fine-tuned."""
+    """Raises UserError if pretrained weights are asked for anything but to be used or fine-tuned."""
     with at("weights"):
         network = library_of(parse(model.weights, model.sha256), model.architecture)
     if model.family is not None:
-        raise UserError("weights from elsewhere bring their network along; leave it out", "family")
+        raise UserError("pretrained weights come with their network; leave it out", "family")
     usual = {"training": "canonical", "width": 1.0, "options": {}}
     if model.fine_tune is None:
         if model.frontend != "learned":
@@ -51,7 +51,7 @@ def check(model: ModelSettings) -> None:
         usual["recipe"] = {}
     for key, value in usual.items():
         if getattr(model, key) != value:
-            raise UserError("weights from elsewhere are used as they are", key)
+            raise UserError("pretrained weights are used as they are", key)
     if model.fine_tune is None:
         return
     with at("fine_tune"):

@@ -28,7 +28,7 @@ def relative(name: str) -> str | None:
 
 @torch.no_grad()
 def find(network: nn.Module, name: str, input_size: int) -> dict[str, str]:
-    """Canonical name → dotted path of a module that is called once a forward pass and gives one tensor.
+    """Canonical name → dotted path of a module that is called once per forward pass and gives one tensor.
 
     ``stem`` ends before the second convolution; ``early`` and ``middle`` end the reductions by 4 and by 16
     (or the nearest in octaves); ``late`` is the last map, ``penultimate`` what the last layer reads. Raises
@@ -46,9 +46,7 @@ def find(network: nn.Module, name: str, input_size: int) -> dict[str, str]:
     maps = [(i, path, shape) for i, (path, shape) in enumerate(calls)
             if path in once and shape is not None and len(shape) == 4 and shape[-1] > 1]  # fmt: skip
     if len(convolutions) < 2 or sum(convolutions[1] < i < heads[-1] for i, *_ in maps) < 3:
-        raise UserError(
-            f"{name}: has no feature maps to look into; only convolutional networks can be adopted"
-        )
+        raise UserError(f"{name}: has no feature maps to look into; only convolutional networks can be used")
     second, last = convolutions[1], heads[-1]
     stem = [path for i, path, _ in maps if i < second][-1]
     # Whole blocks only: a layer inside a block may already belong to the next size.

@@ -14,6 +14,7 @@ from spoiling import contents, refused
 from tiny_run import ORDER, PARAMS, run_stage, write_params
 
 from pipeline import files, reproduce
+from pipeline.provenance import provenance
 from robustness.data.objects import fetch as library_fetch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,7 +114,7 @@ def test_a_copy_without_git(
 
 def test_results_name_their_commit_where_there_is_one(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(run))
-    assert files.surroundings()["git_commit"] == "unknown"
+    assert provenance()["git_commit"] == "unknown"
 
 
 # --- The same as a user meets it: processes.
@@ -140,6 +141,5 @@ def test_a_process_whose_disk_is_full(run: Path) -> None:
     done = process("-c", limited)
     assert done.returncode == 2
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "state.partial" in line
-    assert "File too large; free space or rights" in line
+    assert "state.pt: cannot be written (File too large); free space or rights" in line
     assert contents(run) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tarfile
 import zipfile
 from pathlib import Path
@@ -107,16 +108,11 @@ def test_no_way_at_all_is_one_line_with_the_three_ways(small, tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("has_dpkg", [True, False])
-def test_a_package_is_downloaded_unpacked_and_cached(small, tmp_path: Path, monkeypatch, has_dpkg) -> None:
-    which = library_fetch.shutil.which
-    if has_dpkg and which("dpkg-deb") is None:
-        pytest.skip("this system has no dpkg-deb")
-    monkeypatch.setattr(
-        library_fetch.shutil,
-        "which",
-        lambda name: None if name == "dpkg-deb" and not has_dpkg else "/bin/true",
-    )
+DEBIAN = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="this system has no dpkg-deb")
+
+
+@DEBIAN
+def test_a_package_is_downloaded_unpacked_and_cached(small, tmp_path: Path, monkeypatch) -> None:
     prefix = "./usr/share/sweethome3d/furniture/"
     members = {prefix + name: data for name, data in small.items()}
     members |= {"./usr/share/doc/sweethome3d-furniture/copyright": b"who made it", "../../evil": b"x"}
@@ -134,10 +130,10 @@ def test_a_package_is_downloaded_unpacked_and_cached(small, tmp_path: Path, monk
     assert not list(tmp_path.rglob("evil"))
 
 
+@DEBIAN
 def test_a_package_of_another_version_and_a_damaged_one_are_refused(
     small, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(library_fetch.shutil, "which", lambda name: None if name == "dpkg-deb" else "apt-get")
     name = "sweethome3d-furniture_2.0-1_all.deb"
     other = {"./usr/share/sweethome3d/furniture/One.sh3f": b"other"}
 

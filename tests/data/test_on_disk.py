@@ -293,13 +293,13 @@ def imagenet9(root: Path) -> Path:
 @pytest.mark.parametrize("name", on_disk.ADAPTERS)
 def test_every_set_tells_the_data_card_mapping_policy_and_licence(name: str, tmp_path: Path) -> None:
     images = build(name, tmp_path, SETS[name](tmp_path / "there"))
-    facts = dict(on_disk.facts(images))
-    assert list(facts) == ["class mapping", "evaluation policy", "licence", "read from disk"]
-    assert all(text.endswith((".", ")")) for text in facts.values()), facts
+    metadata = dict(on_disk.metadata(images))
+    assert list(metadata) == ["class mapping", "evaluation policy", "licence", "read from disk"]
+    assert all(text.endswith((".", ")")) for text in metadata.values()), metadata
     own = name in ("image_folder", "smallnorb", "cifar10", "cifar10_c")
-    assert ("set's own" in facts["class mapping"]) == own
-    assert len(facts["evaluation policy"]) > 20
-    assert len(facts["licence"]) > 20
+    assert ("set's own" in metadata["class mapping"]) == own
+    assert len(metadata["evaluation policy"]) > 20
+    assert len(metadata["licence"]) > 20
 
 
 def test_a_class_that_would_be_lost_is_one_line(tmp_path: Path) -> None:

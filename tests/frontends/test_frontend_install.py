@@ -66,6 +66,37 @@ def test_every_front_end_runs_forwards_and_backwards(name):
     assert image.grad.abs().max() > 0
 
 
+LOGITS = {
+    "learned": 0.681099,
+    "vone": 16.280521,
+    "gabor": 6.976841,
+    "random": 12.861082,
+    "learned_noise": 1.305338,
+    "gabor_trained": 16.280521,
+}
+"""The sum of the squared logits of four images, with frozen noise."""
+
+
+@pytest.mark.parametrize("name", frontends.names())
+def test_logits_of_a_seed_are_the_same_on_every_machine(name):
+    network = tiny(name)
+    with torch.no_grad(), noise(network, "frozen", seed=3):
+        logits = network(images(4))
+    assert logits.double().square().sum().item() == pytest.approx(LOGITS[name], rel=1e-4)
+
+
+@pytest.mark.parametrize("name", frontends.names())
+def test_noise_is_all_that_differs_between_calls(name):
+    network, image = tiny(name), images(2)
+    with torch.no_grad():
+        assert torch.equal(network(image), network(image)) != frontends.is_stochastic(network)
+        with noise(network, "off"):
+            assert torch.equal(network(image), network(image))
+            again = tiny(name)
+            with noise(again, "off"):
+                assert torch.equal(again(image), network(image))
+
+
 @pytest.mark.parametrize("name", frontends.names())
 def test_a_constant_grey_image_has_a_gradient(name):
     network = tiny(name)

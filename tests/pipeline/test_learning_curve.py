@@ -15,6 +15,7 @@ from pipeline import files, stage
 from robustness import evaluation, progress, training
 from robustness.data.image_set import ImageSet
 from robustness.learning_curve import FACTS, epochs
+from robustness.whole_files import read_table
 
 CLASSES = ["dark", "light"]
 SIZE = 32
@@ -68,7 +69,7 @@ def run(folder: Path, settings: dict[str, Any] = SETTINGS) -> pd.DataFrame:
         make_images(folder)
     write_params(folder, settings)
     run_stage("learning_curve")
-    return files.read_table(files.LEARNING_CURVE)
+    return read_table(files.LEARNING_CURVE)
 
 
 @pytest.fixture

@@ -63,9 +63,9 @@ CASES = {
         ("models", {"a": {"architecture": "seresnet18"}}),
         "family: is missing; seresnet18 is of the",
     ),
-    "family of weights from elsewhere": (
+    "family of pretrained weights": (
         ("models", {"a": {"weights": "timm:resnet50", "family": "resnet"}}),
-        "a.family: weights from elsewhere bring their network along",
+        "a.family: pretrained weights come with their network",
     ),
     "family that no model has": (
         ("families", {"a": {"family": "alexnet", "width": 9.0}}),
@@ -96,8 +96,8 @@ CASES = {
     "rendered factor": (("evaluation", "conditions", {"viewpoint": {"azimuth": [90]}}), "is rendered"),
     "unknown factor": (("evaluation", "conditions", {"corruption": {"snow": [1]}}), "snow"),
     "severity": (("evaluation", "conditions", {"corruption": {"contrast": [9]}}), "9"),
-    "zoom": (("training", "zoom", -0.1), "training.zoom"),
-    "share of erased images": (("training", "erase", 1.5), "training.erase"),
+    "scale jitter": (("training", "scale_jitter", -0.1), "training.scale_jitter"),
+    "probability of erasing": (("training", "random_erasing", 1.5), "training.random_erasing"),
     "model whose noise is studied": (("attack", "noise_models", ["resnet"]), "there is no model 'resnet'"),
     "check": (("attack", "checks", {"sample": 3}), "attack.checks.sample: unknown key; did you mean samples"),
     "weights": ((*MODEL, "weights", "hub:resnet50"), "names no weights"),
@@ -157,7 +157,7 @@ CASES = {
     ),
     "fine-tuning of what is trained here": (
         (*MODEL, "fine_tune", {"stages": ["stem"], "epochs": 1, "learning_rate": 0.001}),
-        "belongs to weights from elsewhere",
+        "belongs to pretrained weights",
     ),
     "recipe of trained weights": (
         ("models", {"a": {"weights": "timm:resnet50", "recipe": {"epochs": 3}}}),

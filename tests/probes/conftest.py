@@ -28,7 +28,7 @@ class SmallNet(nn.Module):
 
 
 def gabor(size: int, theta: float, frequency: float, sigma: float, phase: float = 0.0) -> Tensor:
-    """A Gabor function on a size × size grid; frequency in cycles a pixel, theta the wave's direction."""
+    """A Gabor function on a size × size grid; frequency in cycles per pixel, theta the wave's direction."""
     axis = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     along = x * torch.cos(torch.tensor(theta)) + y * torch.sin(torch.tensor(theta))
@@ -44,7 +44,11 @@ def small_net() -> nn.Module:
 
 @pytest.fixture
 def batch() -> tuple[Tensor, Tensor]:
-    """24 images (3, 16, 16) in [0, 1] of four classes."""
+    return four_classes()
+
+
+def four_classes() -> tuple[Tensor, Tensor]:
+    """24 images (3, 16, 16) in [0, 1] of four classes, and their labels."""
     generator = torch.Generator().manual_seed(5)
     labels = torch.arange(24) % 4
     centres = torch.rand(4, 3, 16, 16, generator=generator)

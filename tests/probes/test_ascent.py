@@ -14,10 +14,9 @@ from robustness.probes.ascent_numbers import transfer
 from robustness.probes.facets import facet_starts
 from robustness.probes.fourier import NaturalStatistics
 from robustness.probes.layers import probing
-from robustness.probes.naturals import observe
+from robustness.probes.reference_activations import observe
 from robustness.probes.regularisers import REGULARISERS, chosen
 from robustness.probes.targets import Target, find_canvas
-from tests.probes.conftest import SmallNet
 
 
 class Linear(nn.Module):
@@ -228,4 +227,3 @@ def test_transfer_to_another_network() -> None:
 
 def test_the_prior_is_marked_on_all_but_the_control() -> None:
     assert [setting.name for setting in chosen(list(REGULARISERS)) if not setting.prior] == ["none"]
-    assert SmallNet().stages

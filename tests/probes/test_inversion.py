@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robustness.probes import inversion
+from robustness.probes.inversion import nrmse, ssim
 from robustness.probes.inversion_engine import (
     alpha_norm,
     data_weight,
@@ -17,7 +18,6 @@ from robustness.probes.inversion_engine import (
     total_variation,
 )
 from robustness.probes.layers import probing
-from robustness.probes.similarity import nrmse, ssim
 
 
 class Invertible(nn.Module):

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from robustness.errors import UserError
-from robustness.probes.fourier import Motions, NaturalStatistics, from_coefficients, from_phase
+from robustness.probes.fourier import NaturalStatistics, RandomTransforms, from_coefficients, from_phase
 from robustness.probes.regularisers import (
     REGULARISERS,
     PixelOperators,
@@ -148,21 +148,21 @@ def test_no_coefficients_are_the_mean_colour() -> None:
     torch.testing.assert_close(made, statistics.mean.expand_as(made))
 
 
-def test_motions_belong_to_the_sample_not_to_the_batch(noise: Tensor) -> None:
+def test_transforms_belong_to_the_sample_not_to_the_batch(noise: Tensor) -> None:
     ids = [("late", 3, 0), ("late", 5, 1), ("stem", 3, 0)]
-    together = Motions.draw(7, ids, 4).apply(noise, 2)
+    together = RandomTransforms.draw(7, ids, 4).apply(noise, 2)
     for index in range(3):
-        alone = Motions.draw(7, ids[index : index + 1], 4).apply(noise[index : index + 1], 2)
+        alone = RandomTransforms.draw(7, ids[index : index + 1], 4).apply(noise[index : index + 1], 2)
         torch.testing.assert_close(alone, together[index : index + 1])
 
 
-def test_no_motion_is_the_identity(noise: Tensor) -> None:
-    still = Motions.draw(0, [(i,) for i in range(3)], 2, turn=0, zoom=0, shift=0)
+def test_no_transform_is_the_identity(noise: Tensor) -> None:
+    still = RandomTransforms.draw(0, [(i,) for i in range(3)], 2, degrees=0, scale=0, shift=0)
     torch.testing.assert_close(still.apply(noise, 1), noise)
 
 
 def test_a_quarter_turn_of_an_oblong_image(noise: Tensor) -> None:
     square = noise[:1, :, :10, :10]
-    quarter = Motions.draw(0, [("a",)], 1, turn=0, zoom=0, shift=0)
-    turned = Motions(quarter.turn + torch.pi / 2, quarter.zoom, quarter.right, quarter.down).apply(square, 0)
-    torch.testing.assert_close(turned, square.rot90(1, (2, 3)), atol=1e-4, rtol=1e-4)
+    quarter = RandomTransforms.draw(0, [("a",)], 1, degrees=0, scale=0, shift=0)
+    rotated = quarter._replace(angle=quarter.angle + torch.pi / 2).apply(square, 0)
+    torch.testing.assert_close(rotated, square.rot90(1, (2, 3)), atol=1e-4, rtol=1e-4)

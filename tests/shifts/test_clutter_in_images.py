@@ -86,7 +86,7 @@ def test_tiles_come_from_the_largest_strip():
 
 
 def donors() -> Donors:
-    """Three donors a class; the ground's value is 0.01 × (10 × class + number)."""
+    """Three donors per class; the ground's value is 0.01 × (10 × class + number)."""
     labels = torch.arange(12) // 3
     value = 0.01 * (10 * labels + torch.arange(12) % 3)
     images = value[:, None, None, None].expand(12, 3, SIZE, SIZE).clone()

@@ -19,7 +19,7 @@ def test_every_factor_is_whole(name: str) -> None:
     for level in factor.levels:
         assert shifts.check(factor.shift, factor.name, level) is factor
     if name != "viewpoint/sphere":
-        assert factor.clean_level in factor.levels or factor.limits is None or factor.applies != "rendered"
+        assert factor.clean_level in factor.levels
 
 
 def test_names_by_where_they_act() -> None:

@@ -85,6 +85,38 @@ def test_a_sample_depends_on_its_own_seed_and_not_on_its_batch(name):
     assert torch.equal(apply(name, level, x), together)
 
 
+CHANGES = {
+    "viewpoint/rotation": 0.279780,
+    "viewpoint/perspective": 0.218800,
+    "viewpoint/scale": 0.251650,
+    "viewpoint/shift": 0.314320,
+    "clutter/patches": 0.024530,
+    "clutter/cover": 0.121873,
+    "corruption/gaussian_noise": 0.060645,
+    "corruption/shot_noise": 0.050685,
+    "corruption/impulse_noise": 0.009834,
+    "corruption/defocus_blur": 0.145340,
+    "corruption/motion_blur": 0.082043,
+    "corruption/zoom_blur": 0.146122,
+    "corruption/fog": 0.129438,
+    "corruption/brightness": 0.098392,
+    "corruption/contrast": 0.174588,
+    "corruption/pixelate": 0.171615,
+    "corruption/jpeg_compression": 0.195409,
+    "clutter/cover_target": 0.137151,
+    "clutter/texture": 0.123884,
+    "clutter/swap": 0.272893,
+}
+"""The mean absolute change of a value at the second level after the clean one."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_change_of_a_seed_is_the_same_on_every_machine(name):
+    x = images()
+    change = (apply(name, shifts.get(name).levels[2], x) - x).abs().double().mean().item()
+    assert change == pytest.approx(CHANGES[name], rel=1e-3)
+
+
 RANDOM = [name for name in NAMES if name.split("/")[1] in ("rotation", "shift", "patches", "gaussian_noise")]
 
 

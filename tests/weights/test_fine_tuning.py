@@ -55,7 +55,7 @@ def settings(folder: Path, **model: object) -> dict:
     origin = {"weights": f"file:{folder / 'net.safetensors'}", "architecture": "resnet18"}
     return PARAMS | {
         "data": data,
-        "training": PARAMS["training"] | {"batch_size": 4, "shift_pixels": 0},
+        "training": PARAMS["training"] | {"batch_size": 4, "translate_pixels": 0},
         "models": {"tuned": origin | {"fine_tune": FINE_TUNE} | model},
     }
 

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from robustness import architectures, weights
 from robustness.errors import UserError
 from robustness.weights import networks, reading
-from robustness.weights.outputs import Gather
+from robustness.weights.pretrained import Gather
 
 
 @pytest.mark.parametrize(
@@ -71,16 +71,16 @@ def test_a_file_fills_an_architecture_of_the_registry(suffix: str, tmp_path: Pat
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     save_file(state, str(path)) if suffix == "safetensors" else torch.save({"state_dict": state}, path)
     source = weights.parse(f"file:{path}", reading.digest(path))
-    model = weights.adopt(source, architecture="resnet18", image_size=224, num_classes=4)
+    model = weights.build(source, architecture="resnet18", image_size=224, num_classes=4)
     x = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (networks.IMAGENET_MEAN, networks.IMAGENET_STD))
     with torch.inference_mode():
         torch.testing.assert_close(model(x), network((x - mean) / std))
     assert model.stages["late"] == "network.layer4"
     with pytest.raises(UserError, match="do not fit"):
-        weights.adopt(source, architecture="resnet18", image_size=224, num_classes=5)
+        weights.build(source, architecture="resnet18", image_size=224, num_classes=5)
     with pytest.raises(UserError, match="say in architecture"):
-        weights.adopt(source, image_size=224, num_classes=4)
+        weights.build(source, image_size=224, num_classes=4)
 
 
 def test_the_largest_of_a_class_counts_and_unnamed_outputs_do_not() -> None:
@@ -112,4 +112,4 @@ def test_no_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timm, "create_model", unreachable)
     source = weights.parse("timm:resnet18.tv_in1k")
     with pytest.raises(UserError, match=r"timm:resnet18\.tv_in1k: cannot be downloaded .* file:<path>"):
-        weights.adopt(source, image_size=224)
+        weights.build(source, image_size=224)

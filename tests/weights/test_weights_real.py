@@ -28,8 +28,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
 
 
 @pytest.fixture(scope="module")
-def model(images: ImageSet) -> weights.Adopted:
-    return weights.adopt(SOURCE, image_size=224, groups=on_disk.class_groups(images))
+def model(images: ImageSet) -> weights.Pretrained:
+    return weights.build(SOURCE, image_size=224, groups=on_disk.class_groups(images))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def inputs(images: ImageSet) -> tuple[torch.Tensor, torch.Tensor]:
     return images.batch(rows), images.labels(rows)
 
 
-def test_published_answers(model: weights.Adopted, inputs: tuple[torch.Tensor, torch.Tensor]) -> None:
+def test_published_answers(model: weights.Pretrained, inputs: tuple[torch.Tensor, torch.Tensor]) -> None:
     x, y = inputs
     with torch.inference_mode():
         best = model(x).topk(5).indices
@@ -47,7 +47,7 @@ def test_published_answers(model: weights.Adopted, inputs: tuple[torch.Tensor, t
 
 
 def test_pgd_of_foolbox_at_one_255th(
-    model: weights.Adopted, inputs: tuple[torch.Tensor, torch.Tensor]
+    model: weights.Pretrained, inputs: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     import foolbox
 
@@ -66,7 +66,7 @@ FOOLBOX = {0.25: 14, 0.5: 8, 1.0: 5, 2.0: 2}
 
 
 def test_our_worst_case_is_no_weaker_than_foolbox(
-    model: weights.Adopted, inputs: tuple[torch.Tensor, torch.Tensor]
+    model: weights.Pretrained, inputs: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
     from robustness import attacks
 
@@ -88,7 +88,7 @@ def test_our_worst_case_is_no_weaker_than_foolbox(
 
 
 def test_a_saved_model_answers_the_same(
-    model: weights.Adopted, inputs: tuple[torch.Tensor, torch.Tensor], tmp_path: Path
+    model: weights.Pretrained, inputs: tuple[torch.Tensor, torch.Tensor], tmp_path: Path
 ) -> None:
     x = inputs[0][:2]
     path = tmp_path / "weights.safetensors"
@@ -99,7 +99,9 @@ def test_a_saved_model_answers_the_same(
         assert torch.equal(model(x), again(x))
 
 
-def test_every_stage_is_seen_once(model: weights.Adopted, inputs: tuple[torch.Tensor, torch.Tensor]) -> None:
+def test_every_stage_is_seen_once(
+    model: weights.Pretrained, inputs: tuple[torch.Tensor, torch.Tensor]
+) -> None:
     seen: list[str] = []
     handles = [
         model.get_submodule(path).register_forward_hook(lambda *_, name=name: seen.append(name))

@@ -39,14 +39,14 @@ def attributions(library: ModelLibrary, objects: Iterable[str]) -> str:
         f"The images show models from {SOURCE}, rendered with changed size, light and surroundings.",
     ]
     for catalogue, creators in used.items():
-        facts = CATALOGUES.get(catalogue, "models")
+        description = CATALOGUES.get(catalogue, "models")
         licence = licences[catalogue]
         address = f" ({ADDRESSES[licence]})" if licence in ADDRESSES else ""
         lines += [
             "",
             f"## {catalogue}",
             "",
-            f"{facts[0].upper()}{facts[1:]}. Licence: {licence}{address}.",
+            f"{description[0].upper()}{description[1:]}. Licence: {licence}{address}.",
             "",
         ]
         for creator in sorted(creators, key=str.lower):

@@ -1,6 +1,6 @@
-"""What stands behind the objects: one colour, a gradient, 1/f noise, or a room with textured floor and walls.
+"""Backdrops behind the objects: one colour, a gradient, 1/f noise, or a room with textured floor and walls.
 
-A backdrop is drawn from a generator and asked for the colours of rays (``world.Backdrop``).
+A backdrop is drawn from a generator and asked for the colours of rays (``scene.Backdrop``).
 Colours are linear RGB. None depends on the class of the object.
 """
 
@@ -30,7 +30,7 @@ class Plain:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, float32 (S, S, 3), that fills the image, whatever the camera looks at."""
+    """A picture, float32 (S, S, 3), that fills the image, independently of the camera."""
 
     picture: np.ndarray
 
@@ -43,7 +43,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Room:
-    """A box seen from inside, in the world: the floor at y = 0, four walls, a ceiling, each with its pattern.
+    """A box seen from inside, in the scene: the floor at y = 0, four walls, a ceiling, each with its pattern.
 
     ``half`` is half its width and depth, ``height`` its height; ``patterns``: floor, wall, ceiling (S, S, 3),
     each repeated every ``period``; ``posters``: float32 rows of wall (0-3), left, bottom, width, height, the

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 import shutil
 import signal
 import sys
@@ -28,6 +27,7 @@ from robustness.data.objects.renderer import render
 from robustness.data.objects.settings import RenderSettings
 from robustness.errors import UserError
 from robustness.shifts import factors
+from robustness.whole_files import write_arrays
 
 __all__ = ["RenderSettings", "render_objects"]
 
@@ -53,7 +53,7 @@ def render_objects(
     and named on standard error and in the set's ``rendering.json``. Besides the image set's own columns,
     ``samples`` has: scene (images of one scene are paired), azimuth, elevation, roll (degrees), distance
     (of the camera, in units of half the diagonal of the object's box), shift_right, shift_down (image
-    widths), light_azimuth (degrees), background, distractors (how many stand there), visible_fraction,
+    widths), light_azimuth (degrees), background, distractors (their number), visible_fraction,
     clutter_fraction (of the image), creator.
 
     Raises UserError if the library or the class list is wrong, or nothing can be rendered.
@@ -69,11 +69,7 @@ def render_objects(
             shutil.rmtree(other, ignore_errors=True)
     waiting = [job for job in jobs if not (parts / f"{job.name}.npz").is_file()]
     _render_parts(waiting, jobs, Path(library_folder), settings, parts, workers, progress)
-    try:
-        images = _gather(jobs, parts, classes, library, settings, out_folder)
-    except UserError:  # a model could not be read: mended, it must be read again
-        shutil.rmtree(parts.parent, ignore_errors=True)
-        raise
+    images = _gather(jobs, parts, classes, library, settings, out_folder)
     shutil.rmtree(parts.parent, ignore_errors=True)
     return images
 
@@ -91,7 +87,7 @@ def _render_parts(
 
     total = sum(len(job.views) for job in jobs)
     done = total - sum(len(job.views) for job in waiting)
-    # The large jobs first, so that no worker is left alone with one at the end; objects of one pool together.
+    # Large jobs first, so that none is left for the end; objects of one pool together.
     waiting = sorted(waiting, key=lambda job: (job.object.split != "test", job.pool_number, job.object.id))
     with tqdm(total=total, initial=done, unit=" images", desc="render", disable=not progress) as bar:
         for count, message in _run(waiting, library_folder, settings, parts, workers):
@@ -103,7 +99,7 @@ def _render_parts(
 def _run(
     waiting: list[Job], library_folder: Path, settings: RenderSettings, parts: Path, workers: int
 ) -> Iterator[tuple[int, str]]:
-    """Do the jobs, here or in worker processes; for each, how many images it had and what was amiss."""
+    """Do the jobs, here or in worker processes; for each, its number of images and what could not be read."""
     if workers <= 1 or len(waiting) <= 1:
         worker = Worker(library_folder, settings, parts)
         yield from map(worker.do, waiting)
@@ -124,10 +120,10 @@ class Worker:
         self._meshes: OrderedDict[str, Mesh | str] = OrderedDict()
 
     def do(self, job: Job) -> tuple[int, str]:
-        """Render one job into its part file (if its model can be read); images done, and what was amiss."""
+        """Render one job into its part file; its number of images, and why its model could not be read."""
         target = self._mesh(job.object.id)
         if isinstance(target, str):
-            _write_part(self._parts / f"{job.name}.npz", {}, [target])
+            write_arrays({"notes": np.array([target], dtype=str)}, self._parts / f"{job.name}.npz")
             return len(job.views), f"left out: {target}"
         size, seed = self._settings.image_size, self._settings.seed
         images = np.zeros((len(job.views), size, size, 3), dtype=np.uint8)
@@ -142,8 +138,8 @@ class Worker:
             images[index], masks[index] = drawn.image, drawn.mask
             visible = measured_visibility(placed, camera, size, drawn.target_area)
             measured[index] = visible, drawn.clutter_area / size**2, len(placed) - 1
-        arrays = {"images": images, "masks": masks, "measured": measured}
-        _write_part(self._parts / f"{job.name}.npz", arrays, notes)
+        arrays = {"notes": np.array(notes, dtype=str), "images": images, "masks": masks, "measured": measured}
+        write_arrays(arrays, self._parts / f"{job.name}.npz")
         return len(job.views), ""
 
     def _from_pool(self, names: tuple[str, ...], notes: list[str], index: int) -> Mesh:
@@ -182,7 +178,7 @@ def _start(library_folder: Path, settings: RenderSettings, parts: Path) -> None:
     from threadpoolctl import threadpool_limits
 
     global _worker
-    threadpool_limits(1)  # one core a worker: the linear algebra is small
+    threadpool_limits(1)  # one core per worker: the linear algebra is small
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends the workers
     _worker = Worker(library_folder, settings, parts)
 
@@ -190,19 +186,6 @@ def _start(library_folder: Path, settings: RenderSettings, parts: Path) -> None:
 def _do(job: Job) -> tuple[int, str]:
     assert _worker is not None
     return _worker.do(job)
-
-
-def _write_part(path: Path, arrays: dict[str, np.ndarray], notes: list[str]) -> None:
-    """Write a part under a temporary name, then rename it: a part that is there is whole."""
-    # A name of its own: a worker whose main process was killed may still be at the same job.
-    temporary = path.with_suffix(f".{os.getpid()}.writing")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, notes=np.array(notes, dtype=str), **arrays)
-    except OSError as error:  # which does not name the file
-        temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(temporary)) from error
-    os.replace(temporary, path)
 
 
 def _gather(
@@ -221,7 +204,11 @@ def _gather(
             notes += part["notes"].tolist()
             if "images" in part:
                 kept.append(job)
-    _check_classes(kept, notes)
+    try:
+        _check_classes(kept, notes)
+    except UserError:  # a model could not be read: mended, it must be read again
+        shutil.rmtree(parts.parent, ignore_errors=True)
+        raise
     count = sum(len(job.views) for job in kept)
     tables, start = [], 0
     with ImageSet.create(out_folder, count, settings.image_size, CLASSES) as writer:
@@ -233,8 +220,8 @@ def _gather(
                 tables.append(_table(job, part["measured"]))
             start = end
         used = {job.object.id for job in kept} | {each.id for each in classes.distractors}
-        facts = {"settings": settings.model_dump(mode="json"), "notes": sorted(set(notes))}
-        writer.add("rendering.json", json.dumps(facts, indent=1) + "\n")
+        record = {"settings": settings.model_dump(mode="json"), "notes": sorted(set(notes))}
+        writer.add("rendering.json", json.dumps(record, indent=1) + "\n")
         writer.add("ATTRIBUTIONS.md", attributions(library, used))
         return writer.finish(pd.concat(tables, ignore_index=True))
 

@@ -42,7 +42,7 @@ class ClassList:
         return tuple(each for each in self.objects if each.split == split)
 
     def distractors_of(self, split: str) -> tuple[ListedObject, ...]:
-        """The distractors that stand beside the objects of a split; validation uses those of training."""
+        """The distractors for the objects of a split; validation uses those of training."""
         wanted = "test" if split == "test" else "train"
         return tuple(each for each in self.distractors if each.split == wanted)
 

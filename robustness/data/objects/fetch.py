@@ -1,7 +1,7 @@
-"""Brings the 3-D model library: five ``.sh3f`` files of the Debian package ``sweethome3d-furniture`` 1.8-1.
+"""Fetches the 3-D model library: five ``.sh3f`` files of the Debian package ``sweethome3d-furniture`` 1.8-1.
 
 Sources, in this order: a folder that is named, a cache folder, an installed copy, the package itself (fetched
-with ``apt-get download`` and unpacked without root). Whatever the source, sizes and SHA-256 are checked.
+with ``apt-get download`` and unpacked with ``dpkg-deb``, without root). Sizes and SHA-256 are always checked.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
-from robustness.data.folders import replace_folder, temporary_beside
 from robustness.errors import UserError
+from robustness.whole_files import whole
 
 PACKAGE = "sweethome3d-furniture"
 INSTALLED = Path("/usr/share/sweethome3d/furniture")
@@ -45,10 +43,10 @@ def fetch(
     cache: Path | str | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Bring the library into ``folder``: the five files and, under ``licences/``, their licence texts.
+    """Fetch the library into ``folder``: the five files and, under ``licences/``, their licence texts.
 
     ``source`` names a folder that holds the files (then nothing else is tried); ``cache`` a folder that is
-    looked at first and filled after a download; ``say`` is told in one line what is being done. The folder
+    looked at first and filled after a download; ``say`` gets one line on what is being done. The folder
     appears whole or not at all; a whole one is left as it is. Raises UserError if a named source is wrong,
     or, in one line with the ways to get the library, if there is none to be had.
     """
@@ -127,7 +125,7 @@ def download_package(folder: Path, say: Callable[[str], None] = lambda line: Non
 
 
 def unpack_package(package: Path, folder: Path) -> None:
-    """Take the five files and the copyright text out of a .deb file into ``folder``, and nothing else.
+    """Extract the five files and the copyright text of a .deb file into ``folder``, and nothing else.
 
     Members are chosen by exact name and size, so no member of a wrong package can be written elsewhere.
     Raises UserError if the package is damaged.
@@ -135,46 +133,25 @@ def unpack_package(package: Path, folder: Path) -> None:
     wanted = {f"usr/share/sweethome3d/furniture/{name}": (name, size) for name, (size, _) in FILES.items()}
     wanted[f"usr/share/doc/{PACKAGE}/copyright"] = ("copyright", 1 << 20)
     folder.mkdir(parents=True, exist_ok=True)
+    command = ["dpkg-deb", "--fsys-tarfile", str(package)]
     try:
-        with _package_files(package) as stream, tarfile.open(fileobj=stream, mode="r|*") as archive:
-            for member in archive:
-                name, limit = wanted.get(member.name.removeprefix("./"), ("", 0))
-                content = archive.extractfile(member) if name and member.isfile() else None
-                if content is not None and member.size <= limit:
-                    with (folder / name).open("wb") as copy:
-                        shutil.copyfileobj(content, copy)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+                for member in archive:
+                    name, limit = wanted.get(member.name.removeprefix("./"), ("", 0))
+                    content = archive.extractfile(member) if name and member.isfile() else None
+                    if content is not None and member.size <= limit:
+                        with (folder / name).open("wb") as copy:
+                            shutil.copyfileobj(content, copy)
+            process.communicate()
+        if process.returncode:
+            raise ValueError("dpkg-deb cannot read it")
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         raise UserError(f"model library: the package {package.name} is damaged ({error}); {WAYS}") from error
 
 
 class _UnreachableError(Exception):
-    """The package cannot be had here; the text says why."""
-
-
-@contextmanager
-def _package_files(package: Path) -> Iterator[IO[bytes]]:
-    """The tar stream of a .deb file's contents: by dpkg-deb where it is, else read here (gz, bz2, xz)."""
-    if shutil.which("dpkg-deb"):
-        with subprocess.Popen(
-            ["dpkg-deb", "--fsys-tarfile", str(package)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as process:
-            assert process.stdout is not None
-            yield process.stdout
-            process.stdout.read()
-        return
-    # A .deb is an `ar` archive: a magic line, then members with 60-byte headers padded to even offsets.
-    with package.open("rb") as archive:
-        if archive.read(8) != b"!<arch>\n":
-            raise ValueError("it is no Debian package")
-        while header := archive.read(60):
-            if len(header) < 60 or header[58:] != b"`\n":
-                raise ValueError("its archive ends early")
-            size = int(header[48:58])
-            if header[:16].decode("ascii", "replace").strip().rstrip("/").startswith("data.tar"):
-                yield archive
-                return
-            archive.seek(size + size % 2, 1)
-    raise ValueError("it holds no data")
+    """The package cannot be downloaded here; the text says why."""
 
 
 def _run_apt(arguments: list[str], folder: Path) -> str | None:
@@ -198,9 +175,7 @@ def _run_apt(arguments: list[str], folder: Path) -> str | None:
 
 def _install(source: Path, folder: Path) -> None:
     """Copy the five files (checked before) and their licence texts; the folder appears whole."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_beside(folder)
-    try:
+    with whole(folder) as temporary:
         (temporary / "licences").mkdir(parents=True)
         for name in FILES:
             shutil.copyfile(source / name, temporary / name)
@@ -210,9 +185,6 @@ def _install(source: Path, folder: Path) -> None:
         for copyright_text in (source / "copyright", source / "licences" / "copyright"):
             if copyright_text.is_file():
                 shutil.copyfile(copyright_text, temporary / "licences" / "copyright")
-        replace_folder(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Reads the catalogues of the model library: ``.sh3f`` files, ZIP archives of OBJ models with their facts.
+"""Reads the catalogues of the model library: ``.sh3f`` files, ZIP archives of OBJ models with their metadata.
 
 The format is that of Sweet Home 3D: ``PluginFurnitureCatalog.properties`` holds numbered
 keys (``name#12=Chair``); sizes are in centimetres; y points up and the front of a model looks along +z.

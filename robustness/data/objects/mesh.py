@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TEXTURE_SIZE = 128
-"""Textures are reduced to this many pixels a side: images are small, and averaging first avoids aliasing."""
+"""Textures are reduced to this size in pixels: images are small, and averaging first avoids aliasing."""
 
 MAX_TEXTURE_PIXELS = 1 << 26
 CREASE = np.cos(np.radians(50))
@@ -49,8 +49,8 @@ class Mesh:
     """Triangles of one model, standing on y = 0, centred in x and z; half its bounding box's diagonal is 1.
 
     ``triangles`` float32 (F, 3, 3); ``normals`` float32 (F, 3, 3), a corner's unit normal; ``texcoords``
-    float32 (F, 3, 2); ``materials`` int32 (F,); ``half``: half the sides of the box; ``warnings``: what was
-    amiss.
+    float32 (F, 3, 2); ``materials`` int32 (F,); ``half``: half the sides of the box; ``warnings``: what could
+    not be read.
     """
 
     id: str

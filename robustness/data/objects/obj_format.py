@@ -1,4 +1,8 @@
-"""Reads Wavefront OBJ and MTL text into arrays: triangles with corners' normals and texture coordinates."""
+"""Reads Wavefront OBJ and MTL text into arrays: triangles with corners' normals and texture coordinates.
+
+trimesh's reader drops smoothing groups and cuts concave polygons as fans: ``benchmarks/obj_speed.py`` counts
+the models of the library for which that matters, and times both.
+"""
 
 from __future__ import annotations
 
@@ -161,7 +165,7 @@ def _flat(text: str, kind: type) -> np.ndarray:
 
 
 def _face_indices(faces: list[str], counts: dict[int, tuple[int, int, int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of all corners (N, 3: position, texture coordinate, normal; -1 none) and corners a polygon.
+    """Indices of all corners (N, 3: position, texture coordinate, normal; -1 none) and corners per polygon.
 
     ``counts`` holds, for faces with indices counted back from the end, what had been read before them.
     """

@@ -1,8 +1,8 @@
-"""Puts a view's things into the world: camera, light, backdrop, distractors around, an occluder in front.
+"""Places the camera, the light, the backdrop, distractors and an occluder of a view in the scene.
 
 Distractors are placed one after another, so that the first ones are the same for any number of them. They
-neither touch the target nor stand before it; what they hide all the same is measured when the image is
-rendered.
+neither touch the target nor stand in front of it; what they occlude nevertheless is measured when the image
+is rendered.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TOLERANCE = 0.03
 """How near to the wanted fraction an occluder must come to be taken at once."""
 
 Meshes = Callable[[int], Mesh]
-"""Gives the mesh of the i-th thing of an object's pool of distractors."""
+"""The mesh of the i-th distractor in the pool of an object."""
 
 
 def camera_of(view: View, mesh: Mesh) -> Camera:
@@ -55,7 +55,7 @@ def backdrop_of(view: View, seed: int) -> Backdrop:
 
 
 def place(view: View, mesh: Mesh, pool: Meshes, pool_size: int, seed: int) -> list[Placed]:
-    """The target and everything that stands around it and in front of it."""
+    """The target, the distractors around it and the occluder in front of it."""
     target = Placed(mesh)
     placed = [target, *_distractors(view, target, pool, pool_size, seed)]
     if view.hidden > 0:
@@ -78,52 +78,52 @@ def _distractors(view: View, target: Placed, pool: Meshes, pool_size: int, seed:
             depth = draw.uniform(-3.5, 0.4)  # towards the camera, from the target
             aside = draw.uniform(-1, 1) * reach * (view.camera_distance - depth)
             position = tuple((depth * towards + aside * right).tolist())
-            thing = Placed(mesh, position, draw.uniform(0, 360), scale, DISTRACTOR)
-            if attempt < TRIES // 2 and _behind(thing, target, view):
+            obj = Placed(mesh, position, draw.uniform(0, 360), scale, DISTRACTOR)
+            if attempt < TRIES // 2 and _behind(obj, target, view):
                 continue
-            if all(_apart(thing, other) for other in (target, *chosen)) and not _before(thing, target, view):
-                chosen.append(thing)
+            if all(_apart(obj, other) for other in (target, *chosen)) and not _before(obj, target, view):
+                chosen.append(obj)
                 break
     return chosen
 
 
 def _apart(one: Placed, other: Placed) -> bool:
-    """Whether two things stand on separate ground: their boxes, turned as they are, do not overlap."""
+    """Whether the footprints of two objects, their rotated boxes, do not overlap."""
     gap = np.array(other.position) - np.array(one.position)
-    for thing in (one, other):
-        for axis in thing.rotation[:, (0, 2)].T:
+    for obj in (one, other):
+        for axis in obj.rotation[:, (0, 2)].T:
             if abs(float(gap @ axis)) > _extent(one, axis) + _extent(other, axis) + 0.03:
                 return True
     return False
 
 
-def _extent(thing: Placed, axis: np.ndarray) -> float:
-    """Half the length of the thing's box along a horizontal axis."""
-    along = np.abs(thing.rotation.T @ axis)
-    return float(thing.scale * (along[0] * thing.mesh.half[0] + along[2] * thing.mesh.half[2]))
+def _extent(obj: Placed, axis: np.ndarray) -> float:
+    """Half the length of the object's box along a horizontal axis."""
+    along = np.abs(obj.rotation.T @ axis)
+    return float(obj.scale * (along[0] * obj.mesh.half[0] + along[2] * obj.mesh.half[2]))
 
 
-def _before(thing: Placed, target: Placed, view: View) -> bool:
-    """Whether the thing stands between camera and target, wholly or in part."""
-    depth, middle, half = _seen(thing, view)
+def _before(obj: Placed, target: Placed, view: View) -> bool:
+    """Whether the object is wholly or partly between camera and target."""
+    depth, middle, half = _seen(obj, view)
     towards, right = _towards_and_right(view)
-    if depth + _extent(thing, towards) < -_extent(target, towards):
+    if depth + _extent(obj, towards) < -_extent(target, towards):
         return False
     return middle - half < _extent(target, right)
 
 
-def _behind(thing: Placed, target: Placed, view: View) -> bool:
-    """Whether the thing stands behind the target and half or more of its width is hidden there."""
-    depth, middle, _ = _seen(thing, view)
+def _behind(obj: Placed, target: Placed, view: View) -> bool:
+    """Whether the object stands behind the target and half or more of its width is hidden there."""
+    depth, middle, _ = _seen(obj, view)
     return depth < 0 and middle < _extent(target, _towards_and_right(view)[1])
 
 
-def _seen(thing: Placed, view: View) -> tuple[float, float, float]:
+def _seen(obj: Placed, view: View) -> tuple[float, float, float]:
     """How near the camera it is; its middle's distance aside and half its width, as seen at the target."""
     towards, right = _towards_and_right(view)
-    depth, aside = float(np.array(thing.position) @ towards), float(np.array(thing.position) @ right)
+    depth, aside = float(np.array(obj.position) @ towards), float(np.array(obj.position) @ right)
     nearer = (view.camera_distance - depth) / view.camera_distance
-    return depth, abs(aside) / nearer, _extent(thing, right) / nearer
+    return depth, abs(aside) / nearer, _extent(obj, right) / nearer
 
 
 def _towards_and_right(view: View) -> tuple[np.ndarray, np.ndarray]:
@@ -133,31 +133,31 @@ def _towards_and_right(view: View) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _in_front(view: View, target: Placed, mesh: Mesh, scale: float, aside: float) -> Placed:
-    """A thing before the target; at ``aside`` 1 or -1 it stands just beside it, as the camera sees it."""
+    """An object before the target; at ``aside`` 1 or -1 it stands just beside it, as the camera sees it."""
     towards, right = _towards_and_right(view)
-    thing = Placed(mesh, (0.0, 0.0, 0.0), view.azimuth + 25 * view.side, scale, DISTRACTOR)
+    obj = Placed(mesh, (0.0, 0.0, 0.0), view.azimuth + 25 * view.side, scale, DISTRACTOR)
     depth = min(
-        _extent(target, towards) + _extent(thing, towards) + 0.1,
-        0.8 * view.camera_distance * np.cos(np.radians(view.elevation)) - _extent(thing, towards),
+        _extent(target, towards) + _extent(obj, towards) + 0.1,
+        0.8 * view.camera_distance * np.cos(np.radians(view.elevation)) - _extent(obj, towards),
     )
     nearer = (view.camera_distance - depth) / view.camera_distance
-    beside = _extent(target, right) * nearer + _extent(thing, right)
+    beside = _extent(target, right) * nearer + _extent(obj, right)
     position = tuple((depth * towards + aside * beside * right).tolist())
-    return replace(thing, position=position)
+    return replace(obj, position=position)
 
 
 def _hiding(view: View, target: Placed, pool: Meshes, pool_size: int, seed: int) -> Placed:
-    """An occluder that hides ``view.hidden`` of the target, as exactly as its size and place can make it.
+    """An occluder that hides the fraction ``view.hidden`` of the target, as closely as possible.
 
-    Of the pool, from its end, the first thing that comes within TOLERANCE; else the one that comes nearest.
+    The first object of the pool, from its end, within TOLERANCE; otherwise the nearest one.
     """
     camera = camera_of(view, target.mesh)
     alone = target_area([target], camera, SEARCH_SIZE)
     side = 1 if numpy_generator(seed, "occluder", view.key).random() < 0.5 else -1
     best: tuple[float, Placed | None] = (np.inf, None)
 
-    def error(thing: Placed) -> float:
-        return 1 - target_area([target, thing], camera, SEARCH_SIZE) / max(alone, 1e-9) - view.hidden
+    def error(obj: Placed) -> float:
+        return 1 - target_area([target, obj], camera, SEARCH_SIZE) / max(alone, 1e-9) - view.hidden
 
     for index in range(pool_size):
         mesh = pool(pool_size - 1 - index)
@@ -170,9 +170,9 @@ def _hiding(view: View, target: Placed, pool: Meshes, pool_size: int, seed: int)
             near, far = 0.0, 1.0
             for _ in range(7):
                 aside = (near + far) / 2
-                thing = _in_front(view, target, mesh, scale, side * aside)
-                wrong = error(thing)
-                best = min(best, (abs(wrong), thing), key=lambda pair: pair[0])
+                obj = _in_front(view, target, mesh, scale, side * aside)
+                wrong = error(obj)
+                best = min(best, (abs(wrong), obj), key=lambda pair: pair[0])
                 if abs(wrong) < TOLERANCE / 3:
                     break
                 near, far = (aside, far) if wrong > 0 else (near, aside)

@@ -18,7 +18,7 @@ POOLS = 24
 
 @dataclass(frozen=True)
 class Job:
-    """The images of one object in one role: a unit of work. ``pool``: distractors, occluders from the end."""
+    """The images of one object in one role. ``pool``: distractors, and from its end occluders."""
 
     name: str
     object: ListedObject

@@ -1,10 +1,10 @@
 """Renders a scene of meshes by ray casting with Embree: no GPU, no screen.
 
-The world has y up; the target stands at the origin. Every pixel is cut into ``SAMPLES`` x ``SAMPLES`` rays.
-A ray passes through transparent surfaces, gathering their colour, until it is spent; what is left of it sees
-the backdrop. Surfaces get a key light with soft shadows, light from the sky that is dimmed where things stand
-close together (which makes contact shadows), a little light from the camera, and a highlight. The ground is
-invisible but for the shadows that fall on it.
+In the scene y is up; the target stands at the origin. Every pixel is sampled by ``SAMPLES`` x ``SAMPLES``
+rays. A ray passes through transparent surfaces, accumulating their colour by opacity, and ends on the
+backdrop. Surfaces are lit by a key light with soft shadows, by the sky with ambient occlusion (contact
+shadows) and by a little light from the camera, with a specular highlight. The ground is a shadow catcher:
+invisible except for the shadows that fall on it.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ def render(
         for instance in np.unique(hits.instance):
             mine = np.flatnonzero(hits.instance == instance)
             ray = rays[mine]
-            thing = placed[instance]
+            obj = placed[instance]
             shaded, opacity = _shade(
-                placed, thing, hits.take(mine), directions[ray], light, light_rays, pattern[ray]
+                placed, obj, hits.take(mine), directions[ray], light, light_rays, pattern[ray]
             )
             weight = clear[ray] * opacity
             colour[ray] += weight[:, None] * shaded
-            share[thing.kind, ray] += weight
+            share[obj.kind, ray] += weight
             clear[ray] -= weight
     seen = np.flatnonzero(clear > 0.004)
     behind = backdrop.colours(screen[seen], origin, directions[seen])
@@ -101,17 +101,17 @@ def target_area(placed: Sequence[Placed], camera: Camera, image_size: int) -> fl
     for rays, hits in _layers(placed, camera.origin, directions, clear):
         for instance in np.unique(hits.instance):
             mine = np.flatnonzero(hits.instance == instance)
-            thing = placed[instance]
-            opacity = _surface_colour(thing.mesh, hits.take(mine))[1]
+            obj = placed[instance]
+            opacity = _surface_colour(obj.mesh, hits.take(mine))[1]
             weight = clear[rays[mine]] * opacity
             clear[rays[mine]] -= weight
-            area += float(weight.sum()) if thing.kind == TARGET else 0.0
+            area += float(weight.sum()) if obj.kind == TARGET else 0.0
     return area / SAMPLES**2
 
 
 @dataclass(frozen=True)
 class _Hits:
-    """Where rays met surfaces: which instance and triangle, barycentric u and v, the point in the world."""
+    """Where rays met surfaces: which instance and triangle, barycentric u and v, the point in the scene."""
 
     instance: np.ndarray
     triangle: np.ndarray
@@ -183,12 +183,12 @@ def _nearest(
     instance = np.full(count, -1, dtype=np.int32)
     triangle = np.zeros(count, dtype=np.int32)
     u, v = np.zeros(count, dtype=np.float32), np.zeros(count, dtype=np.float32)
-    for index, thing in enumerate(placed):
-        rows = _near_sphere(thing, origins, directions)
+    for index, obj in enumerate(placed):
+        rows = _near_sphere(obj, origins, directions)
         if not len(rows):
             continue
-        local = _to_mesh(thing, origins if origins.ndim == 1 else origins[rows], directions[rows])
-        found = thing.mesh.scene.run(*local, dists=far[rows], output=True)
+        local = _to_mesh(obj, origins if origins.ndim == 1 else origins[rows], directions[rows])
+        found = obj.mesh.scene.run(*local, dists=far[rows], output=True)
         hit = np.flatnonzero(found["geomID"] >= 0)
         rows = rows[hit]
         far[rows] = found["tfar"][hit]
@@ -200,21 +200,21 @@ def _nearest(
     return _Hits(instance[met], triangle[met], u[met], v[met], points), met
 
 
-def _near_sphere(thing: Placed, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
+def _near_sphere(obj: Placed, origins: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Rows of the rays that pass the instance's bounding sphere; ``origins`` is (N, 3), or (3,) for all."""
-    towards = thing.centre - origins
+    towards = obj.centre - origins
     if towards.ndim == 1:
         along, square = directions @ towards, towards @ towards
     else:
         along, square = np.einsum("ij,ij->i", towards, directions), np.einsum("ij,ij->i", towards, towards)
-    radius = np.float32(thing.scale * 1.001)
+    radius = np.float32(obj.scale * 1.001)
     return np.flatnonzero((square - along * along <= radius * radius) & (along > -radius))
 
 
-def _to_mesh(thing: Placed, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rays in the mesh's own frame; distances along them stay those of the world."""
-    turn = thing.rotation / np.float32(thing.scale)
-    moved = (origins - np.array(thing.position, dtype=np.float32)) @ turn
+def _to_mesh(obj: Placed, origins: np.ndarray, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rays in the mesh's own frame; distances along them stay those of the scene."""
+    turn = obj.rotation / np.float32(obj.scale)
+    moved = (origins - np.array(obj.position, dtype=np.float32)) @ turn
     turned = directions @ turn
     return np.ascontiguousarray(np.broadcast_to(moved, turned.shape)), turned
 
@@ -242,7 +242,7 @@ def _surface_colour(mesh: Mesh, hits: _Hits) -> tuple[np.ndarray, np.ndarray]:
 
 def _shade(
     placed: Sequence[Placed],
-    thing: Placed,
+    obj: Placed,
     hits: _Hits,
     directions: np.ndarray,
     light: Light,
@@ -250,13 +250,13 @@ def _shade(
     pattern: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Linear colour (N, 3) and opacity (N,) of one instance at the hits."""
-    mesh, surface = thing.mesh, thing.mesh.surface
+    mesh, surface = obj.mesh, obj.mesh.surface
     colour, opacity = _surface_colour(mesh, hits)
     material = mesh.materials[hits.triangle]
     corners = mesh.normals[hits.triangle]
     u, v = hits.u[:, None], hits.v[:, None]
     normal = corners[:, 0] + u * (corners[:, 1] - corners[:, 0]) + v * (corners[:, 2] - corners[:, 0])
-    normal = normal @ thing.rotation.T
+    normal = normal @ obj.rotation.T
     normal /= np.sqrt(np.einsum("ij,ij->i", normal, normal))[:, None] + np.float32(1e-12)
     facing = -np.einsum("ij,ij->i", normal, directions)
     normal *= np.where(facing < 0, np.float32(-1), np.float32(1))[:, None]  # surfaces have no wrong side
@@ -265,7 +265,7 @@ def _shade(
     lit = np.maximum(normal @ sun, 0)
     open_sky = np.ones(len(lit), dtype=np.float32)
     if light_rays is not None:
-        start = hits.points + NUDGE * thing.scale * (normal - directions)
+        start = hits.points + NUDGE * obj.scale * (normal - directions)
         towards_sun, towards_sky = light_rays
         front = np.flatnonzero(lit > 0)
         lit[front[_blocked(placed, start[front], towards_sun[pattern[front]])]] = 0
@@ -297,7 +297,7 @@ def _ground_light(
     light_rays: tuple[np.ndarray, np.ndarray],
     pattern: np.ndarray,
 ) -> np.ndarray:
-    """The share (N,) of its light that the ground, y = 0, keeps in shadow; 1 where there is no ground."""
+    """The fraction (N,) of its light that the ground, y = 0, keeps in shadow; 1 where there is no ground."""
     share = np.ones(len(directions), dtype=np.float32)
     if origin[1] <= 0:
         return share
@@ -317,14 +317,14 @@ def _ground_light(
 def _blocked(placed: Sequence[Placed], points: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Rows of the rays from ``points`` that meet something that throws a shadow."""
     blocked = np.zeros(len(points), dtype=bool)
-    for thing in placed:
-        if thing.mesh.shadow_scene is None:
+    for obj in placed:
+        if obj.mesh.shadow_scene is None:
             continue
-        rows = _near_sphere(thing, points, directions)
+        rows = _near_sphere(obj, points, directions)
         rows = rows[~blocked[rows]]
         if len(rows):
-            local = _to_mesh(thing, points[rows], directions[rows])
-            blocked[rows] = thing.mesh.shadow_scene.run(*local, query="OCCLUDED") >= 0
+            local = _to_mesh(obj, points[rows], directions[rows])
+            blocked[rows] = obj.mesh.shadow_scene.run(*local, query="OCCLUDED") >= 0
     return np.flatnonzero(blocked)
 
 

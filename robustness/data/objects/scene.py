@@ -1,6 +1,6 @@
-"""What a scene is made of: meshes in their places, a camera, a light, and what is seen behind.
+"""What a scene is made of: placed meshes, a camera, a light, and a backdrop.
 
-The world has y up; the target stands at the origin and looks along +z.
+In the scene y is up; the target stands at the origin and looks along +z.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FIELD_OF_VIEW = 30.0
 
 @dataclass(frozen=True)
 class Placed:
-    """A mesh in the world: its place, its turn about y in degrees, its enlargement, its value in masks."""
+    """A mesh in the scene: position, rotation about y in degrees, scale, and its value in masks."""
 
     mesh: Mesh
     position: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -30,7 +30,7 @@ class Placed:
 
     @cached_property
     def rotation(self) -> np.ndarray:
-        """The matrix from the mesh's axes to the world's, without the scale."""
+        """The matrix from the mesh's axes to the scene's, without the scale."""
         angle = np.radians(self.turn)
         cos, sin = np.cos(angle), np.sin(angle)
         return np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]], dtype=np.float32)
@@ -47,7 +47,8 @@ class Placed:
 class Camera:
     """Looks at ``target`` from a direction (degrees; azimuth 0 is in front, on +z) at a distance.
 
-    ``roll`` turns the picture anticlockwise, in degrees; ``shift`` moves it right and down, in image widths.
+    ``roll`` rotates the picture anticlockwise, in degrees; ``shift`` moves it right and down, in image
+    widths.
     """
 
     azimuth: float
@@ -59,7 +60,7 @@ class Camera:
 
     @property
     def origin(self) -> np.ndarray:
-        """Where the camera stands, float32 (3,)."""
+        """The position of the camera, float32 (3,)."""
         return (np.array(self.target) + self.distance * direction(self.azimuth, self.elevation)).astype(
             np.float32
         )
@@ -77,7 +78,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Light:
-    """The key light's direction in the world (degrees) and its strength beside the sky (1: as usual)."""
+    """The key light's direction in the scene (degrees) and its strength beside the sky (1: as usual)."""
 
     azimuth: float
     elevation: float

@@ -40,7 +40,7 @@ class View:
     ``offset`` are how far the camera is moved back and the picture aside; ``side``, ``roll_side``,
     ``light_side`` (-1 or 1) and ``offset_angle`` say to which side factors move; ``hidden`` is the
     fraction that the occluder is to hide, exactly; ``front``, where it is not None, places an occluder
-    anyhow: its size, its place aside (-1 to 1).
+    whatever it hides: its scale, its horizontal position (-1 to 1).
     """
 
     key: str

@@ -1,10 +1,10 @@
-"""Image sets that others made: photographs, ImageNet and its relatives, CIFAR, smallNORB, any folder.
+"""Public image sets: photographs, ImageNet and its relatives, CIFAR, smallNORB, any folder.
 
-Each adapter lists what lies on disk; :func:`build` reads it once, image by image, into the project's own
+Each adapter lists the files of a set; :func:`build` reads them once, image by image, into the project's own
 image set, so that everything else works on it as on the rendered objects.
 """
 
 from robustness.data.on_disk.catalogue import ADAPTERS, build, check
-from robustness.data.origin import class_groups, facts, summary
+from robustness.data.origin import class_groups, metadata, summary
 
-__all__ = ["ADAPTERS", "build", "check", "class_groups", "facts", "summary"]
+__all__ = ["ADAPTERS", "build", "check", "class_groups", "metadata", "summary"]

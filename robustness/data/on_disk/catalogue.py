@@ -80,7 +80,7 @@ def build(
     """Read the set ``name`` from ``path`` into an image set in ``folder``.
 
     Files of the folder that are no part of the set are counted among its notes. Raises UserError, in one
-    line, where what lies on disk is not that set.
+    line, if the folder is not that set.
     """
     check(name, None if path is None else str(path), trains=False, **settings)
     given = {key: value for key, value in settings.items() if value is not None}

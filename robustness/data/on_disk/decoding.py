@@ -1,4 +1,4 @@
-"""One image file to RGB bytes of one size; what was unusual about it is told."""
+"""One image file to RGB bytes of one size, and what kind of file it was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any folder of images: a sub-folder a class, under ``train``, ``validation`` (or ``val``) and ``test``."""
+"""Any folder of images: one folder per class, under ``train``, ``validation`` (or ``val``) and ``test``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from robustness.data.on_disk.listing import Listing, folders_in, images_in, need_folder, rows, table
 from robustness.errors import UserError
 
-WHAT = "an image folder has train/, validation/ and test/, each with a folder of images a class"
+WHAT = "an image folder has train/, validation/ and test/, each with one folder of images per class"
 _SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 

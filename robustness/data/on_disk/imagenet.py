@@ -56,7 +56,7 @@ def imagenet_r(path: Path, reference: Path | None = None, **options: object) -> 
 def _wnid_folders(
     path: Path, licence: str, subset: int | None, reference: Path | None = None, name: str = ""
 ) -> Listing:
-    what = "it has a folder of images a class, named by its wnid"
+    what = "it has one folder of images per class, named by its wnid"
     root = need_folder(path, what)
     outputs = {folder: index_of(folder.name, folder) for folder in folders_in(root)}
     if subset is None:
@@ -165,8 +165,8 @@ def imagenet_c(path: Path, reference: Path | None = None, **options: object) -> 
 def imagenet9(path: Path, mapping: Path | None = None, **options: object) -> Listing:
     """The Backgrounds Challenge (Xiao et al. 2021): <variant>/val/<class>; folder names hold spaces.
 
-    ``mapping`` is in_to_in9.json (default: beside the variants). Outputs that it maps to −1 stand for an
-    extra class, which is no image's label: to answer with it is wrong.
+    ``mapping`` is in_to_in9.json (default: beside the variants). Outputs that it maps to −1 form an
+    extra class, which is no image's label: predicting it is wrong.
     """
     what = "ImageNet-9 has <variant>/val/<class>/, the variants being " + ", ".join(VARIANTS)
     root = need_folder(path, what)

@@ -11,7 +11,7 @@ from robustness.errors import UserError
 
 @cache
 def wnids() -> tuple[str, ...]:
-    """The 1000 wnids, sorted; output i of a network stands for the i-th."""
+    """The 1000 wnids, sorted; output i of a network is the i-th."""
     text = files("timm.data").joinpath("_info", "imagenet_synsets.txt").read_text("utf-8")
     found = tuple(text.split())
     if len(found) != 1000 or list(found) != sorted(found):
@@ -25,7 +25,7 @@ def _index() -> dict[str, int]:
 
 
 def index_of(wnid: str, folder: Path) -> int:
-    """The output that stands for a wnid; UserError that names the folder if it is none of the 1000."""
+    """The output of a wnid; UserError that names the folder if it is none of the 1000."""
     if wnid not in _index():
         raise UserError(f"data.path: {folder} is not named by one of ImageNet's 1000 wnids")
     return _index()[wnid]

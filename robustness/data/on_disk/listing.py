@@ -1,8 +1,8 @@
-"""What an adapter gives: the images of a set, where they lie, and how they are to be read and scored."""
+"""What an adapter gives: the images of a set, where they are, and how they are read and scored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import pandas as pd
 from robustness.errors import UserError
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-FITS = ("crop", "squash", "centre")
 
 
 @dataclass(frozen=True)
@@ -21,9 +20,9 @@ class Listing:
 
     ``samples`` has the columns of an image set (``sample`` apart) and ``file`` (a path), or ``array`` holds
     the pixels, uint8 (N, H, W) or (N, H, W, 3), and ``row`` says which. ``groups[k]`` are the ImageNet
-    outputs that stand for class k; None: classes of the set's own. ``fit``: ``crop`` (shorter side to 8/7 of
+    outputs of class k; None: classes of the set's own. ``fit``: ``crop`` (shorter side to 8/7 of
     the size, centre crop), ``squash`` (to the size, whatever the shape) or ``centre`` (centre crop,
-    then to the size). A column ``border`` of ``samples`` says how many pixels a side are cut off first.
+    then to the size). A column ``border`` of ``samples`` says how many pixels per side are cut off first.
     ``policy`` and ``licence`` are sentences for the report.
     """
 
@@ -33,12 +32,31 @@ class Listing:
     licence: str
     groups: list[list[int]] | None = None
     fit: str = "crop"
-    array: np.ndarray | None = None
+    array: Joined | None = None
     notes: list[str] = field(default_factory=list)
 
 
+class Joined:
+    """Row i of ``arrays`` laid end to end, each row shown as ``image`` makes it.
+
+    ``ndim`` is that of the whole: the dimensions of an image and one more. Raises IndexError past the end.
+    """
+
+    def __init__(
+        self, arrays: Sequence[np.ndarray], ndim: int, image: Callable[[np.ndarray], np.ndarray]
+    ) -> None:
+        self.arrays, self.ndim, self.image = arrays, ndim, image
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        for array in self.arrays:
+            if row < len(array):
+                return self.image(array[row])
+            row -= len(array)
+        raise IndexError(row)
+
+
 def need_folder(path: Path, what: str) -> Path:
-    """The folder; UserError that says what should lie there if it does not exist."""
+    """The folder; UserError that says what it should contain if it does not exist."""
     if not path.is_dir():
         raise UserError(f"data.path: {path} is no folder; {what}")
     return path
@@ -67,7 +85,7 @@ def rows(
     role: str = "test",
     named: bool = True,
 ) -> Iterator[dict[str, object]]:
-    """One row a file. The object is the path below ``root``, or class folder and name if not ``named``."""
+    """One row per file. The object is the path below ``root``, or class folder and name if not ``named``."""
     shift, factor, level = condition
     for file in files:
         name = str(file.relative_to(root)) if named else f"{file.parent.name}/{file.stem}"

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from robustness.data.on_disk.joined import Joined
-from robustness.data.on_disk.listing import Listing, need_folder
+from robustness.data.on_disk.listing import Joined, Listing, need_folder
 from robustness.errors import UserError
 from robustness.seeds import numpy_generator
 

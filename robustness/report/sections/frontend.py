@@ -25,7 +25,7 @@ METHOD = (
     "Controls: the bank without noise (gabor), fixed random filters with the noise (random), the learned "
     "stem with the same noise (learned_noise), Gabor filters that are trained on (gabor_trained).",
     "Differences are paired: both models see the same images, and their intervals resample the same objects. "
-    "Gradients through noise are averaged over draws.",
+    "Gradients through noise are averaged over samples of it (EOT).",
 )
 CONTROLS = (
     ("vone", "learned", "The whole block in place of the learned stem"),

@@ -1,4 +1,4 @@
-"""What natural images do in a network: the scale on which preferred and reconstructed images are judged."""
+"""Activations of natural images: the reference for preferred and reconstructed images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from robustness.probes.targets import Canvas, Target
 
 
 @dataclass(frozen=True)
-class Natural:
+class ReferenceActivations:
     """``images`` (N, 3, H, W) and their mean colour (1, 3, 1, 1). For every target's stage and channel:
     ``largest``, ``lowest`` response anywhere (C,), ``strongest`` image (C,) and ``place`` (C, 2) of the
     largest, and ``responses`` (N, C), the maximum over positions. ``last`` (N, D): features of the last
@@ -62,7 +62,9 @@ def last_stage(model: nn.Module) -> dict[str, str]:
 
 
 @torch.no_grad()
-def observe(model: nn.Module, targets: Mapping[str, Target], images: Tensor, *, batch: int = 64) -> Natural:
+def observe(
+    model: nn.Module, targets: Mapping[str, Target], images: Tensor, *, batch: int = 64
+) -> ReferenceActivations:
     """One pass of the images (N, 3, H, W) over all targets and the last stage."""
     device = device_of(model)
     layers = {stage: target.path for stage, target in targets.items()}
@@ -89,7 +91,7 @@ def observe(model: nn.Module, targets: Mapping[str, Target], images: Tensor, *, 
         place[stage] = np.stack([flat // sizes[stage][1], flat % sizes[stage][1]], 1)
     features = torch.cat(last)
     distances = torch.cdist(features, features)
-    return Natural(
+    return ReferenceActivations(
         images=images.cpu(),
         mean=images.mean((0, 2, 3)).view(1, -1, 1, 1).to(device),
         largest={stage: to_numpy(values[0].amax(0)) for stage, values in found.items()},

@@ -1,4 +1,4 @@
-"""A classifier whose weights were trained elsewhere: built, saved and loaded like the project's own."""
+"""A classifier with pretrained weights: built, saved and loaded like the project's own models."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from robustness.errors import UserError
 from robustness.models import ModelSpec, Normalise
 from robustness.seeds import derive
 from robustness.weights import fine_tuning, networks, stages
-from robustness.weights.outputs import Gather
 from robustness.weights.source import Source, parse
 
 _HOW = ("architecture", "groups", "new_head")
 
 
-class Adopted(nn.Module):
+class Pretrained(nn.Module):
     """Images (N, 3, S, S), float32 in [0, 1], to logits (N, classes of the image set).
 
-    Images of another size than the weights' own are brought to it first (bilinear, anti-aliased), so that
+    Images of another size than the weights' own are resized to it (bilinear, anti-aliased), so that
     every model of a run gets the same pixels and attacks act on those. ``spec.image_size`` is S. ``stages``
     maps the canonical names to module paths in this module, as for ``models.Classifier``; ``frozen`` are
     paths of modules that stay in evaluation mode while the rest is trained.
@@ -48,8 +47,8 @@ class Adopted(nn.Module):
         self.stages = {name: f"network.{path}" for name, path in paths.items()}
         self.frozen: tuple[str, ...] = ()
 
-    def train(self, mode: bool = True) -> Adopted:
-        """Training mode, but for the modules named in ``frozen``: their statistics must stay as they are."""
+    def train(self, mode: bool = True) -> Pretrained:
+        """Training mode, except for the modules named in ``frozen``: their statistics must not change."""
         super().train(mode)
         for path in self.frozen:
             self.get_submodule(path).train(False)
@@ -62,7 +61,30 @@ class Adopted(nn.Module):
         return self.gather(self.network(self.normalise(x)))
 
 
-def adopt(
+class Gather(nn.Module):
+    """Logits (N, outputs) to logits (N, classes): a class has the largest logit of its outputs.
+
+    So the prediction is the class of the largest output among those named, and gradients reach that output.
+    """
+
+    def __init__(self, groups: Sequence[Sequence[int]], outputs: int) -> None:
+        super().__init__()
+        named = [number for group in groups for number in group]
+        if not all(groups) or min(named) < 0 or max(named) >= outputs:
+            raise UserError(
+                f"the image set maps its classes to outputs {min(named)} to {max(named)}, some class perhaps "
+                f"to none; the network has {outputs} outputs"
+            )
+        widest = max(map(len, groups))
+        # Short groups repeat their first member: the largest is the same.
+        index = [[*group, *[group[0]] * (widest - len(group))] for group in groups]
+        self.register_buffer("index", torch.tensor(index), persistent=False)
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return logits[:, self.index].amax(dim=2)
+
+
+def build(
     source: Source,
     *,
     architecture: str | None = None,
@@ -73,13 +95,13 @@ def adopt(
     frontend_options: dict[str, Any] | None = None,
     new_head: bool = False,
     seed: int = 0,
-) -> Adopted:
+) -> Pretrained:
     """The classifier of ``source`` on images of ``image_size`` pixels, in evaluation mode.
 
-    ``groups[k]`` are the network's outputs that stand for class k of the image set (None: output k).
-    ``frontend`` takes the stem's place and ``new_head`` (without groups) that of the last layer, both
-    untrained: fine-tune before use. Raises UserError if the weights cannot be had, do not fit their network,
-    or if the network bears no front-end.
+    ``groups[k]`` are the network's outputs for class k of the image set (None: output k).
+    ``frontend`` replaces the stem and ``new_head`` (without groups) the last layer, both untrained: fine-tune
+    before use. Raises UserError if the weights cannot be loaded or do not fit their network, or if no
+    front-end fits the network.
     """
     model = _frame(source, architecture, image_size, num_classes, groups, seed, new_head)
     library, name = networks.library_of(source, architecture)
@@ -92,22 +114,22 @@ def adopt(
     return model.eval()
 
 
-def save(model: Adopted, source: Source, path: Path, notes: dict[str, Any], **how: Any) -> None:
-    """Write weights, spec and origin as one safetensors file; ``how`` are adopt's other arguments."""
+def save(model: Pretrained, source: Source, path: Path, notes: dict[str, Any], **how: Any) -> None:
+    """Write weights, spec and origin as one safetensors file; ``how``: :func:`build`'s other arguments."""
     models.save(model, path, notes | origin_notes(source, **how))
 
 
 def origin_notes(source: Source, **how: Any) -> dict[str, Any]:
-    """What a checkpoint must say of where its weights come from; ``how`` as :func:`save`."""
-    return {"adopted": {"source": str(source), **{key: how.get(key) for key in _HOW}}}
+    """The origin of the weights, for the header of a checkpoint; ``how`` as :func:`save`."""
+    return {"pretrained": {"source": str(source), **{key: how.get(key) for key in _HOW}}}
 
 
-def load(path: Path) -> Adopted:
+def load(path: Path) -> Pretrained:
     """Read a saved classifier without its source: nothing is downloaded, no code in the file is executed."""
     from safetensors.torch import load_file
 
     spec, notes = models.read_header(path)
-    origin = notes["adopted"]
+    origin = notes["pretrained"]
     source = parse(origin["source"])
     model = _frame(
         source, origin["architecture"], spec.image_size, spec.num_classes, origin["groups"], spec.seed,
@@ -128,7 +150,7 @@ def _frame(
     groups: Sequence[Sequence[int]] | None,
     seed: int,
     new_head: bool = False,
-) -> Adopted:
+) -> Pretrained:
     """The classifier with its network's own first weights."""
     library, name = networks.library_of(source, architecture)
     traits = networks.traits(library, name)
@@ -157,14 +179,14 @@ def _frame(
         mean=traits.mean,
         std=traits.std,
     )
-    return Adopted(spec, network, paths, traits.input_size, groups)
+    return Pretrained(spec, network, paths, traits.input_size, groups)
 
 
 def _entry(library: str, name: str) -> architectures.Architecture | None:
     return architectures.get(name) if library == "registry" else networks.entry_of(library, name)
 
 
-def _head_state(model: Adopted) -> dict[str, Tensor]:
+def _head_state(model: Pretrained) -> dict[str, Tensor]:
     """The tensors of the last layer as they were drawn, under the network's names."""
     paths = fine_tuning.modules(model)[fine_tuning.HEAD]
     if not paths:
@@ -182,7 +204,7 @@ def _fill(module: nn.Module, state: dict[str, Tensor], what: str) -> None:
 
 
 def _put_front(
-    model: Adopted, library: str, name: str, frontend: str, options: dict[str, Any], seed: int
+    model: Pretrained, library: str, name: str, frontend: str, options: dict[str, Any], seed: int
 ) -> None:
     model.network = frontends.install(
         model.network,

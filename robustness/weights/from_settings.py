@@ -1,4 +1,4 @@
-"""From the settings of a model to a classifier with weights from elsewhere, fine-tuned if they say so."""
+"""From the settings of a model to a classifier with pretrained weights, fine-tuned if they ask for it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from robustness.data.origin import class_groups
 from robustness.errors import UserError
 from robustness.models import ModelSettings
 from robustness.training import Progress, Recipe, train
-from robustness.weights.adopted import Adopted, adopt, origin_notes
 from robustness.weights.fine_tuning import fingerprint, freeze
+from robustness.weights.pretrained import Pretrained, build, origin_notes
 from robustness.weights.settings import FineTune, check
 from robustness.weights.source import parse
 
 
-def take_over(
+def pretrained_model(
     name: str,
     settings: ModelSettings,
     recipe: Recipe,
@@ -31,18 +31,18 @@ def take_over(
     device: torch.device,
     state: Path,
     progress: Progress | None = None,
-) -> tuple[Adopted, pd.DataFrame, dict[str, Any]]:
+) -> tuple[Pretrained, pd.DataFrame, dict[str, Any]]:
     """The classifier, the history of its fine-tuning (without rows if there is none), and notes.
 
-    The arguments are those of ``training.train_model``. Raises UserError if the weights cannot be had or do
-    not fit the image set, or if that has no images to fine-tune on.
+    The arguments are those of ``training.train_model``. Raises UserError if the weights cannot be loaded or
+    do not fit the image set, or if that has no images to fine-tune on.
     """
     check(settings)
     source, seed = parse(settings.weights, settings.sha256), settings.seed_or(seed)
     fine_tune = None if settings.fine_tune is None else FineTune.read(settings.fine_tune)
     how = {"architecture": settings.architecture, "groups": class_groups(images),
            "new_head": fine_tune is not None and fine_tune.new_head}  # fmt: skip
-    model = adopt(
+    model = build(
         source,
         image_size=images.image_size,
         num_classes=len(images.classes),
