@@ -30,7 +30,6 @@ LOG_LINES = 15
 LOST = 1  # the status of a cell whose worker died twice
 BAR = "{percentage:3.0f}%|{bar:20}| {n_fmt}/{total_fmt} cells [{elapsed}{postfix}]"  # no cells × mean
 LOOK_INTERVAL = 10.0  # seconds between two tellings of the time left while no cell ends
-RECORD_INTERVAL = 120.0  # seconds between two writings of dvc.lock
 
 
 class Engine(Protocol):
@@ -104,7 +103,6 @@ class _Cells:
                 self.look()
                 bar.n = bar.total - len(self.left)
                 bar.set_postfix_str(self._time_left(engine.slots()))
-                self.record.write(RECORD_INTERVAL)
 
     def _start(self, engine: Engine) -> None:
         """Start what was never timed, then what takes longest."""

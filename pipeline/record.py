@@ -1,15 +1,14 @@
 """A run's stages as DVC has them: what each depends on, which have to run, and how they are recorded.
 
-A cell is recorded in memory when it ends, and in dvc.lock with others: DVC parses and writes the whole file
-each time, seconds for a hundred cells. A kill in between loses nothing: a cell leaves a stamp that names its
-inputs, and the next run records what it finds so marked.
+A cell is recorded in memory when it ends, and in dvc.lock with all others at the end of the run: DVC parses
+and writes the whole file each time, seconds for a hundred cells. A kill in between loses nothing: a cell
+leaves a stamp that names its inputs, and the next run records what it finds so marked.
 """
 
 from __future__ import annotations
 
 import logging
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from functools import cached_property
@@ -56,6 +55,9 @@ class Record:
 
     def __init__(self, repo: Repo) -> None:
         self.stages: dict[str, Any] = {stage.addressing: stage for stage in repo.index.stages}
+        for dep in (dep for stage in self.stages.values() for dep in stage.deps):
+            if dep.hash_name == "md5-dos2unix":  # DVC takes one that is new in a recorded stage for an old one
+                dep.hash_name = "md5"
         graph = repo.index.graph
         needs = {
             cell: {need.addressing for need in graph.successors(stage)} for cell, stage in self.stages.items()
@@ -66,7 +68,6 @@ class Record:
         self._inputs: dict[str, str] = {}
         self._unwritten: list[str] = []
         self._seen: dict[str, tuple[Any, Any]] = {}
-        self._written = time.monotonic()
 
     def is_done(self, cell: str) -> bool:
         """Whether there is nothing to run: it is recorded, or it ended before a kill and is recorded now.
@@ -108,12 +109,9 @@ class Record:
         stage.cmd_changed = False
         self._unwritten.append(cell)
 
-    def write(self, interval: float = 0.0) -> None:
-        """Record what was finished in dvc.lock, if that was not done for so many seconds.
-
-        The file is whole at every moment.
-        """
-        if not self._unwritten or time.monotonic() < self._written + interval:
+    def write(self) -> None:
+        """Record what was finished in dvc.lock, which is whole at every moment."""
+        if not self._unwritten:
             return
         with whole(DVC_LOCK.absolute()) as copy:
             if DVC_LOCK.exists():
@@ -122,7 +120,6 @@ class Record:
         for cell in self._unwritten:
             (STAMPS / cell).unlink(missing_ok=True)
         self._unwritten.clear()
-        self._written = time.monotonic()
 
     def _look_at(self, dep: Dependency) -> None:
         """Set a dependency to what it holds now. Looked at once a run: workers import code once, and what

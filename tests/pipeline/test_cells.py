@@ -90,6 +90,19 @@ def test_a_worker_killed_in_mid_cell_costs_that_cell_only(
     assert is_up_to_date(run)
 
 
+def test_a_dependency_that_is_new_in_a_recorded_stage_is_recorded_like_the_others(
+    run: Path, two: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cells(run, two) == 0
+    graph = (run / "dvc.yaml").read_text()
+    (run / "dvc.yaml").write_text(graph.replace("deps: [images,", "deps: [images, cell.py,"))
+    assert run_cells(run, two) == 0
+    assert times(run, "train") == [2, 2, 2]
+    capsys.readouterr()
+    assert run_cells(run, two) == 0
+    assert capsys.readouterr().out == "nothing to do: 13 cells are up to date\n"
+
+
 def test_what_need_not_run_does_not(run: Path, two: Start) -> None:
     assert run_cells(run, two) == 0
     whole = contents(run)

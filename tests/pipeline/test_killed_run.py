@@ -18,7 +18,7 @@ from counted_run import MODELS, OUTPUTS, contents, counts, is_up_to_date, make
 from dvc.dvcfile import Lockfile
 from dvc.output import Output
 
-from pipeline import cells, stage
+from pipeline import stage
 from pipeline.cells import run_cells
 from pipeline.record import DVC_LOCK, Record, opened
 from pipeline.worker import STAMPS, processes
@@ -39,14 +39,13 @@ def die_in_the_record() -> None:
             die()
         Path(self.path).write_text(text)
 
-    cells.RECORD_INTERVAL = 0.0
     Lockfile.dump_stages = half
 
 
 def die_after_the_record() -> None:
     write = Record.write
 
-    def whole(self: Record, interval: float = 0.0) -> None:
+    def whole(self: Record) -> None:
         write(self)
         if Path("train_b").exists():
             die()
