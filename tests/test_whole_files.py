@@ -102,7 +102,8 @@ def test_interrupted_while_the_older_folder_is_removed_the_new_one_stands(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "unlink", interrupted)
-        write(place, "new", "folder")
+        with pytest.raises(KeyboardInterrupt):
+            write(place, "new", "folder")
     assert read(place) == "new"
