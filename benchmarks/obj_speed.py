@@ -67,7 +67,7 @@ def main() -> None:
         reached = sum(area(part.triangles) for part in theirs[0].geometry.values())
         found["other_area"] += abs(reached - expected) > 1e-3 * expected
     found["time over trimesh's"] = round(median(ratios), 2)
-    write_record("obj_speed", CPU, found, trimesh=trimesh.__version__)
+    write_record("obj_speed", CPU, found, trimesh=trimesh.__version__, every=options.every)
     print(found)
 
 

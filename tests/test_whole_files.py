@@ -91,3 +91,19 @@ def test_a_disk_that_refuses_is_named_and_the_older_one_stays(
         write(place, "new", "folder")
     assert read(place) == "old"
     assert names(tmp_path) == {"set"}
+
+
+def test_interrupted_while_the_older_folder_is_removed_the_new_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "set"
+    write(place, "old", "folder")
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write(place, "new", "folder")
+    assert read(place) == "new"

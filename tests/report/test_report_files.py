@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from robustness.report import build
 from robustness.report.build import write_report
 from robustness.report.inputs import ReportInputs
 
@@ -50,30 +48,6 @@ def test_again_gives_the_same_bytes_and_replaces_what_was_there(
     again = contents(tmp_path)
     assert again.pop("scores.csv") == b"another stage's"
     assert again == contents(written)
-
-
-def test_interrupted_while_it_replaces_a_folder_a_whole_one_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("new", "place"):
-        (tmp_path / name).mkdir()
-        for file in ("a.svg", "b.svg"):
-            (tmp_path / name / file).write_text(f"{file} of {name}")
-    whole = [contents(tmp_path / "new"), contents(tmp_path / "place")]
-    removed: list[object] = []
-    unlink = os.unlink
-
-    def interrupted(*arguments: object, **names: object) -> None:
-        if removed:
-            raise KeyboardInterrupt
-        removed.append(arguments)
-        unlink(*arguments, **names)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "unlink", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            build._replace_folder(tmp_path / "new", tmp_path / "place")
-    assert contents(tmp_path / "place") in whole
 
 
 def test_figures_are_vector(written: Path) -> None:

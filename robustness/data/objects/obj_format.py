@@ -1,7 +1,7 @@
 """Reads Wavefront OBJ and MTL text into arrays: triangles with corners' normals and texture coordinates.
 
-trimesh's reader drops smoothing groups and cuts concave polygons as fans: ``benchmarks/obj_speed.py`` counts
-the models of the library for which that matters, and times both.
+Kept beside trimesh's reader, which of 164 models of the library covers another area for 21 (concave polygons
+as fans), drops the smoothing groups of 98 and takes 1.6 times as long: ``benchmarks/results/obj_speed.json``.
 """
 
 from __future__ import annotations
