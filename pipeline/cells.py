@@ -76,6 +76,10 @@ class _Cells:
         self.sorter = TopologicalSorter(record.needs)
         self.sorter.prepare()
         self.left = list(record.needs)
+        self.chains = dict.fromkeys(record.needs, 0)  # the longest chain of cells that wait for each
+        for cell in reversed(record.needs):
+            for need in record.needs[cell]:
+                self.chains[need] = max(self.chains[need], 1 + self.chains[cell])
         self.ready: list[str] = []
         self.running: dict[Future[Ended], tuple[str, float]] = {}
         self.lost: set[str] = set()
@@ -105,9 +109,10 @@ class _Cells:
                 bar.set_postfix_str(self._time_left(engine.slots()))
 
     def _start(self, engine: Engine) -> None:
-        """Start what was never timed, then what takes longest."""
+        """Start what the longest chain waits for; among those what was never timed, then what takes long."""
         stages, cells = self.seconds.of_stages(), self.seconds.of_cells()
-        self.ready.sort(key=lambda cell: -cells.get(cell, stages.get(stage_of(cell), inf)))
+        takes = lambda cell: cells.get(cell, stages.get(stage_of(cell), inf))  # noqa: E731
+        self.ready.sort(key=lambda cell: (self.chains[cell], takes(cell)), reverse=True)
         while self.ready and len(self.running) < engine.slots():
             cell = self.ready.pop(0)
             if "@" not in cell:

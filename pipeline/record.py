@@ -56,7 +56,9 @@ class Record:
     def __init__(self, repo: Repo) -> None:
         self.stages: dict[str, Any] = {stage.addressing: stage for stage in repo.index.stages}
         for dep in (dep for stage in self.stages.values() for dep in stage.deps):
-            if dep.hash_name == "md5-dos2unix":  # DVC takes one that is new in a recorded stage for an old one
+            if (
+                dep.hash_name == "md5-dos2unix"
+            ):  # DVC takes one that is new in a recorded stage for an old one
                 dep.hash_name = "md5"
         graph = repo.index.graph
         needs = {

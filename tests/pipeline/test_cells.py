@@ -154,7 +154,7 @@ def test_a_model_goes_on_while_another_is_trained(run: Path, two: Start) -> None
     assert times(run, "attack") == [1, 1, 1]
 
 
-def test_what_is_known_to_take_long_starts_first_and_seconds_are_kept(
+def test_what_others_wait_for_or_takes_long_starts_first_and_seconds_are_kept(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(run)
@@ -163,9 +163,10 @@ def test_what_is_known_to_take_long_starts_first_and_seconds_are_kept(
     for cell, seconds in earlier.items():
         known.add(cell, Ended(0, seconds, seconds))
     assert run_cells(run, partial(processes, 1)) == 0
-    # What was never timed, then what took longest; train@c is taken to last as train@a did now.
+    # What others wait for, then what was never timed, then what took longest.
     order = (run / "order").read_text().split()
-    assert order[:5] == ["render_all", "train_a", "evaluate_a", "attack_a", "train_b"]
+    trained = ["train_a", "train_b", "train_c"]
+    assert order[:7] == ["render_all", *trained, "evaluate_a", "probe_c", "attack_a"]
     told = capsys.readouterr().out.splitlines()
     table = [line.split()[:2] for line in told[1:]]
     assert table == [["stage", "cells"], ["render", "1"]] + [[stage, str(len(MODELS))] for stage in STAGES]
