@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,3 +107,14 @@ def test_only_the_pipeline_knows_params_and_dvc() -> None:
 def test_set_up_files_hold_no_addresses() -> None:
     for name in ("requirements.lock", "pyproject.toml", "Makefile", ".ci/run"):
         assert "://" not in (ROOT / name).read_text().replace("sqlite:///", ""), name
+
+
+def test_every_stop_of_the_walk_is_there() -> None:
+    stops = re.findall(r"^\| \d+ \| `(\S+)` `(\w+)`", (ROOT / "docs" / "walk.md").read_text(), re.MULTILINE)
+    assert 20 <= len(stops) <= 25
+    for path, name in stops:
+        tree = ast.parse((ROOT / path).read_text())
+        named = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        named |= {each.id for node in tree.body if isinstance(node, (ast.Assign, ast.AnnAssign))
+                  for each in ast.walk(node) if isinstance(each, ast.Name)}  # fmt: skip
+        assert name in named, f"{path} has no {name}"
