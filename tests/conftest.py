@@ -22,3 +22,9 @@ def library_folder() -> Path:
     folder.parent.mkdir(exist_ok=True)
     with FileLock(folder.parent / "library.lock"):
         return library_fetch.fetch(folder, say=print)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, so that no worker is left with one alone at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
