@@ -45,7 +45,7 @@ class CellSeconds:
         return self._rows.set_index("cell")["seconds"].to_dict()
 
     def table(self, cells: Iterable[str]) -> str:
-        """A line a stage: its cells, their minutes of wall and of processor time in all."""
+        """One line per stage: its cells, their minutes of wall and of processor time in all."""
         rows = self._rows.drop_duplicates("cell", keep="last").set_index("cell").reindex(cells).dropna()
         groups = rows.groupby("stage", sort=False)[["seconds", "cpu_seconds"]]
         minutes = (groups.sum() / 60).set_axis(["minutes", "CPU minutes"], axis=1)

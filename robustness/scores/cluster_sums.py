@@ -59,7 +59,7 @@ class ClusterSums:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums and counts (D, C) of a clusters's columns under D draws; draw 0 is that of the data itself."""
+    """Sums and counts (D, C) of the columns under D draws; draw 0 is that of the data itself."""
 
     columns: dict[Hashable, int]
     sums: np.ndarray

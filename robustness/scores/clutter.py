@@ -47,7 +47,7 @@ def with_fractions(predictions: pd.DataFrame, samples: pd.DataFrame | None) -> p
 def add_columns(
     clusters: ClusterSums, predictions: pd.DataFrame, place: np.ndarray, correct: np.ndarray
 ) -> None:
-    """Add the columns of accuracy by fraction to a model's clusters, where the table has the fractions."""
+    """Add the columns of accuracy by fraction to a model's sums, where the table has the fractions."""
     is_clutter = (predictions["shift"] == "clutter").to_numpy()
     for name in FRACTIONS:
         if name not in predictions.columns:

@@ -30,7 +30,7 @@ VIEWPOINT = Condition("viewpoint")
 def add_columns(
     clusters: ClusterSums, predictions: pd.DataFrame, place: np.ndarray, correct: np.ndarray
 ) -> None:
-    """Add the sphere's columns to a model's clusters (nothing if the table has no sphere)."""
+    """Add the sphere's columns to a model's sums (nothing if the table has no sphere)."""
     shift, factor = SPHERE.split("/")
     chosen = np.flatnonzero(((predictions["shift"] == shift) & (predictions["factor"] == factor)).to_numpy())
     if not len(chosen):
