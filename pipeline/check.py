@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.settings import KEYS, of_params, value
 from pipeline.yaml_file import read_yaml
-from robustness import models, weights
+from robustness import frontends, models, weights
 from robustness.data import on_disk
 from robustness.data.objects.settings import RenderSettings
 from robustness.data.settings import DataSettings
@@ -70,6 +70,8 @@ def _check_model(
     with at(place):
         if model.weights != TRAIN:
             weights.check(model)
+        elif place.startswith("models.") and "frontend" not in model.model_fields_set:
+            raise UserError(f"is missing; name one of {', '.join(frontends.names())}", "frontend")
         model.check_size(image_size)
         with at("recipe"):
             recipe = recipe.changed(model.recipe_changes)

@@ -25,8 +25,8 @@ from pipeline.yaml_file import read_yaml
 from robustness.errors import UserError, nearest
 from robustness.whole_files import write_text
 
-ARCHITECTURES = "robustness/architectures"
-FAMILY = f"{ARCHITECTURES}/${{item.family}}.py"
+# Key of a model → the folder of which its cells use one file alone.
+FOLDERS = {"family": "robustness/architectures", "frontend": "robustness/frontends"}
 # What makes a folder a DVC repository, as `dvc init --no-scm` and `dvc config` would write it.
 DVC_FILES = {
     ".dvc/config": """[core]
@@ -48,8 +48,9 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
         raise UserError(f"PROFILE={profile}: no {source.name} in profiles/; {nearest(profile, known)}")
     models = check_keys(source)["models"]
     pipeline = (files.SOURCE / "dvc.yaml").read_text()
-    if any("family" not in model for model in models.values()):
-        pipeline = pipeline.replace(FAMILY, ARCHITECTURES)  # pretrained weights may be of any family
+    for key, folder in FOLDERS.items():
+        if any(key not in model for model in models.values()):  # pretrained weights name neither
+            pipeline = pipeline.replace(f"{folder}/${{item.{key}}}.py", folder)
     for byte_code in (files.SOURCE / "robustness").rglob("__pycache__"):
         shutil.rmtree(byte_code, ignore_errors=True)  # it would count as code (see pipeline/__init__.py)
     run = runs.resolve() / profile

@@ -12,7 +12,7 @@ READS = ("data.set", "data.image_size", "training", "models")
 
 
 def track(settings: StageSettings) -> None:
-    """Make the MLflow store show the tables: one run a model. Equal results are skipped."""
+    """Make the MLflow store show the tables: one run per model. Equal results are skipped."""
     axes, scores, histories = (
         read_table(files.TABLES / f"{name}.parquet") for name in ("models", "scores", "histories")
     )

@@ -15,6 +15,8 @@ MODULES = {
 }
 SETTINGS = "pipeline.settings"
 """It imports by name the classes of the keys that a stage asks for; who wants these adds them."""
+REGISTRY = "robustness.registry"
+"""Its ``import_all`` imports the modules of the package that calls it."""
 
 
 @cache
@@ -44,16 +46,9 @@ def _names(tree: ast.AST, module: str, late: bool) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{name.name}" for name in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "import_module" and module != SETTINGS:
-            yield from _discovered(node, module)
+        elif isinstance(node, ast.Call) and ast.unparse(node) == "import_all(__name__)":
+            yield from (name for name in MODULES if name.rpartition(".")[0] == module)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "import_module":
+            assert module in (SETTINGS, REGISTRY), f"{module}: it cannot be seen what this imports"
         if late or not isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             yield from _names(node, module, late)
-
-
-def _discovered(call: ast.Call, module: str) -> list[str]:
-    """Every module of the package from which a call imports one by a name made up on the way."""
-    package = ast.unparse(call.args[0]).removeprefix("f").strip("'\"").rpartition(".")[0]
-    package = package.replace("{__name__}", module)
-    found = [name for name in MODULES if name.rpartition(".")[0] == package]
-    assert found, f"{module}: {ast.unparse(call)}: it cannot be seen what this imports"
-    return found

@@ -14,11 +14,16 @@ from import_graph import MODULES, ROOT, SETTINGS, imports, known, names
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 CELLS = [name for name, entry in STAGES.items() if "foreach" in entry]
-FAMILIES = {
-    name: f"robustness.architectures.{name}"
-    for name in (path.stem for path in sorted((ROOT / "robustness" / "architectures").glob("*.py")))
-    if name not in ("__init__", "registry")
-}
+
+
+def entries(folder: str, *shared: str) -> dict[str, str]:
+    """File → module of the entries that lie in a folder of ``robustness``."""
+    names = sorted(path.stem for path in (ROOT / "robustness" / folder).glob("*.py"))
+    return {n: f"robustness.{folder}.{n}" for n in names if n not in ("__init__", "registry", *shared)}
+
+
+FAMILIES = entries("architectures")
+FRONTENDS = entries("frontends", "install", "options")
 
 
 def entry_of(stage: str) -> dict[str, Any]:
@@ -55,12 +60,14 @@ def settings_imports(stage: str) -> frozenset[str]:
     return known(found)
 
 
-def closure(stage: str, family: str | None = None) -> set[str]:
-    """All modules that a stage can import; a cell those of its own ``family`` only.
+def closure(stage: str, family: str | None = None, frontend: str = "learned") -> set[str]:
+    """All modules that a stage can import; a cell those of its own ``family`` and ``frontend`` only.
 
     Left out: files without code, such as the ``__init__`` of most packages.
     """
-    others = set(FAMILIES.values()) - {FAMILIES[family]} if family else set()
+    others = (
+        {*FAMILIES.values(), *FRONTENDS.values()} - {FAMILIES[family], FRONTENDS[frontend]} if family else ()
+    )
     seen: set[str] = set()
     waiting = [f"pipeline.{stage}"]
     while waiting:
@@ -77,8 +84,9 @@ def has_code(module: str) -> bool:
     return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
 
 
-def deps_of(stage: str, family: str | None = None) -> list[str]:
-    return [dep.replace("${item.family}", family or "") for dep in entry_of(stage)["deps"]]
+def deps_of(stage: str, family: str | None = None, frontend: str = "learned") -> list[str]:
+    deps = entry_of(stage)["deps"]
+    return [dep.replace("${item.family}", family or "").replace("${item.frontend}", frontend) for dep in deps]
 
 
 def covers(dep: str, path: str) -> bool:
@@ -86,15 +94,15 @@ def covers(dep: str, path: str) -> bool:
     return path == dep or path.startswith(f"{dep}/")
 
 
-def missing(stage: str, family: str | None = None) -> list[str]:
+def missing(stage: str, family: str | None = None, frontend: str = "learned") -> list[str]:
     """The files that a stage uses and does not depend on."""
-    paths = sorted(str(MODULES[module].relative_to(ROOT)) for module in closure(stage, family))
-    deps = deps_of(stage, family)
+    paths = sorted(str(MODULES[module].relative_to(ROOT)) for module in closure(stage, family, frontend))
+    deps = deps_of(stage, family, frontend)
     return [path for path in paths if not any(covers(dep, path) for dep in deps)]
 
 
 def touched_by(path: str) -> set[str]:
-    """The stages that depend on a file of the code, of a model of the family ``resnet``."""
+    """The stages that depend on a file of the code, of a model of the family ``resnet`` with its own stem."""
     return {stage for stage in STAGES if any(covers(dep, path) for dep in deps_of(stage, "resnet"))}
 
 
@@ -107,18 +115,25 @@ def test_a_stage_depends_on_all_that_it_imports(stage: str) -> None:
     assert missing(stage) == []
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+OWN = [(family, "learned") for family in FAMILIES] + [("resnet", frontend) for frontend in FRONTENDS]
+
+
+@pytest.mark.parametrize(("family", "frontend"), OWN)
 @pytest.mark.parametrize("stage", CELLS)
-def test_a_cell_depends_on_all_that_it_imports_of_families_on_its_own(stage: str, family: str) -> None:
-    assert missing(stage, family) == []
-    others = set(FAMILIES) - {family}
-    paths = [f"robustness/architectures/{other}.py" for other in others]
-    assert not [path for path in paths if any(covers(dep, path) for dep in deps_of(stage, family))]
+def test_a_cell_depends_on_all_that_it_imports_of_families_and_front_ends_on_its_own(
+    stage: str, family: str, frontend: str
+) -> None:
+    assert missing(stage, family, frontend) == []
+    paths = [f"robustness/architectures/{other}.py" for other in FAMILIES if other != family]
+    paths += [f"robustness/frontends/{other}.py" for other in FRONTENDS if other != frontend]
+    deps = deps_of(stage, family, frontend)
+    assert not [path for path in paths if any(covers(dep, path) for dep in deps)]
 
 
-def test_no_family_imports_another() -> None:
-    for family, module in FAMILIES.items():
-        assert not imports(module) & (set(FAMILIES.values()) - {module}), family
+@pytest.mark.parametrize("found", [FAMILIES, FRONTENDS], ids=["families", "front-ends"])
+def test_no_entry_imports_another(found: dict[str, str]) -> None:
+    for name, module in found.items():
+        assert not imports(module) & (set(found.values()) - {module}), name
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -158,7 +173,9 @@ def test_a_stage_depends_on_the_parameters_that_it_reads(stage: str) -> None:
         ("robustness/data/image_set.py", unchanged({"fetch_objects"})),
         ("pipeline/stage.py", set(STAGES)),
         ("robustness/models.py", unchanged({"fetch_objects", "render"})),
-        ("robustness/frontends/noise.py", unchanged({"fetch_objects", "render"})),
+        ("robustness/registry.py", unchanged({"fetch_objects"})),
+        ("robustness/frontends/vone.py", {"transfer", "learning_curve", "collate", "report", "track"}),
+        ("robustness/frontends/blocks/noise.py", unchanged({"fetch_objects", "render"})),
         ("robustness/architectures/vgg.py", {"transfer", "learning_curve", "collate", "report", "track"}),
         ("robustness/training.py", {"train", "learning_curve", "track"}),
         ("robustness/data/objects/renderer.py", {"render"}),
@@ -235,7 +252,7 @@ def test_dvc_sees_a_change_of_the_seeds_everywhere_and_a_new_architecture_in_no_
     seeds.write_text(before)
     (finished / "robustness" / "architectures" / "lenet6.py").write_text(FAMILY)
     params = yaml.safe_load((finished / "params.yaml").read_text())
-    params["models"]["new"] = {"family": "lenet6"}
+    params["models"]["new"] = {"family": "lenet6", "frontend": "learned"}
     (finished / "params.yaml").write_text(yaml.safe_dump(params))
     found = stale()
     assert {f"{stage}@new" for stage in CELLS} <= found

@@ -31,7 +31,7 @@ LAYERS = (
         "robustness.augmentation",
         "robustness.progress",
     },
-    {"robustness.settings"},
+    {"robustness.settings", "robustness.registry"},
     {"robustness.errors"},
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

@@ -65,7 +65,7 @@ PARAMS: dict[str, Any] = {
     "statistics": {"resamples": 100},
     "learning_curve": {"model": LENET, "objects": [1.0], "views": [0.5]},
     "models": {
-        "plain": LENET,
+        "plain": LENET | {"frontend": "learned"},
         "noisy": LENET | {"frontend": "vone"},
     },
 }

@@ -5,17 +5,10 @@ file of this folder is a family, found because it lies here, but for the registr
 in ``blocks``.
 """
 
-from importlib import import_module
-from pkgutil import iter_modules
-
 from robustness.architectures.registry import STAGES, Architecture, Option, Stem, build, get, names
+from robustness.registry import import_all
 
 __all__ = ["FAMILIES", "STAGES", "Architecture", "Option", "Stem", "build", "get", "names"]
 
-FAMILIES = tuple(
-    sorted(found.name for found in iter_modules(__path__) if not found.ispkg and found.name != "registry")
-)
+FAMILIES = tuple(name for name in import_all(__name__) if name != "registry")
 """The names of the family files, in alphabetical order."""
-
-for _family in FAMILIES:
-    import_module(f"{__name__}.{_family}")

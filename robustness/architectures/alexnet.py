@@ -17,7 +17,7 @@ from robustness.architectures.blocks import pre_batch_norm
 from robustness.architectures.blocks.pre_batch_norm import convolution, initialise
 from robustness.architectures.blocks.response_normalisation import LocalResponseNorm
 from robustness.architectures.blocks.widths import scaled
-from robustness.architectures.registry import Architecture, Stem, register
+from robustness.architectures.registry import Stem, register
 
 
 def pooled(size: int) -> int:
@@ -86,25 +86,22 @@ class AlexNet(nn.Module):
 
 
 register(
-    Architecture(
-        name="alexnet",
-        family="AlexNet",
-        year=2012,
-        paper="Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional Neural "
-        "Networks, NIPS 2012",
-        parameters=60_965_224,
-        input_size=224,
-        smallest=63,
-        any_size=False,
-        stem=Stem(("conv1", "relu1", "norm1"), stride=4, channels=96),
-        stages={
-            "stem": "norm1",
-            "early": "relu2",
-            "middle": "relu4",
-            "late": "relu5",
-            "penultimate": "relu7",
-        },
-        make=AlexNet,
-        options=pre_batch_norm.options(dropout=0.5, initialisation="gaussian"),
-    )
-)
+    "alexnet",
+    family="AlexNet",
+    year=2012,
+    paper="Krizhevsky, Sutskever, Hinton: ImageNet Classification with Deep Convolutional Neural "
+    "Networks, NIPS 2012",
+    parameters=60_965_224,
+    input_size=224,
+    smallest=63,
+    any_size=False,
+    stem=Stem(("conv1", "relu1", "norm1"), stride=4, channels=96),
+    stages={
+        "stem": "norm1",
+        "early": "relu2",
+        "middle": "relu4",
+        "late": "relu5",
+        "penultimate": "relu7",
+    },
+    options=pre_batch_norm.options(dropout=0.5, initialisation="gaussian"),
+)(AlexNet)

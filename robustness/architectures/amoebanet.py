@@ -13,7 +13,7 @@ from torch import nn
 from robustness.architectures.blocks import cell_network
 from robustness.architectures.blocks.cell_network import CellNetwork
 from robustness.architectures.blocks.cells import CellSpec, Genotype
-from robustness.architectures.registry import Architecture, register
+from robustness.architectures.registry import register
 
 # Figure 5 of the paper.
 AMOEBANET_A = Genotype(
@@ -63,21 +63,18 @@ def _amoebanet(
 
 def _register(name: str, parameters: int, input_size: int, cells: int, filters: int) -> None:
     register(
-        Architecture(
-            name=name,
-            family="AmoebaNet-A",
-            year=2019,
-            paper="Real, Aggarwal, Huang, Le: Regularized Evolution for Image Classifier Architecture "
-            "Search, AAAI 2019 (arXiv 1802.01548)",
-            parameters=parameters,
-            input_size=input_size,
-            smallest=32,
-            stem=cell_network.STEM,
-            stages=cell_network.STAGES,
-            make=functools.partial(_amoebanet, filters=filters),
-            options=cell_network.options(cells=cells),
-        )
-    )
+        name,
+        family="AmoebaNet-A",
+        year=2019,
+        paper="Real, Aggarwal, Huang, Le: Regularized Evolution for Image Classifier Architecture "
+        "Search, AAAI 2019 (arXiv 1802.01548)",
+        parameters=parameters,
+        input_size=input_size,
+        smallest=32,
+        stem=cell_network.STEM,
+        stages=cell_network.STAGES,
+        options=cell_network.options(cells=cells),
+    )(functools.partial(_amoebanet, filters=filters))
 
 
 _register("amoebanet_a_mobile", 5_100_000, 224, cells=4, filters=50)

@@ -15,7 +15,7 @@ import functools
 from torch import nn
 
 from robustness.architectures.blocks import mobile_blocks
-from robustness.architectures.registry import BN_MOMENTUM, Architecture, Stem, number, register
+from robustness.architectures.registry import BN_MOMENTUM, Stem, number, register
 
 # Table 1 of the paper: repeats, kernel, stride of the first, expansion, channels, squeeze ratio.
 TABLE = (
@@ -69,33 +69,30 @@ def _efficientnet(
 def _register(variant: str) -> None:
     wide, deep, size, dropout, parameters, stem = VARIANTS[variant]
     register(
-        Architecture(
-            name=f"efficientnet_{variant}",
-            family="EfficientNet",
-            year=2019,
-            paper="Tan, Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, "
-            "ICML 2019 (arXiv 1905.11946)",
-            parameters=parameters,
-            input_size=size,
-            smallest=32,
-            stem=Stem(("conv_stem", "bn1"), stride=2, channels=stem),
-            stages={
-                "stem": "bn1",
-                "early": "blocks.1",
-                "middle": "blocks.4",
-                "late": "blocks.6",
-                "penultimate": "global_pool",
-            },
-            make=functools.partial(_efficientnet, variant_width=wide, variant_depth=deep),
-            options={
-                "depth": number(1.0, 0.1, 4, "multiplier of the blocks in a stage, rounded up"),
-                "dropout": number(dropout, 0, 0.95, "chance that an input of the last layer is silenced"),
-                "drop_path": number(0.2, 0, 0.95, "stochastic depth: chance that the last block is skipped"),
-                "bn_momentum": BN_MOMENTUM,
-            },
-            pretrained=f"timm/efficientnet_{variant}",
-        )
-    )
+        f"efficientnet_{variant}",
+        family="EfficientNet",
+        year=2019,
+        paper="Tan, Le: EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, "
+        "ICML 2019 (arXiv 1905.11946)",
+        parameters=parameters,
+        input_size=size,
+        smallest=32,
+        stem=Stem(("conv_stem", "bn1"), stride=2, channels=stem),
+        stages={
+            "stem": "bn1",
+            "early": "blocks.1",
+            "middle": "blocks.4",
+            "late": "blocks.6",
+            "penultimate": "global_pool",
+        },
+        options={
+            "depth": number(1.0, 0.1, 4, "multiplier of the blocks in a stage, rounded up"),
+            "dropout": number(dropout, 0, 0.95, "chance that an input of the last layer is silenced"),
+            "drop_path": number(0.2, 0, 0.95, "stochastic depth: chance that the last block is skipped"),
+            "bn_momentum": BN_MOMENTUM,
+        },
+        pretrained=f"timm/efficientnet_{variant}",
+    )(functools.partial(_efficientnet, variant_width=wide, variant_depth=deep))
 
 
 for _variant in VARIANTS:

@@ -15,7 +15,7 @@ from robustness.architectures.blocks import pre_batch_norm
 from robustness.architectures.blocks.pre_batch_norm import convolution, initialise
 from robustness.architectures.blocks.response_normalisation import LocalResponseNorm
 from robustness.architectures.blocks.widths import scaled
-from robustness.architectures.registry import Architecture, Stem, register, switch
+from robustness.architectures.registry import Stem, register, switch
 from robustness.errors import UserError
 
 # Table 1 of the paper: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
@@ -161,26 +161,23 @@ class GoogLeNet(nn.Module):
 
 
 register(
-    Architecture(
-        name="googlenet",
-        family="GoogLeNet",
-        year=2014,
-        paper="Szegedy et al.: Going Deeper with Convolutions, CVPR 2015 (arXiv 1409.4842)",
-        parameters=6_998_552,
-        input_size=224,
-        smallest=32,
-        stem=Stem(("conv1", "relu1", "pool1"), stride=4, channels=64),
-        stages={
-            "stem": "pool1",
-            "early": "inception3b",
-            "middle": "inception4c",
-            "late": "inception5b",
-            "penultimate": "global_pool",
-        },
-        make=GoogLeNet,
-        options={
-            **pre_batch_norm.options(dropout=0.4, initialisation="glorot"),
-            "auxiliary": switch(False, "the paper's two side classifiers"),
-        },
-    )
-)
+    "googlenet",
+    family="GoogLeNet",
+    year=2014,
+    paper="Szegedy et al.: Going Deeper with Convolutions, CVPR 2015 (arXiv 1409.4842)",
+    parameters=6_998_552,
+    input_size=224,
+    smallest=32,
+    stem=Stem(("conv1", "relu1", "pool1"), stride=4, channels=64),
+    stages={
+        "stem": "pool1",
+        "early": "inception3b",
+        "middle": "inception4c",
+        "late": "inception5b",
+        "penultimate": "global_pool",
+    },
+    options={
+        **pre_batch_norm.options(dropout=0.4, initialisation="glorot"),
+        "auxiliary": switch(False, "the paper's two side classifiers"),
+    },
+)(GoogLeNet)

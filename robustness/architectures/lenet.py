@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from robustness import seeds
 from robustness.architectures.blocks.widths import scaled
-from robustness.architectures.registry import Architecture, Stem, choice, register
+from robustness.architectures.registry import Stem, choice, register
 from robustness.errors import UserError
 
 CODE_LENGTH = 84
@@ -201,33 +201,30 @@ class LeNet5(nn.Module):
 
 
 register(
-    Architecture(
-        name="lenet5",
-        family="LeNet-5",
-        year=1998,
-        paper="LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition, "
-        "Proceedings of the IEEE 86(11), 1998",
-        parameters=60_000,
-        input_size=32,
-        smallest=16,
-        any_size=False,
-        stem=Stem(("c1", "c1_squash"), stride=1, channels=6),
-        stages={
-            "stem": "c1_squash",
-            "early": "s2_squash",
-            "middle": "c3_squash",
-            "late": "c5_squash",
-            "penultimate": "f6_squash",
-        },
-        make=LeNet5,
-        options={
-            "codes": choice(
-                "published",
-                ("published", "bitmaps", "random"),
-                "centres of the output units; published is bitmaps for ten classes and random otherwise",
-            )
-        },
-        classes=10,
-        channels=1,
-    )
-)
+    "lenet5",
+    family="LeNet-5",
+    year=1998,
+    paper="LeCun, Bottou, Bengio, Haffner: Gradient-Based Learning Applied to Document Recognition, "
+    "Proceedings of the IEEE 86(11), 1998",
+    parameters=60_000,
+    input_size=32,
+    smallest=16,
+    any_size=False,
+    stem=Stem(("c1", "c1_squash"), stride=1, channels=6),
+    stages={
+        "stem": "c1_squash",
+        "early": "s2_squash",
+        "middle": "c3_squash",
+        "late": "c5_squash",
+        "penultimate": "f6_squash",
+    },
+    options={
+        "codes": choice(
+            "published",
+            ("published", "bitmaps", "random"),
+            "centres of the output units; published is bitmaps for ten classes and random otherwise",
+        )
+    },
+    classes=10,
+    channels=1,
+)(LeNet5)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import nn
 
 from robustness.architectures.blocks import mobile_blocks
-from robustness.architectures.registry import BN_MOMENTUM, Architecture, Stem, number, register, switch
+from robustness.architectures.registry import BN_MOMENTUM, Stem, number, register, switch
 
 # Table 1 of the paper: repeats, kernel, stride of the first, channels.
 TABLE = (
@@ -58,31 +58,28 @@ def _add_gates(network: nn.Module) -> None:
 
 
 register(
-    Architecture(
-        name="mobilenet_v1",
-        family="MobileNet",
-        year=2017,
-        paper="Howard et al.: MobileNets: Efficient Convolutional Neural Networks for Mobile Vision "
-        "Applications, 2017 (arXiv 1704.04861)",
-        parameters=4_231_976,
-        input_size=224,
-        smallest=32,
-        stem=Stem(("conv_stem", "bn1"), stride=2, channels=32),
-        stages={
-            "stem": "bn1",
-            "early": "blocks.1",
-            "middle": "blocks.3",
-            "late": "blocks.4",
-            "penultimate": "global_pool",
-        },
-        make=_mobilenet,
-        options={
-            "depth": number(1.0, 0.1, 4, "multiplier of the blocks in a stage, rounded up"),
-            "dropout": number(0.0, 0, 0.95, "chance that an input of the last layer is silenced"),
-            "drop_path": number(0.0, 0, 0.95, "stochastic depth: chance that the last block is skipped"),
-            "bn_momentum": BN_MOMENTUM,
-            "se": switch(False, "squeeze-and-excitation gates after every block"),
-        },
-        pretrained="timm/mobilenetv1_100",
-    )
-)
+    "mobilenet_v1",
+    family="MobileNet",
+    year=2017,
+    paper="Howard et al.: MobileNets: Efficient Convolutional Neural Networks for Mobile Vision "
+    "Applications, 2017 (arXiv 1704.04861)",
+    parameters=4_231_976,
+    input_size=224,
+    smallest=32,
+    stem=Stem(("conv_stem", "bn1"), stride=2, channels=32),
+    stages={
+        "stem": "bn1",
+        "early": "blocks.1",
+        "middle": "blocks.3",
+        "late": "blocks.4",
+        "penultimate": "global_pool",
+    },
+    options={
+        "depth": number(1.0, 0.1, 4, "multiplier of the blocks in a stage, rounded up"),
+        "dropout": number(0.0, 0, 0.95, "chance that an input of the last layer is silenced"),
+        "drop_path": number(0.0, 0, 0.95, "stochastic depth: chance that the last block is skipped"),
+        "bn_momentum": BN_MOMENTUM,
+        "se": switch(False, "squeeze-and-excitation gates after every block"),
+    },
+    pretrained="timm/mobilenetv1_100",
+)(_mobilenet)

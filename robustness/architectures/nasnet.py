@@ -17,7 +17,7 @@ from robustness.architectures.blocks import cell_network
 from robustness.architectures.blocks.cell_network import CellNetwork
 from robustness.architectures.blocks.cells import CellSpec, Genotype
 from robustness.architectures.blocks.widths import scaled
-from robustness.architectures.registry import BN_MOMENTUM, Architecture, Stem, number, register
+from robustness.architectures.registry import BN_MOMENTUM, Stem, number, register
 
 PAPER = (
     "Zoph, Vasudevan, Shlens, Le: Learning Transferable Architectures for Scalable Image Recognition, "
@@ -83,43 +83,37 @@ def _large(*, num_classes: int, in_channels: int, image_size: int, width: float,
 
 
 register(
-    Architecture(
-        name="nasnet_a_mobile",
-        family="NASNet-A",
-        year=2018,
-        paper=PAPER,
-        parameters=5_289_978,
-        input_size=224,
-        smallest=32,
-        stem=cell_network.STEM,
-        stages=cell_network.STAGES,
-        make=_mobile,
-        options=cell_network.options(cells=4),
-    )
-)
+    "nasnet_a_mobile",
+    family="NASNet-A",
+    year=2018,
+    paper=PAPER,
+    parameters=5_289_978,
+    input_size=224,
+    smallest=32,
+    stem=cell_network.STEM,
+    stages=cell_network.STAGES,
+    options=cell_network.options(cells=4),
+)(_mobile)
 
 register(
-    Architecture(
-        name="nasnet_a_large",
-        family="NASNet-A",
-        year=2018,
-        paper=PAPER,
-        parameters=88_753_150,
-        input_size=331,
-        smallest=32,
-        stem=Stem(("conv0",), stride=2, channels=96),
-        stages={
-            "stem": "conv0",
-            "early": "cell_5",
-            "middle": "cell_11",
-            "late": "cell_17",
-            "penultimate": "global_pool",
-        },
-        make=_large,
-        options={
-            "dropout": number(0.5, 0, 0.95, "chance that an input of the last layer is silenced"),
-            "bn_momentum": BN_MOMENTUM,
-        },
-        pretrained="timm/nasnetalarge",
-    )
-)
+    "nasnet_a_large",
+    family="NASNet-A",
+    year=2018,
+    paper=PAPER,
+    parameters=88_753_150,
+    input_size=331,
+    smallest=32,
+    stem=Stem(("conv0",), stride=2, channels=96),
+    stages={
+        "stem": "conv0",
+        "early": "cell_5",
+        "middle": "cell_11",
+        "late": "cell_17",
+        "penultimate": "global_pool",
+    },
+    options={
+        "dropout": number(0.5, 0, 0.95, "chance that an input of the last layer is silenced"),
+        "bn_momentum": BN_MOMENTUM,
+    },
+    pretrained="timm/nasnetalarge",
+)(_large)

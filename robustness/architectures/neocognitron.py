@@ -39,7 +39,7 @@ from robustness.architectures.blocks.neocognitron_layers import (
     Standardise,
 )
 from robustness.architectures.blocks.widths import scaled
-from robustness.architectures.registry import Architecture, Stem, number, register, switch
+from robustness.architectures.registry import Stem, number, register, switch
 from robustness.errors import UserError
 
 PUBLISHED_SIZE = 16
@@ -136,27 +136,24 @@ def _in_batches(function: Callable[[Tensor], Tensor], images: Tensor, size: int 
 
 
 register(
-    Architecture(
-        name="neocognitron",
-        family="Neocognitron",
-        year=1979,
-        paper="Fukushima: Neocognitron: A Self-organizing Neural Network Model for a Mechanism of Pattern "
-        "Recognition Unaffected by Shift in Position, Biological Cybernetics 36, 1980",
-        parameters=None,
-        input_size=16,
-        smallest=16,
-        any_size=False,
-        stem=Stem(("contrast", "us1"), stride=1, channels=24),
-        stages={"stem": "us1", "early": "uc1", "middle": "uc2", "late": "uc3", "penultimate": "standardise"},
-        make=Neocognitron,
-        options={
-            "contrast": switch(True, "on- and off-centre contrast cells before US1"),
-            "selectivity1": number(4.0, 0.01, 100, "r of US1: least likeness to answer is r / (r + 1)"),
-            "selectivity2": number(1.5, 0.01, 100, "r of US2"),
-            "selectivity3": number(1.5, 0.01, 100, "r of US3"),
-            "presentations": number(1000, 1, 1_000_000, "patterns shown to each S-layer"),
-        },
-        classes=5,
-        channels=1,
-    )
-)
+    "neocognitron",
+    family="Neocognitron",
+    year=1979,
+    paper="Fukushima: Neocognitron: A Self-organizing Neural Network Model for a Mechanism of Pattern "
+    "Recognition Unaffected by Shift in Position, Biological Cybernetics 36, 1980",
+    parameters=None,
+    input_size=16,
+    smallest=16,
+    any_size=False,
+    stem=Stem(("contrast", "us1"), stride=1, channels=24),
+    stages={"stem": "us1", "early": "uc1", "middle": "uc2", "late": "uc3", "penultimate": "standardise"},
+    options={
+        "contrast": switch(True, "on- and off-centre contrast cells before US1"),
+        "selectivity1": number(4.0, 0.01, 100, "r of US1: least likeness to answer is r / (r + 1)"),
+        "selectivity2": number(1.5, 0.01, 100, "r of US2"),
+        "selectivity3": number(1.5, 0.01, 100, "r of US3"),
+        "presentations": number(1000, 1, 1_000_000, "patterns shown to each S-layer"),
+    },
+    classes=5,
+    channels=1,
+)(Neocognitron)

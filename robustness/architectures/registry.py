@@ -1,6 +1,6 @@
-"""The registry: what is known of each architecture, and the one way to build it.
+"""What is known of each architecture, and the one way to build it.
 
-A family file registers its entries with :func:`register`; the rest of the library asks :func:`names`,
+A family file registers its entries with ``register``; the rest of the library asks :func:`names`,
 :func:`get` and :func:`build`. Settings are checked here, before a weight is drawn, so that a wrong one costs
 a line of text and no work.
 """
@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from torch import nn
 
 from robustness.errors import UserError, nearest
+from robustness.registry import Registry
 
 STAGES = ("stem", "early", "middle", "late", "penultimate")
 """The canonical stages, in the order in which an image passes them."""
@@ -97,9 +97,12 @@ class Architecture:
     ``any_size`` says that a built network takes images of other sizes too, as no fully connected layer reads
     a map.
     ``pretrained`` is the name under which timm or torchvision keeps weights with the same keys, or None.
+
+    Raises ValueError for stages that are not canonical.
     """
 
     name: str
+    make: Callable[..., nn.Module] = field(repr=False)
     family: str
     year: int
     paper: str
@@ -108,12 +111,17 @@ class Architecture:
     smallest: int
     stem: Stem
     stages: Mapping[str, str]
-    make: Callable[..., nn.Module] = field(repr=False)
     options: Mapping[str, Option] = field(default_factory=dict)
     classes: int = 1000
     channels: int = 3
     pretrained: str | None = None
     any_size: bool = True
+
+    def __post_init__(self) -> None:
+        if tuple(self.stages) != STAGES:
+            raise ValueError(f"architecture {self.name} must name the stages {', '.join(STAGES)}, in order")
+        if self.stages["stem"] != self.stem.modules[-1]:
+            raise ValueError(f"architecture {self.name}: stage stem must be the last of the stem modules")
 
     @property
     def module(self) -> str:
@@ -152,38 +160,13 @@ class Architecture:
         return {key: options.get(key, option.default) for key, option in self.options.items()}
 
 
-_entries: dict[str, Architecture] = {}
-
-
-def register(architecture: Architecture) -> Architecture:
-    """Add an entry. Raises ValueError for a name that is taken or stages that are not canonical."""
-    if architecture.name in _entries:
-        raise ValueError(f"architecture {architecture.name} is registered twice")
-    if tuple(architecture.stages) != STAGES:
-        raise ValueError(
-            f"architecture {architecture.name} must name the stages {', '.join(STAGES)}, in order"
-        )
-    if architecture.stages["stem"] != architecture.stem.modules[-1]:
-        raise ValueError(f"architecture {architecture.name}: stage stem must be the last of the stem modules")
-    _entries[architecture.name] = architecture
-    return architecture
+ARCHITECTURES: Registry[Architecture] = Registry("architecture", Architecture)
+register, get = ARCHITECTURES.register, ARCHITECTURES.get
 
 
 def names() -> tuple[str, ...]:
     """All names, oldest family first."""
-    return tuple(sorted(_entries, key=lambda name: (_entries[name].year, _entries[name].family)))
-
-
-def get(name: str) -> Architecture:
-    """The entry of a name. Raises UserError with the nearest names for an unknown one."""
-    if name not in _entries:
-        raise UserError(f"architecture: {name!r} is unknown; {nearest(name, _entries)}")
-    return _entries[name]
-
-
-def entries() -> Mapping[str, Architecture]:
-    """A read-only view of all entries by name."""
-    return MappingProxyType(_entries)
+    return tuple(entry.name for entry in sorted(ARCHITECTURES, key=lambda each: (each.year, each.family)))
 
 
 def build(

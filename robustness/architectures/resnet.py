@@ -17,7 +17,6 @@ from torch import nn
 from robustness.architectures.blocks.widths import scaled
 from robustness.architectures.registry import (
     BN_MOMENTUM,
-    Architecture,
     Option,
     Stem,
     number,
@@ -145,27 +144,24 @@ def _register(
     **fixed: int,
 ) -> None:
     register(
-        Architecture(
-            name=name,
-            family=family,
-            year=year,
-            paper=paper,
-            parameters=parameters,
-            input_size=224,
-            smallest=32,
-            stem=Stem(("conv1", "bn1", "act1", "maxpool"), stride=4, channels=64),
-            stages={
-                "stem": "maxpool",
-                "early": "layer1",
-                "middle": "layer3",
-                "late": "layer4",
-                "penultimate": "global_pool",
-            },
-            make=functools.partial(_residual, layers=layers, block=block, **fixed),
-            options=_options(se),
-            pretrained=pretrained,
-        )
-    )
+        name,
+        family=family,
+        year=year,
+        paper=paper,
+        parameters=parameters,
+        input_size=224,
+        smallest=32,
+        stem=Stem(("conv1", "bn1", "act1", "maxpool"), stride=4, channels=64),
+        stages={
+            "stem": "maxpool",
+            "early": "layer1",
+            "middle": "layer3",
+            "late": "layer4",
+            "penultimate": "global_pool",
+        },
+        options=_options(se),
+        pretrained=pretrained,
+    )(functools.partial(_residual, layers=layers, block=block, **fixed))
 
 
 _register("resnet50", 25_557_032, (3, 4, 6, 3), "bottleneck", pretrained="timm/resnet50")

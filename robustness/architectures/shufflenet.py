@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robustness.architectures.blocks.widths import scaled
-from robustness.architectures.registry import BN_MOMENTUM, Architecture, Stem, choice, number, register
+from robustness.architectures.registry import BN_MOMENTUM, Stem, choice, number, register
 
 # Table 1 of the paper: channels of stage 2 by g; each later stage doubles them.
 STAGE2_CHANNELS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
@@ -105,28 +105,25 @@ class ShuffleNet(nn.Module):
 
 
 register(
-    Architecture(
-        name="shufflenet_v1",
-        family="ShuffleNet",
-        year=2017,
-        paper="Zhang, Zhou, Lin, Sun: ShuffleNet: An Extremely Efficient Convolutional Neural Network for "
-        "Mobile Devices, CVPR 2018 (arXiv 1707.01083)",
-        parameters=1_865_728,
-        input_size=224,
-        smallest=32,
-        stem=Stem(("conv1", "bn1", "act1", "maxpool"), stride=4, channels=24),
-        stages={
-            "stem": "maxpool",
-            "early": "stage2",
-            "middle": "stage3",
-            "late": "stage4",
-            "penultimate": "global_pool",
-        },
-        make=ShuffleNet,
-        options={
-            "groups": choice(3, tuple(STAGE2_CHANNELS), "groups of the 1x1 convolutions (the paper's g)"),
-            "dropout": number(0.0, 0, 0.95, "chance that an input of the last layer is silenced"),
-            "bn_momentum": BN_MOMENTUM,
-        },
-    )
-)
+    "shufflenet_v1",
+    family="ShuffleNet",
+    year=2017,
+    paper="Zhang, Zhou, Lin, Sun: ShuffleNet: An Extremely Efficient Convolutional Neural Network for "
+    "Mobile Devices, CVPR 2018 (arXiv 1707.01083)",
+    parameters=1_865_728,
+    input_size=224,
+    smallest=32,
+    stem=Stem(("conv1", "bn1", "act1", "maxpool"), stride=4, channels=24),
+    stages={
+        "stem": "maxpool",
+        "early": "stage2",
+        "middle": "stage3",
+        "late": "stage4",
+        "penultimate": "global_pool",
+    },
+    options={
+        "groups": choice(3, tuple(STAGE2_CHANNELS), "groups of the 1x1 convolutions (the paper's g)"),
+        "dropout": number(0.0, 0, 0.95, "chance that an input of the last layer is silenced"),
+        "bn_momentum": BN_MOMENTUM,
+    },
+)(ShuffleNet)

@@ -19,7 +19,7 @@ from robustness.architectures.blocks import pre_batch_norm
 from robustness.architectures.blocks.pre_batch_norm import convolution, initialise
 from robustness.architectures.blocks.response_normalisation import LocalResponseNorm
 from robustness.architectures.blocks.widths import scaled
-from robustness.architectures.registry import Architecture, Stem, register
+from robustness.architectures.registry import Stem, register
 
 # Table 1 of the paper. Numbers are the channels of 3x3 convolutions, "1x1:256" a 1x1 one; M is a pooling.
 COLUMNS: dict[str, str] = {
@@ -99,23 +99,20 @@ def _stages(column: str) -> dict[str, str]:
 
 def _register(name: str, column: str, parameters: int, pretrained: str | None = None) -> None:
     register(
-        Architecture(
-            name=name,
-            family="VGG",
-            year=2014,
-            paper="Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition, "
-            "ICLR 2015 (arXiv 1409.1556)",
-            parameters=parameters,
-            input_size=224,
-            smallest=32,
-            any_size=False,
-            stem=Stem(("features.0", "features.1"), stride=1, channels=64),
-            stages=_stages(column),
-            make=functools.partial(VGG, column=column),
-            options=pre_batch_norm.options(dropout=0.5, initialisation="glorot"),
-            pretrained=pretrained,
-        )
-    )
+        name,
+        family="VGG",
+        year=2014,
+        paper="Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition, "
+        "ICLR 2015 (arXiv 1409.1556)",
+        parameters=parameters,
+        input_size=224,
+        smallest=32,
+        any_size=False,
+        stem=Stem(("features.0", "features.1"), stride=1, channels=64),
+        stages=_stages(column),
+        options=pre_batch_norm.options(dropout=0.5, initialisation="glorot"),
+        pretrained=pretrained,
+    )(functools.partial(VGG, column=column))
 
 
 _register("vgg16", "D", 138_357_544, "torchvision/vgg16")

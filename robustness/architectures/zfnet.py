@@ -14,7 +14,7 @@ from robustness.architectures.blocks import pre_batch_norm
 from robustness.architectures.blocks.pre_batch_norm import convolution, initialise
 from robustness.architectures.blocks.response_normalisation import LocalResponseNorm
 from robustness.architectures.blocks.widths import scaled
-from robustness.architectures.registry import Architecture, Stem, register
+from robustness.architectures.registry import Stem, register
 
 
 def _map_size(image_size: int) -> int:
@@ -82,25 +82,21 @@ class ZFNet(nn.Module):
 
 
 register(
-    Architecture(
-        name="zfnet",
-        family="ZFNet",
-        year=2013,
-        paper="Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, "
-        "ECCV 2014 (arXiv 1311.2901)",
-        parameters=62_357_608,
-        input_size=224,
-        smallest=63,
-        any_size=False,
-        stem=Stem(("conv1", "relu1"), stride=2, channels=96),
-        stages={
-            "stem": "relu1",
-            "early": "relu2",
-            "middle": "relu4",
-            "late": "relu5",
-            "penultimate": "relu7",
-        },
-        make=ZFNet,
-        options=pre_batch_norm.options(dropout=0.5, initialisation="gaussian"),
-    )
-)
+    "zfnet",
+    family="ZFNet",
+    year=2013,
+    paper="Zeiler, Fergus: Visualizing and Understanding Convolutional Networks, ECCV 2014 (arXiv 1311.2901)",
+    parameters=62_357_608,
+    input_size=224,
+    smallest=63,
+    any_size=False,
+    stem=Stem(("conv1", "relu1"), stride=2, channels=96),
+    stages={
+        "stem": "relu1",
+        "early": "relu2",
+        "middle": "relu4",
+        "late": "relu5",
+        "penultimate": "relu7",
+    },
+    options=pre_batch_norm.options(dropout=0.5, initialisation="gaussian"),
+)(ZFNet)

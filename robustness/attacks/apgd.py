@@ -10,6 +10,7 @@ from torch import Tensor
 from robustness.attacks import geometry, losses
 from robustness.attacks.attacked_model import Answer
 from robustness.attacks.iterative import IterativeAttack, State, spread
+from robustness.attacks.registry import register
 
 _MOMENTUM = 0.75
 _RISING = 0.75
@@ -125,3 +126,22 @@ class APGD(IterativeAttack):
         state["rises"] = torch.where(check, torch.zeros_like(state["rises"]), state["rises"])
         flags = geometry.widen(halve, x)
         return torch.where(flags, state["best"], x), torch.where(flags, state["slope"], slope)
+
+
+@register("apgd_ce", norms=("linf", "l2"))
+def apgd_ce(norm: str, *, steps: int = 100) -> APGD:
+    """Auto-PGD on the cross-entropy (Croce & Hein 2020): ``steps`` gradients."""
+    return APGD(norm=norm, steps=steps, loss="ce")
+
+
+@register("apgd_dlr", norms=("linf", "l2"))
+def apgd_dlr(norm: str, *, steps: int = 100) -> APGD:
+    """Auto-PGD on the difference of logits ratio (Croce & Hein 2020): ``steps`` gradients."""
+    return APGD(norm=norm, steps=steps, loss="dlr")
+
+
+@register("apgd_targeted", norms=("linf", "l2"))
+def apgd_targeted(norm: str, *, steps: int = 100, targets: int = 9) -> APGD:
+    """Auto-PGD on the targeted DLR (Croce & Hein 2020), a restart for each of the likeliest wrong classes:
+    ``targets`` × ``steps`` gradients."""
+    return APGD(norm=norm, steps=steps, loss="targeted_dlr", targets=targets)

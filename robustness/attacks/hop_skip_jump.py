@@ -12,6 +12,8 @@ from foolbox.attacks import HopSkipJumpAttack, LinearSearchBlendedUniformNoiseAt
 from foolbox.attacks.base import get_criterion
 from foolbox.criteria import Criterion
 
+from robustness.attacks.registry import register
+
 
 class Wrong(Criterion):
     """Adversarial is every output that is not ``label``, for any number of images (foolbox's wants one
@@ -77,3 +79,10 @@ class HopSkipJump(HopSkipJumpAttack):
             votes = votes - votes.mean()
         direction = (votes.view(-1, 1, 1, 1) * noise).mean(0, keepdim=True)
         return astensor(direction / (direction.norm() + 1e-12))
+
+
+@register("hopskipjump", norms=("linf", "l2"), kind="minimal", alone=True)
+def hopskipjump(norm: str, *, steps: int = 20) -> HopSkipJump:
+    """Walks along the decision boundary, by queries of the class alone (Chen, Jordan & Wainwright 2020):
+    about 100 · √steps · steps queries."""
+    return HopSkipJump(norm=norm, steps=steps)

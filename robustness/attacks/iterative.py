@@ -1,7 +1,7 @@
 """What an iterative attack is: a foolbox attack whose steps the engine can run for any set of images.
 
 To add one: subclass :class:`IterativeAttack`, write ``start``, ``loss`` and ``update``, and register a
-builder in ``robustness.attacks.catalogue``. The state is a dict of tensors with one row per image, so that
+builder below it. The state is a dict of tensors with one row per image, so that
 the engine can take finished images out and put waiting ones in at any step.
 """
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from robustness.attacks import geometry, losses
 from robustness.attacks.attacked_model import Answer
 from robustness.attacks.iterative import IterativeAttack, State
+from robustness.attacks.registry import register
 
 
 class PGD(IterativeAttack):
@@ -49,3 +50,10 @@ class PGD(IterativeAttack):
         direction = geometry.steepest_(answer.gradient, self.norm, state["x"])
         state["x"].add_(direction, alpha=self.rel_stepsize * epsilon)
         state["x"] = self.confine_(state, x0, epsilon)
+
+
+@register("pgd", norms=("linf", "l2", "l1"))
+def pgd(norm: str, *, steps: int = 50) -> PGD:
+    """Projected gradient descent on the cross-entropy, from a random start (Madry et al. 2018):
+    ``steps`` gradients."""
+    return PGD(norm=norm, steps=steps)

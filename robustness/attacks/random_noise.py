@@ -7,6 +7,7 @@ from torch import Tensor
 from robustness.attacks import geometry, losses
 from robustness.attacks.attacked_model import Answer, advance
 from robustness.attacks.iterative import IterativeAttack, State
+from robustness.attacks.registry import register
 
 
 class RandomNoise(IterativeAttack):
@@ -42,3 +43,9 @@ class RandomNoise(IterativeAttack):
             return (x0 + epsilon * noise.sign()).clamp_(0, 1)
         reach = geometry.size(noise, self.norm).clamp_min(1e-12)
         return (x0 + noise * geometry.widen(epsilon / reach, noise)).clamp_(0, 1)
+
+
+@register("random_noise", norms=("linf", "l2", "l1"))
+def random_noise(norm: str, *, steps: int = 10) -> RandomNoise:
+    """Random points of size ε: what every attack must beat; ``steps`` queries."""
+    return RandomNoise(norm=norm, steps=steps)

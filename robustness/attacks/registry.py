@@ -1,14 +1,18 @@
-"""The registry of attacks: a name, what it can do, and a builder that is called with a norm and settings."""
+"""The attacks by name: what each can do, and a builder that is called with a norm and settings.
+
+The cost of each per image, in gradients or queries, stands in its docstring.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from robustness.attacks.geometry import NORMS
 from robustness.errors import UserError, nearest
+from robustness.registry import Registry
 
 if TYPE_CHECKING:
     from foolbox.attacks.base import AttackWithDistance
@@ -18,18 +22,23 @@ Suite = Mapping[str, Mapping[str, Any]]  # attack → its settings
 
 
 @dataclass(frozen=True)
-class Entry:
-    """An attack of the registry.
+class Attack:
+    """An attack of the registry; ``build(norm, *, setting=default, …)`` gives it as a foolbox attack.
 
     kind ``fixed``: searches a ball of given ε; ``minimal``: minimises the perturbation. alone: whether images
-    must be attacked one at a time, because its random numbers or sums run over the batch.
+    must be attacked one at a time, because its random numbers or sums run over the batch. Raises ValueError
+    for an unknown kind or norm.
     """
 
     name: str
     build: Callable[..., AttackWithDistance]
     norms: tuple[str, ...]
-    kind: str
-    alone: bool
+    kind: str = "fixed"
+    alone: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS or not set(self.norms) <= set(NORMS):
+            raise ValueError(f"attack {self.name!r}: kind {self.kind!r} or norms {self.norms} are unknown")
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -42,7 +51,7 @@ class Entry:
 class Planned:
     """One attack of a suite in a norm; ``settings`` go to the builder."""
 
-    entry: Entry
+    entry: Attack
     norm: str
     settings: Mapping[str, Any]
 
@@ -52,42 +61,12 @@ class Planned:
         return self.entry.name
 
     def build(self) -> AttackWithDistance:
-        """The foolbox attack; this imports foolbox."""
+        """The foolbox attack."""
         return self.entry.build(self.norm, **self.settings)
 
 
-_ENTRIES: dict[str, Entry] = {}
-
-
-def register(
-    name: str, *, norms: Sequence[str], kind: str = "fixed", alone: bool = False
-) -> Callable[[Callable[..., AttackWithDistance]], Callable[..., AttackWithDistance]]:
-    """Decorate a builder ``(norm, *, setting=default, …) -> foolbox attack``.
-
-    Raises ValueError for a name taken twice and an unknown kind or norm.
-    """
-    if name in _ENTRIES:
-        raise ValueError(f"attack {name!r} is registered twice")
-    if kind not in KINDS or not set(norms) <= set(NORMS):
-        raise ValueError(f"attack {name!r}: kind {kind!r} or norms {norms} are unknown")
-
-    def add(build: Callable[..., AttackWithDistance]) -> Callable[..., AttackWithDistance]:
-        _ENTRIES[name] = Entry(name, build, tuple(norms), kind, alone)
-        return build
-
-    return add
-
-
-def names() -> tuple[str, ...]:
-    """The names of all attacks."""
-    return tuple(sorted(_ENTRIES))
-
-
-def get(name: str) -> Entry:
-    """The entry of one attack. Raises UserError with the nearest names if there is none."""
-    if name not in _ENTRIES:
-        raise UserError(f"attack {name!r} is unknown; {nearest(str(name), _ENTRIES)}")
-    return _ENTRIES[name]
+ATTACKS: Registry[Attack] = Registry("attack", Attack)
+register, names, get = ATTACKS.register, ATTACKS.names, ATTACKS.get
 
 
 def plan(suite: Suite, norm: str) -> tuple[Planned, ...]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from robustness.attacks import geometry, losses
 from robustness.attacks.attacked_model import Answer
 from robustness.attacks.iterative import IterativeAttack, State
+from robustness.attacks.registry import register
 
 _SHARE = 0.8  # of the image that the first squares cover
 _HALVINGS = (
@@ -166,3 +167,9 @@ def _inverse_squares(count: int) -> Tensor:
 def _length(values: Tensor) -> Tensor:
     """(n, C, 1, 1): the L2 size of each channel, never 0."""
     return values.square().sum((2, 3), keepdim=True).sqrt().clamp_min(1e-12)
+
+
+@register("square", norms=("linf", "l2"))
+def square(norm: str, *, steps: int = 5000) -> Square:
+    """Random search over squares, score-based (Andriushchenko et al. 2020): ``steps`` queries."""
+    return Square(norm=norm, steps=steps)

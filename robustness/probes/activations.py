@@ -25,6 +25,7 @@ from robustness.probes.layers import (
     relative_depths,
     stage_paths,
 )
+from robustness.probes.registry import register
 from robustness.probes.result import ProbeResult, Progress, Rows, finite_mean, to_numpy
 from robustness.probes.targets import pick_units
 
@@ -117,6 +118,7 @@ def strongest(
     return found
 
 
+@register("activations")
 def run(
     model: nn.Module,
     images: Tensor,

@@ -20,6 +20,7 @@ from robustness.probes.facets import facet_starts
 from robustness.probes.fourier import NaturalStatistics
 from robustness.probes.layers import LOGITS, probing, relative_depths, stage_paths
 from robustness.probes.reference_activations import ReferenceActivations, observe
+from robustness.probes.registry import register
 from robustness.probes.regularisers import REGULARISERS, chosen
 from robustness.probes.result import ProbeResult, Progress, Rows, finite_mean, to_numpy
 from robustness.probes.targets import Canvas, Target, before_rectification, find_canvas, pick_units
@@ -28,6 +29,7 @@ NAME = "ascent"
 Climb = Callable[[Target, Canvas, NaturalStatistics, Sequence[Job]], Ascended]
 
 
+@register("ascent")
 def run(
     model: nn.Module,
     images: Tensor,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from robustness import seeds
 from robustness.errors import UserError
 from robustness.probes.layers import features, pooled, probing, relative_depths, stage_paths
+from robustness.probes.registry import register
 from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ NAME = "embedding"
 PERPLEXITY = 40.0
 
 
+@register("embedding")
 def run(
     model: nn.Module,
     images: Tensor,

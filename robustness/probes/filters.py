@@ -23,6 +23,7 @@ from robustness.probes.layers import (
     relative_depths,
     stage_paths,
 )
+from robustness.probes.registry import register
 from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
 
 NAME = "filters"
@@ -133,6 +134,7 @@ def firing_rate(maps: Tensor) -> np.ndarray:
     return (((flat - flat.median(1, keepdim=True).values).abs() > limit).float().mean(1)).numpy()
 
 
+@register("filters")
 def run(
     model: nn.Module,
     images: Tensor,

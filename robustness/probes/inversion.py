@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from robustness.probes.inversion_engine import data_weight, invert
 from robustness.probes.layers import LOGITS, Tap, device_of, probing, relative_depths, stage_paths
 from robustness.probes.occlusion import examples
+from robustness.probes.registry import register
 from robustness.probes.regularisers import gaussian_blur
 from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
 
@@ -25,6 +26,7 @@ REFERENCES = 64
 """So many images give the mean distance of features."""
 
 
+@register("inversion")
 def run(
     model: nn.Module,
     images: Tensor,

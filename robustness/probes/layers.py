@@ -119,7 +119,7 @@ class Tap:
 def probing(model: nn.Module, *, seed: int) -> Iterator[nn.Module]:
     """The state in which a model is probed, undone on exit: evaluation mode, frozen parameters, no in-place
     activations, and one frozen noise field (drawn from ``seed``) in a stochastic front-end."""
-    from robustness.frontends.noise import noise
+    from robustness.frontends.blocks.noise import noise
 
     training = {module: module.training for module in model.modules()}
     gradients = {parameter: parameter.requires_grad for parameter in model.parameters()}

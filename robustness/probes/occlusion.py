@@ -25,6 +25,7 @@ from robustness.probes.layers import (
     relative_depths,
     stage_paths,
 )
+from robustness.probes.registry import register
 from robustness.probes.result import ProbeResult, Progress, Rows, finite_mean, to_numpy
 
 NAME = "occlusion"
@@ -80,6 +81,7 @@ def correspondence(differences: Tensor) -> float:
     return float(np.mean([(signs[i] != signs[j]).double().mean() for i, j in pairs]))
 
 
+@register("occlusion")
 def run(
     model: nn.Module,
     images: Tensor,

@@ -24,7 +24,8 @@ class ProbeResult:
 
     ``table`` has the columns of :data:`COLUMNS`, one row per number; ``model`` is empty, for the caller to
     fill in (``result.table.assign(model=…)``). ``arrays`` holds what the pictures need under names such as
-    ``weights`` or ``middle/images``; it can go into one ``.npz`` file as it is.
+    ``weights`` or ``middle/images``; it can go into one ``.npz`` file as it is. An array (N, 3, H, W) in
+    [0, 1] called ``pictures/<row>`` is a row of the grid that a probe without a picture of its own gets.
     """
 
     probe: str

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from robustness import seeds
 from robustness.probes.layers import LOGITS, device_of, fitting, probing, relative_depths
 from robustness.probes.occlusion import examples
+from robustness.probes.registry import register
 from robustness.probes.regularisers import gaussian_blur
 from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
 
@@ -24,6 +25,7 @@ PERTURBATIONS, PERTURBATION_RADIUS = 4, 0.02
 METHODS = ("gradient", "deconvolution", "guided")
 
 
+@register("saliency")
 def run(
     model: nn.Module,
     images: Tensor,

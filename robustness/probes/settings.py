@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from robustness import probes
-from robustness.errors import UserError, at, nearest
+from robustness.errors import UserError, at
 from robustness.settings import Settings, check_types
 
 
@@ -40,13 +40,12 @@ class ProbeSettings(Settings):
     def check(self) -> None:
         with at("probes"):
             for name, settings in self.probes.items():
-                if name not in probes.names():
-                    raise UserError(f"unknown {name!r}; {nearest(name, probes.names())}")
+                probe = probes.get(name)
                 if "placed" in settings:
                     raise UserError("placed belongs one level up, under probe.placed", name)
                 with at(name, strip=f"probes.{name}: "):
-                    probes.check(name, settings)
-                    check_types(settings, probes.get(name).run)
+                    probe.check(settings)
+                    check_types(settings, probe.run)
 
 
 def _number(text: str) -> float:

@@ -15,21 +15,10 @@ from robustness.report.html_page import html_page
 from robustness.report.inputs import ReportInputs
 from robustness.report.model_table import ModelTable
 from robustness.report.pictures import draw_pictures
-from robustness.report.sections import (
-    appendix,
-    association,
-    attacking,
-    clean,
-    frontend,
-    layers,
-    shifting,
-    summary,
-    training,
-)
+from robustness.report.sections import appendix, questions, summary
 from robustness.report.wording import listed
 from robustness.whole_files import whole, write_text
 
-QUESTIONS = (clean, shifting, attacking, frontend, layers, association, training)
 TITLE = "What holds up: viewpoint, clutter, attack"
 FINDINGS_PER_QUESTION = 4
 
@@ -66,7 +55,7 @@ def write_report(inputs: ReportInputs, out_folder: Path) -> None:
 
 def write_document(context: ReportContext) -> Document:
     """The report as a tree of values; its figures and pictures are written to the context's folder."""
-    sections = [module.write(context) for module in QUESTIONS]
+    sections = [question.write(context) for question in questions()]
     return Document(
         title=TITLE,
         subtitle=_subtitle(context),

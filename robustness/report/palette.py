@@ -83,9 +83,11 @@ class Look:
 
 OTHER_FAMILY = ("#444444", "H")
 """A family that has no look of its own yet."""
+OTHER_FRONTEND = ("#888888", (0, (2, 1)))
+"""Colour and line of a front-end that has none of its own yet."""
 
 
 def look(family: str, frontend: str) -> Look:
-    """The look of a model; the front-end is a known one, a new family gets the common look."""
+    """The look of a model; new families and front-ends get the common look."""
     colour, marker = FAMILIES.get(family, OTHER_FAMILY)
-    return Look(colour, marker, FRONTENDS[frontend])
+    return Look(colour, marker, FRONTENDS.get(frontend, OTHER_FRONTEND[1]))

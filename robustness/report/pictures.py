@@ -12,19 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from robustness.errors import UserError
-from robustness.report.probes import activations, ascent, embedding, filters, inversion, occlusion, saliency
-
-PROBES = {
-    "filters": filters.draw,
-    "embedding": embedding.draw,
-    "activations": activations.draw,
-    "occlusion": occlusion.draw,
-    "saliency": saliency.draw,
-    "ascent": ascent.draw,
-    "inversion": inversion.draw,
-}
-"""Each takes (arrays, folder, names of the classes) and returns the paths of what it drew there: pictures as
-PNG, plots as SVG. A file's stem is the probe's name or begins with it."""
+from robustness.report.probes import draw
 
 FEW = 8
 """So many models are drawn in less time than another process takes to start."""
@@ -48,16 +36,12 @@ def draw_pictures(results: Mapping[str, Path], folder: Path, classes: Sequence[s
 
 def draw_model(results: Path, folder: Path, classes: Sequence[str] = ()) -> None:
     """Draw the pictures of one model into ``folder``: of every probe that left arrays."""
-    for probe, draw in PROBES.items():
-        arrays = read_arrays(results / "probe" / f"{probe}.npz")
-        if arrays is not None:
-            draw(arrays, folder, classes)
+    for path in sorted((results / "probe").glob("*.npz")):
+        draw(path.stem, read_arrays(path), folder, classes)
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray] | None:
-    """All arrays of an npz file, or None if there is no such file; UserError if it is damaged."""
-    if not path.is_file():
-        return None
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an npz file; UserError if it is damaged."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from robustness.errors import UserError
-from robustness.shifts.image_factors import TARGET, Draws, ImageFactor
+from robustness.shifts.image_factors import TARGET, Draws
+from robustness.shifts.registry import register
 
 MIXED = ("mixed_same", "mixed_rand", "mixed_next")
 LEVELS = ("original", *MIXED, "only_fg", "no_fg", "only_bg_b", "only_bg_t")
@@ -57,6 +58,15 @@ class Donors:
             raise UserError(f"donors: class {missing[0]} has no image to take a background from")
 
 
+@register(
+    "clutter/swap",
+    levels=LEVELS,
+    clean_level="original",
+    unit="kind",
+    applies="masked",
+    description="the background is replaced, or the target taken away, as in ImageNet-9",
+    needs_donors=True,
+)
 def swap(
     images: Tensor,
     level: str,
@@ -137,19 +147,3 @@ def _between(flags: Tensor) -> Tensor:
     """True from the first to the last True of each row (N, L)."""
     flags = flags.int()
     return (flags.cumsum(dim=1) > 0) & (flags.flip(1).cumsum(dim=1).flip(1) > 0)
-
-
-FACTORS: tuple[ImageFactor, ...] = (
-    ImageFactor(
-        "clutter",
-        "swap",
-        LEVELS,
-        "original",
-        "kind",
-        "masked",
-        "the background is replaced, or the target taken away, as in ImageNet-9",
-        effect=swap,
-        needs_donors=True,
-    ),
-)
-"""Background swaps."""

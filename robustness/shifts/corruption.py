@@ -24,7 +24,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustness.shifts.image_factors import Draws, ImageFactor, pink_noise
+from robustness.shifts.image_factors import Draws, pink_noise
+from robustness.shifts.registry import register
 
 CLEAN, SEVERITIES = 0, (0, 1, 2, 3, 4, 5)
 REFERENCE_SIZE = 64
@@ -195,11 +196,12 @@ _EFFECTS = {
     pixelate: "averaged over coarse pixels",
     jpeg_compression: "coded as JPEG of low quality",
 }
-
-FACTORS: tuple[ImageFactor, ...] = tuple(
-    ImageFactor(
-        "corruption", effect.__name__, SEVERITIES, CLEAN, "severity", "image", description, effect=effect
-    )
-    for effect, description in _EFFECTS.items()
-)
 """Eleven of ImageNet-C's fifteen corruptions, under its names."""
+for _effect, _description in _EFFECTS.items():
+    register(
+        f"corruption/{_effect.__name__}",
+        levels=SEVERITIES,
+        clean_level=CLEAN,
+        unit="severity",
+        description=_description,
+    )(_effect)

@@ -7,18 +7,10 @@ factor are paired: the same noise but stronger, the same direction but further.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-
-from robustness.errors import UserError
-from robustness.shifts.factors import Factor, Level
-
-if TYPE_CHECKING:
-    from robustness.shifts.background import Donors
 
 TARGET = 1
 """The value of the labelled object in a mask."""
@@ -54,57 +46,6 @@ class Draws:
             for rate, each in zip(rates.cpu(), self.generators, strict=True)
         ]
         return torch.stack(rows).to(self.device)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageFactor(Factor):
-    """A factor with the function that applies it.
-
-    ``effect(images, level, draws, **extras) -> images``; ``extras`` are ``masks`` (N, H, W) bool of the
-    target for a masked factor, and ``donors``, ``labels``, ``ids`` for one that needs donors.
-    """
-
-    effect: Callable[..., Tensor]
-    needs_donors: bool = False
-
-    @property
-    def needs_masks(self) -> bool:
-        """Whether it acts on images with exact masks only."""
-        return self.applies == "masked"
-
-    def apply(
-        self,
-        images: Tensor,
-        level: Level,
-        *,
-        seeds: Sequence[int],
-        masks: Tensor | None = None,
-        donors: Donors | None = None,
-        labels: Tensor | None = None,
-        ids: Tensor | None = None,
-    ) -> Tensor:
-        """The images under this factor at ``level`` (a number, a word or the text of either).
-
-        images: (N, 3, H, W) float32 in [0, 1]; seeds: one per sample; masks: (N, H, W), 1 (or True) on the
-        target; donors, labels (N,) and ids (N,): for background swaps, see
-        :mod:`~robustness.shifts.background`. Returns the same shape and range; at the clean level the images
-        themselves, bit for bit. Raises UserError if the level is not allowed or something needed is missing.
-        """
-        level = self.parse(level)
-        if images.ndim != 4 or len(seeds) != len(images):
-            raise ValueError(f"images {tuple(images.shape)} with {len(seeds)} seeds")
-        if level == self.clean_level or len(images) == 0:
-            return images
-        extras: dict[str, object] = {}
-        if self.needs_masks:
-            if masks is None:
-                raise UserError(f"shifts: {self.id} needs exact masks of the target; this image set has none")
-            if masks.shape != (len(images), *images.shape[2:]):
-                raise ValueError(f"masks {tuple(masks.shape)} for images {tuple(images.shape)}")
-            extras["masks"] = masks.to(images.device) == TARGET
-        if self.needs_donors:
-            extras |= {"donors": donors, "labels": labels, "ids": ids}
-        return self.effect(images, level, Draws(seeds, images.device), **extras).clamp(0, 1)
 
 
 def pink_noise(draws: Draws, channels: int, height: int, width: int, exponent: float = 1.0) -> Tensor:

@@ -5,11 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustness.shifts.image_factors import Draws, ImageFactor, pink_texture
+from robustness.shifts.image_factors import Draws, pink_texture
+from robustness.shifts.registry import register
 
 MOST_PATCHES = 12
 
 
+@register(
+    "clutter/patches",
+    levels=(0, 1, 2, 4, 8),
+    clean_level=0,
+    unit="patches",
+    description="textured patches lie around the middle; the first ones are the same at each level",
+    limits=(0, MOST_PATCHES),
+    whole=True,
+)
 def patches(images: Tensor, level: float, draws: Draws) -> Tensor:
     """``level`` textured rectangles and ellipses lie around the middle of the image.
 
@@ -40,6 +50,23 @@ def patches(images: Tensor, level: float, draws: Draws) -> Tensor:
     return result
 
 
+@register(
+    "clutter/cover_target",
+    levels=(0, 0.2, 0.4, 0.6, 0.8),
+    clean_level=0,
+    unit="hidden fraction of the target",
+    applies="masked",
+    description="a textured sheet slides in, from a side drawn for each image, until it hides this fraction",
+    limits=(0, 0.95),
+)
+@register(
+    "clutter/cover",
+    levels=(0, 0.2, 0.4, 0.6, 0.8),
+    clean_level=0,
+    unit="hidden fraction of the image",
+    description="a textured sheet slides in, from a side drawn for each image, until it hides this fraction",
+    limits=(0, 0.95),
+)
 def cover(images: Tensor, level: float, draws: Draws, masks: Tensor | None = None) -> Tensor:
     """A textured sheet slides in from a random side until it hides the fraction ``level``.
 
@@ -61,57 +88,16 @@ def cover(images: Tensor, level: float, draws: Draws, masks: Tensor | None = Non
     return torch.where((depth <= edge[:, None, None])[:, None], texture, images)
 
 
+@register(
+    "clutter/texture",
+    levels=(0, 0.25, 0.5, 0.75, 1),
+    clean_level=0,
+    unit="share of the texture",
+    applies="masked",
+    description="what is behind the target fades into a coloured 1/f texture",
+    limits=(0, 1),
+)
 def texture(images: Tensor, level: float, draws: Draws, masks: Tensor) -> Tensor:
     """Everything but the target fades, by ``level`` (0 to 1), into a coloured 1/f texture."""
     ground = images + level * (pink_texture(draws, *images.shape[2:]) - images)
     return torch.where(masks[:, None], images, ground)
-
-
-FACTORS: tuple[ImageFactor, ...] = (
-    ImageFactor(
-        "clutter",
-        "patches",
-        (0, 1, 2, 4, 8),
-        0,
-        "patches",
-        "image",
-        "textured patches lie around the middle; the first ones are the same at each level",
-        (0, MOST_PATCHES),
-        effect=patches,
-        whole=True,
-    ),
-    ImageFactor(
-        "clutter",
-        "cover",
-        (0, 0.2, 0.4, 0.6, 0.8),
-        0,
-        "hidden fraction of the image",
-        "image",
-        "a textured sheet slides in, from a side drawn for each image, until it hides this fraction",
-        (0, 0.95),
-        effect=cover,
-    ),
-    ImageFactor(
-        "clutter",
-        "cover_target",
-        (0, 0.2, 0.4, 0.6, 0.8),
-        0,
-        "hidden fraction of the target",
-        "masked",
-        "a textured sheet slides in, from a side drawn for each image, until it hides this fraction",
-        (0, 0.95),
-        effect=cover,
-    ),
-    ImageFactor(
-        "clutter",
-        "texture",
-        (0, 0.25, 0.5, 0.75, 1),
-        0,
-        "share of the texture",
-        "masked",
-        "what is behind the target fades into a coloured 1/f texture",
-        (0, 1),
-        effect=texture,
-    ),
-)
-"""The image-space stand-ins for clutter."""

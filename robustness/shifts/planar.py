@@ -10,12 +10,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustness.shifts.image_factors import Draws, ImageFactor, border_colour
+from robustness.shifts.image_factors import Draws, border_colour
+from robustness.shifts.registry import register
 
 CAMERA_DISTANCE = 3.0
 """Distance of the camera that looks at the tilted image, in half image widths: it sees 37 degrees."""
 
 
+@register(
+    "viewpoint/rotation",
+    levels=(0, 15, 30, 60, 90, 180),
+    clean_level=0,
+    unit="degrees",
+    description="the image is turned about its centre, to a side drawn for each image",
+    limits=(0, 180),
+)
 def rotation(images: Tensor, level: float, draws: Draws) -> Tensor:
     """Rotated about the centre by ``level`` degrees in a random direction; bilinear."""
     angle = torch.deg2rad(torch.as_tensor(float(level))) * draws.sides()
@@ -30,6 +39,14 @@ def rotation(images: Tensor, level: float, draws: Draws) -> Tensor:
     return _sample(images, grid)
 
 
+@register(
+    "viewpoint/perspective",
+    levels=(0, 15, 30, 45, 60),
+    clean_level=0,
+    unit="degrees",
+    description="the image is seen at a slant, tilted about an axis drawn for each image",
+    limits=(0, 75),
+)
 def perspective(images: Tensor, level: float, draws: Draws) -> Tensor:
     """Seen from the side: the image tilts by ``level`` degrees about a random axis in its plane.
 
@@ -58,6 +75,14 @@ def perspective(images: Tensor, level: float, draws: Draws) -> Tensor:
     return F.avg_pool2d(_sample(images, grid), 2)
 
 
+@register(
+    "viewpoint/scale",
+    levels=(0, 0.5, 1, 1.5, 2),
+    clean_level=0,
+    unit="octaves",
+    description="the image is made smaller by 2 to the power of the level",
+    limits=(0, 3),
+)
 def scale(images: Tensor, level: float, draws: Draws) -> Tensor:
     """Made smaller by 2 to the power of ``level`` (to whole pixels, antialiased), on the background."""
     height, width = images.shape[2:]
@@ -69,6 +94,14 @@ def scale(images: Tensor, level: float, draws: Draws) -> Tensor:
     return result
 
 
+@register(
+    "viewpoint/shift",
+    levels=(0, 0.1, 0.2, 0.3, 0.4),
+    clean_level=0,
+    unit="image widths",
+    description="the image is moved off the centre, in a direction drawn for each image",
+    limits=(0, 0.5),
+)
 def shift(images: Tensor, level: float, draws: Draws) -> Tensor:
     """Translated by ``level`` image widths in a random direction, to whole pixels (no interpolation)."""
     height, width = images.shape[2:]
@@ -96,52 +129,3 @@ def _sample(images: Tensor, grid: Tensor) -> Tensor:
     """Bilinear samples at ``grid``, the border's colour outside."""
     ground = border_colour(images)
     return F.grid_sample(images - ground, grid, padding_mode="zeros", align_corners=False) + ground
-
-
-FACTORS: tuple[ImageFactor, ...] = (
-    ImageFactor(
-        "viewpoint",
-        "rotation",
-        (0, 15, 30, 60, 90, 180),
-        0,
-        "degrees",
-        "image",
-        "the image is turned about its centre, to a side drawn for each image",
-        (0, 180),
-        effect=rotation,
-    ),
-    ImageFactor(
-        "viewpoint",
-        "perspective",
-        (0, 15, 30, 45, 60),
-        0,
-        "degrees",
-        "image",
-        "the image is seen at a slant, tilted about an axis drawn for each image",
-        (0, 75),
-        effect=perspective,
-    ),
-    ImageFactor(
-        "viewpoint",
-        "scale",
-        (0, 0.5, 1, 1.5, 2),
-        0,
-        "octaves",
-        "image",
-        "the image is made smaller by 2 to the power of the level",
-        (0, 3),
-        effect=scale,
-    ),
-    ImageFactor(
-        "viewpoint",
-        "shift",
-        (0, 0.1, 0.2, 0.3, 0.4),
-        0,
-        "image widths",
-        "image",
-        "the image is moved off the centre, in a direction drawn for each image",
-        (0, 0.5),
-        effect=shift,
-    ),
-)
-"""The image-space stand-ins for viewpoint."""

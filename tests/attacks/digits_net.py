@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from robustness.frontends.noise import Noise
+from robustness.frontends.blocks.noise import Noise
 
 FAINT = 0.15
 """Contrast of the images: digits of full contrast stand far from each other for 8/255 to matter."""

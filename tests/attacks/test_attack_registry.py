@@ -214,7 +214,7 @@ def test_norm_and_settings_reach_the_attack() -> None:
 def test_a_name_taken_twice_and_an_unknown_norm_are_refused() -> None:
     attacks.names()
     with pytest.raises(ValueError, match="'pgd' is registered twice"):
-        register("pgd", norms=["linf"])
+        register("pgd", norms=("linf",))(lambda norm: None)
     with pytest.raises(ValueError, match="unknown"):
-        register("new_one", norms=["linfty"])
+        register("new_one", norms=("linfty",))(lambda norm: None)
     assert "new_one" not in attacks.names()

@@ -26,7 +26,7 @@ SETTINGS: dict[str, tuple[tuple, tuple[str, ...]]] = {
     "library as a number": (("data", "library", 3), ("data.library", "string")),
     "no workers": (("data", "workers", 0), ("data.workers", "0")),
     "image too small for a model": (
-        ("models", {"plain": {"family": "alexnet"}}),
+        ("models", {"plain": {"family": "alexnet", "frontend": "learned"}}),
         ("models.plain", "image_size is 32", "from"),
     ),
     "id that YAML reads as a number": (

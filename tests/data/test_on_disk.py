@@ -290,7 +290,7 @@ def imagenet9(root: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("name", on_disk.ADAPTERS)
+@pytest.mark.parametrize("name", on_disk.DATA_SETS.names())
 def test_every_set_tells_the_data_card_mapping_policy_and_licence(name: str, tmp_path: Path) -> None:
     images = build(name, tmp_path, SETS[name](tmp_path / "there"))
     metadata = dict(on_disk.metadata(images))

@@ -76,13 +76,17 @@ def test_every_rendered_factor_is_tested_here() -> None:
     assert set(CHANGES) == set(shifts.names("rendered")) - {"viewpoint/sphere"}
 
 
+def test_a_level_of_the_sphere_is_a_place_whatever_the_view() -> None:
+    view = at_level(canonical(0, "a view"), "viewpoint/sphere", "az22.5_el-30")
+    assert (view.azimuth, view.elevation) == (22.5, -30)
+
+
 @pytest.mark.parametrize(
     ("factor", "level", "message"),
     [
-        ("viewpoint/azimut", 10, "no factor"),
+        ("viewpoint/azimut", 10, "is unknown"),
         ("viewpoint/azimuth", 200, "200 is not a number from 0 to 180"),
-        ("viewpoint/sphere", "az0_el0", "no factor that is set level by level"),
-        ("corruption/contrast", 1, "no factor that is set level by level"),
+        ("corruption/contrast", 1, "no factor of a rendered scene"),
     ],
 )
 def test_unknown_factors_and_levels_are_refused(factor: str, level, message: str) -> None:

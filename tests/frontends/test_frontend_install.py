@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from robustness import architectures, frontends
 from robustness.errors import UserError
 from robustness.frontends import FrontendOptions, draws, noise
-from robustness.frontends.block import placement
+from robustness.frontends.blocks.v1_block import placement
 
 
 def families() -> list[str]:
@@ -121,7 +121,7 @@ def test_a_model_first_used_in_inference_mode_still_has_gradients(name):
 
 def test_names_and_unknown_name():
     assert frontends.names() == ("learned", "vone", "gabor", "random", "learned_noise", "gabor_trained")
-    with pytest.raises(UserError, match="frontend: 'vones' is unknown; did you mean vone"):
+    with pytest.raises(UserError, match="frontend 'vones' is unknown; did you mean vone"):
         tiny("vones")
 
 

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from robustness.errors import UserError
-from robustness.frontends import gabor
-from robustness.frontends.gabor import FREQUENCY_EDGES, WIDTH_EDGES, WIDTH_JOINT
+from robustness.frontends.blocks import gabor_filters as gabor
+from robustness.frontends.blocks.gabor_filters import FREQUENCY_EDGES, WIDTH_EDGES, WIDTH_JOINT
 from robustness.seeds import numpy_generator
 
 DRAWS = 10_000

@@ -9,7 +9,7 @@ import pytest
 import torch
 from frontend_tools import images, tiny
 
-from robustness.frontends import gabor
+from robustness.frontends.blocks import gabor_filters as gabor
 from robustness.seeds import numpy_generator
 
 PPD = 28.0

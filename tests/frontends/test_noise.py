@@ -10,8 +10,8 @@ from torch import Tensor
 
 from robustness.errors import UserError
 from robustness.frontends import draws, is_stochastic, noise, sample_noise
-from robustness.frontends.noise import Noise, NoiseControl
-from robustness.frontends.normal import standard_normal
+from robustness.frontends.blocks.noise import Noise, NoiseControl
+from robustness.frontends.blocks.normal import standard_normal
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from robustness.frontends.block import SQRT_CONSTANT, V1Block
-from robustness.frontends.responses import blocks_of
-from robustness.frontends.spectral import AxisPlan, SpectralPlan, cheapest_axes
+from robustness.frontends.blocks.responses import blocks_of
+from robustness.frontends.blocks.spectral import AxisPlan, SpectralPlan, cheapest_axes
+from robustness.frontends.blocks.v1_block import SQRT_CONSTANT, V1Block
 
 # extent, stride, offset, count: published padding, unpadded, centred, larger than the image's grid.
 GEOMETRIES = [

@@ -67,6 +67,10 @@ CASES = {
         ("models", {"a": {"weights": "timm:resnet50", "family": "resnet"}}),
         "a.family: pretrained weights come with their network",
     ),
+    "no front-end": (
+        ("models", {"a": LENET}),
+        "models.a.frontend: is missing; name one of gabor, gabor_trained, learned",
+    ),
     "family that no model has": (
         ("families", {"a": {"family": "alexnet", "width": 9.0}}),
         "families.a.width",
@@ -332,7 +336,7 @@ def test_the_default_grid_is_every_family_with_both_front_ends() -> None:
     families = read_yaml(ROOT / "params.yaml")["families"]
     assert len(families) == 14
     for name, family in families.items():
-        assert models[name] == family
+        assert models[name] == family | {"frontend": "learned"}
         assert models[f"{name}_vone"] == family | {"frontend": "vone"}
 
 

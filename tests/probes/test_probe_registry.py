@@ -108,15 +108,15 @@ def test_progress_is_told_to_the_end(name: str) -> None:
 @pytest.mark.parametrize("name", probes.names())
 def test_unknown_settings_and_stages_are_refused(name: str) -> None:
     with pytest.raises(UserError, match=rf"probes\.{name}: unknown setting 'wrong'"):
-        probes.check(name, {"wrong": 3})
-    assert not set(probes.defaults(name)) & {"model", "images", "labels", "seed", "progress"}
+        probes.get(name).check({"wrong": 3})
+    assert not set(probes.get(name).settings) & {"model", "images", "labels", "seed", "progress"}
     if "stages" in inspect.signature(probes.get(name).run).parameters:
         with pytest.raises(UserError, match="nowhere"):
             probes.run(name, SmallNet().eval(), *four_classes(), stages=["nowhere"])
 
 
 def test_unknown_names_are_answered_with_the_nearest() -> None:
-    with pytest.raises(UserError, match="unknown probe 'filter'; did you mean filters"):
+    with pytest.raises(UserError, match="probe 'filter' is unknown; did you mean filters"):
         probes.get("filter")
     with pytest.raises(UserError, match="unknown setting 'neighbors'; did you mean neighbours"):
-        probes.check("embedding", {"neighbors": 3})
+        probes.get("embedding").check({"neighbors": 3})

@@ -6,7 +6,7 @@ import pytest
 
 from robustness import shifts
 from robustness.errors import UserError
-from robustness.shifts.factors import sphere_level
+from robustness.shifts.rendered import sphere_level
 
 
 @pytest.mark.parametrize("name", shifts.names())
@@ -34,7 +34,7 @@ def test_names_by_where_they_act() -> None:
 @pytest.mark.parametrize(
     ("shift", "factor", "level", "message"),
     [
-        ("viewpoint", "azimut", 0, r"no factor 'viewpoint/azimut'; did you mean viewpoint/azimuth"),
+        ("viewpoint", "azimut", 0, r"factor 'viewpoint/azimut' is unknown; did you mean viewpoint/azimuth"),
         ("viewpoint", "azimuth", 181, "level 181 is not a number from 0 to 180 degrees"),
         ("viewpoint", "azimuth", "30", "level '30' is not a number"),
         ("viewpoint", "azimuth", True, "level True is not a number"),

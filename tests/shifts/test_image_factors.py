@@ -8,7 +8,7 @@ import torch
 from robustness import shifts
 from robustness.errors import UserError
 from robustness.shifts.background import Donors
-from robustness.shifts.image_factors import ImageFactor, border_colour, pink_noise
+from robustness.shifts.image_factors import border_colour, pink_noise
 
 NAMES = [*shifts.names("image"), *shifts.names("masked")]
 SIZE = 32
@@ -45,7 +45,6 @@ def apply(name: str, level, x: torch.Tensor, rows=None) -> torch.Tensor:
 
 def test_the_registry_has_them():
     assert len(NAMES) == 20
-    assert all(isinstance(shifts.get(name), ImageFactor) for name in NAMES)
     assert {"viewpoint/rotation", "clutter/swap", "corruption/jpeg_compression"} <= set(NAMES)
 
 

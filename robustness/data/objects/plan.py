@@ -10,7 +10,7 @@ from robustness.data.objects.class_list import CLASSES, ClassList, ListedObject
 from robustness.data.objects.settings import SPHERE, RenderSettings
 from robustness.data.objects.views import View, at_level, canonical, diverse, on_sphere
 from robustness.seeds import derive, numpy_generator
-from robustness.shifts.factors import sphere_level
+from robustness.shifts.rendered import sphere_level
 
 POOLS = 24
 """So many pools of distractors are drawn for training, and as many for test."""

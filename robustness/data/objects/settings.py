@@ -11,18 +11,15 @@ from robustness import shifts
 from robustness.errors import UserError, at, nearest
 from robustness.settings import Settings
 from robustness.shifts import Level
-from robustness.shifts.factors import RENDERED, SPHERE_AZIMUTHS, SPHERE_ELEVATIONS
+from robustness.shifts.rendered import SPHERE_AZIMUTHS, SPHERE_ELEVATIONS
 
 SPHERE = "viewpoint/sphere"
 
 
 def default_factors() -> dict[str, list[Level]]:
     """The rendered factors with all their levels but the clean one; the view sphere is set apart."""
-    return {
-        factor.id: [level for level in factor.levels if level != factor.clean_level]
-        for factor in RENDERED
-        if factor.id != SPHERE
-    }
+    rendered = [shifts.get(name) for name in shifts.names("rendered") if name != SPHERE]
+    return {f.id: [level for level in f.levels if level != f.clean_level] for f in rendered}
 
 
 class Sphere(Settings):

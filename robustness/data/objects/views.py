@@ -14,7 +14,7 @@ from robustness import shifts
 from robustness.errors import UserError
 from robustness.seeds import numpy_generator
 from robustness.shifts import Level
-from robustness.shifts.factors import BACKGROUNDS
+from robustness.shifts.rendered import BACKGROUNDS
 
 FITTING_DISTANCE = 1 / np.sin(np.radians(15))
 """At this distance the unit sphere around the object just fits a field of view of 30 degrees."""
@@ -131,20 +131,9 @@ def at_level(view: View, factor: str, level: Level) -> View:
     found = shifts.check(shift, name, level)
     if level == found.clean_level:
         return view
-    changes = {
-        "viewpoint/azimuth": lambda: {"azimuth": view.azimuth + view.side * level},
-        "viewpoint/elevation": lambda: {"elevation": view.elevation + level},
-        "viewpoint/roll": lambda: {"roll": view.roll + view.roll_side * level},
-        "viewpoint/distance": lambda: {"octaves": view.octaves + level},
-        "viewpoint/position": lambda: {"offset": level},
-        "clutter/distractors": lambda: {"distractors": int(level)},
-        "clutter/background": lambda: {"background": str(level)},
-        "clutter/occlusion": lambda: {"hidden": float(level)},
-        "light/azimuth": lambda: {"light_azimuth": view.light_azimuth + view.light_side * level},
-    }
-    if found.id not in changes:
-        raise UserError(f"render: {found.id} is no factor that is set level by level in a rendered scene")
-    return replace(view, **changes[found.id]())
+    if found.applies != "rendered":
+        raise UserError(f"render: {found.id} is no factor of a rendered scene")
+    return replace(view, **found.effect(view, level))
 
 
 def on_sphere(view: View, azimuth: float, elevation: float) -> View:

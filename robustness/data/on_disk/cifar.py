@@ -9,6 +9,7 @@ import pandas as pd
 
 from robustness.data.on_disk.imagenet import CORRUPTIONS
 from robustness.data.on_disk.listing import Joined, Listing, need_folder
+from robustness.data.on_disk.registry import register
 from robustness.errors import UserError
 from robustness.seeds import numpy_generator
 
@@ -27,6 +28,7 @@ def _image(record: np.ndarray) -> np.ndarray:
     return record[1:].reshape(3, 32, 32).transpose(1, 2, 0) if record.ndim == 1 else record
 
 
+@register("cifar10", trains=True)
 def cifar10(path: Path, seed: int = 0, **options: object) -> Listing:
     """Training and test images; a tenth of the training images, drawn by ``seed``, is for validation."""
     root = need_folder(path, WHAT)
@@ -43,6 +45,7 @@ def cifar10(path: Path, seed: int = 0, **options: object) -> Listing:
                    array=Joined(parts, 4, _image))  # fmt: skip
 
 
+@register("cifar10_c", trains=True)
 def cifar10_c(path: Path, reference: Path | None = None, **options: object) -> Listing:
     """CIFAR-10-C (Hendrycks and Dietterich 2019): <corruption>.npy and labels.npy, severities 1 to 5 in turn.
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from robustness.data.on_disk.listing import Listing, folders_in, images_in, need_folder, rows, table
+from robustness.data.on_disk.registry import register
 from robustness.errors import UserError
 
 WHAT = "an image folder has train/, validation/ and test/, each with one folder of images per class"
 _SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 
+@register("image_folder", trains=True)
 def listing(path: Path, **options: object) -> Listing:
     """The images of a folder; without split folders all of them are test images.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from robustness.data.on_disk.imagenet_classes import index_of, wnids
 from robustness.data.on_disk.listing import Listing, folders_in, images_in, need_folder, rows, table
+from robustness.data.on_disk.registry import register
 from robustness.errors import UserError
 
 RESEARCH = "ImageNet's terms: research and teaching without commerce; images stay their owners'."
@@ -33,21 +34,25 @@ VARIANTS = (
 )
 
 
+@register("imagenet")
 def imagenet(path: Path, **options: object) -> Listing:
     """A folder of wnid folders, such as ImageNet's validation images or Sketch; classes may be missing."""
     return _wnid_folders(path, RESEARCH, subset=None)
 
 
+@register("imagenet_sketch")
 def imagenet_sketch(path: Path, **options: object) -> Listing:
     """ImageNet-Sketch (Wang et al. 2019): drawings of the 1000 classes."""
     return _wnid_folders(path, "ImageNet-Sketch: code MIT, images their owners'.", subset=None)
 
 
+@register("imagenet_a")
 def imagenet_a(path: Path, reference: Path | None = None, **options: object) -> Listing:
     """ImageNet-A (Hendrycks et al. 2021): 200 classes; other outputs are masked."""
     return _wnid_folders(path, "ImageNet-A: MIT licence, images their owners'.", SUBSET, reference, "a")
 
 
+@register("imagenet_r")
 def imagenet_r(path: Path, reference: Path | None = None, **options: object) -> Listing:
     """ImageNet-R (Hendrycks et al. 2021): renditions of 200 classes; other outputs are masked."""
     return _wnid_folders(path, "ImageNet-R: MIT licence, images their owners'.", SUBSET, reference, "r")
@@ -98,6 +103,7 @@ def _reference(root: Path, chosen: list[int]) -> list[dict[str, object]]:
     return found
 
 
+@register("imagenet_v2")
 def imagenet_v2(path: Path, **options: object) -> Listing:
     """ImageNet-V2 (Recht et al. 2019): the label is the folder's name as a number, whatever their order."""
     what = "ImageNet-V2 has folders named 0 to 999"
@@ -118,6 +124,7 @@ def imagenet_v2(path: Path, **options: object) -> Listing:
     )
 
 
+@register("imagenet_c")
 def imagenet_c(path: Path, reference: Path | None = None, **options: object) -> Listing:
     """ImageNet-C (Hendrycks and Dietterich 2019): <corruption>/<1–5>/<wnid>, flat or under noise, blur, ….
 
@@ -162,6 +169,7 @@ def imagenet_c(path: Path, reference: Path | None = None, **options: object) -> 
     )
 
 
+@register("imagenet9")
 def imagenet9(path: Path, mapping: Path | None = None, **options: object) -> Listing:
     """The Backgrounds Challenge (Xiao et al. 2021): <variant>/val/<class>; folder names hold spaces.
 

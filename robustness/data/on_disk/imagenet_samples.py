@@ -8,12 +8,14 @@ from pathlib import Path
 
 from robustness.data.on_disk.imagenet_classes import wnids
 from robustness.data.on_disk.listing import Listing, rows, table
+from robustness.data.on_disk.registry import register
 from robustness.errors import UserError
 
 _NAME = re.compile(r"imagenet_(\d+)_(\d+)")
 COUNT = 20
 
 
+@register("imagenet_samples")
 def listing(path: Path | None = None, **options: object) -> Listing:
     """The photographs, all of them clean test images with ImageNet's 1000 classes.
 

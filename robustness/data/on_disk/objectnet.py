@@ -11,6 +11,7 @@ from pathlib import Path
 
 from robustness.data.on_disk.imagenet_classes import index_of
 from robustness.data.on_disk.listing import Listing, folders_in, images_in, need_folder, rows, table
+from robustness.data.on_disk.registry import register
 from robustness.errors import UserError
 
 BORDER = 2
@@ -22,6 +23,7 @@ LICENCE = (
 )
 
 
+@register("objectnet", reason="its licence allows tests only")
 def listing(
     path: Path, reference: Path | None = None, policy: str = "official", **options: object
 ) -> Listing:

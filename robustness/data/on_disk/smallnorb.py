@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from robustness.data.on_disk.listing import Joined, Listing, need_folder
+from robustness.data.on_disk.registry import register
 from robustness.errors import UserError
 from robustness.seeds import numpy_generator
 
@@ -26,6 +27,7 @@ PROTOCOLS = ("azimuth", "elevation")
 HELD_OUT = 0.1
 
 
+@register("smallnorb", trains=True)
 def listing(path: Path, policy: str = "azimuth", seed: int = 0, **options: object) -> Listing:
     """Left images: trained on familiar views of the training toys, tested on other toys from all views.
 

@@ -9,10 +9,12 @@ import numpy as np
 
 from robustness.report.plots import style
 from robustness.report.probes.canvas import sheet, shown, stages_of, tiles
+from robustness.report.probes.registry import register
 
 UNITS = 4
 
 
+@register("activations")
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
     """``activations.png``: one row per stage; for four channels the nine strongest patches and their
     projections."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from robustness.report.plots import style
 from robustness.report.probes.canvas import LEAST_COLUMNS, class_name, sheet, stages_of
+from robustness.report.probes.registry import register
 
 TITLES = {
     "none": "none",
@@ -26,6 +27,7 @@ TITLES = {
 }
 
 
+@register("ascent")
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
     """``ascent.png``: one row per unit, first the natural patch that drives it most, then one column per
     regulariser (first start), each stretched around the mean colour; ``ascent_facets.png``: the starts of

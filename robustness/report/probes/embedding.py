@@ -9,8 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from robustness.report.probes.canvas import class_name, class_style, panel, picture
+from robustness.report.probes.registry import register
 
 
+@register("embedding")
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
     """``embedding.png`` of the last stage that was embedded, ``embedding_<stage>.png`` of any other, and
     ``embedding_placed.png`` with a panel for every placed set."""

@@ -11,10 +11,12 @@ from matplotlib.figure import Figure
 
 from robustness.report.plots import style
 from robustness.report.probes.canvas import WARNING, panel, picture, shown, tiles
+from robustness.report.probes.registry import register
 
 ARRAYS = Mapping[str, np.ndarray]
 
 
+@register("filters")
 def draw(arrays: ARRAYS, folder: Path, classes: Sequence[str] = ()) -> list[Path]:
     """``filters.png``: the bank, in order of frequency; ``filters_fit.svg``: its numbers, filter by
     filter."""

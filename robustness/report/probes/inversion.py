@@ -9,8 +9,10 @@ import numpy as np
 
 from robustness.report.plots import style
 from robustness.report.probes.canvas import LEAST_COLUMNS, sheet
+from robustness.report.probes.registry import register
 
 
+@register("inversion")
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
     """``inversion.png``: one row per stage; each image once, then its reconstructions from several starts."""
     path = folder / "inversion.png"

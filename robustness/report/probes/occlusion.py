@@ -9,10 +9,12 @@ import numpy as np
 
 from robustness.report.plots import style
 from robustness.report.probes.canvas import Sheet, class_name, sheet, stages_of
+from robustness.report.probes.registry import register
 
 IMAGES = 3
 
 
+@register("occlusion")
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
     """``occlusion.png``: one row per image; the square on it, the class's probability and the sum of the
     strongest map of every stage with the square at each place, dark where covering it takes most away."""

@@ -9,12 +9,14 @@ import numpy as np
 
 from robustness.report.plots import style
 from robustness.report.probes.canvas import class_name, sheet
+from robustness.report.probes.registry import register
 
 METHODS = {"gradient": "gradient", "deconvolution": "deconvnet", "guided": "guided"}
 COLOURS = {"gradient": "#0072b2", "deconvolution": "#009e73", "guided": "#d55e00", "random": "#888888"}
 IMAGES = 4
 
 
+@register("saliency")
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
     """``saliency.png``: one column per image, one row per method; ``saliency_curves.svg``: mean probability
     while the most salient pixels are taken away or put in."""

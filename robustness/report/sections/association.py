@@ -12,6 +12,7 @@ from robustness.report import conditions
 from robustness.report.context import ReportContext
 from robustness.report.document import EMPTY, Answer, Cell, Column, Figure, Section, Table, Text, columns
 from robustness.report.plots.dots import scatters
+from robustness.report.sections.registry import register
 from robustness.report.shading import DIVERGING, shaded
 from robustness.report.wording import listed, number
 from robustness.scores import Key
@@ -43,6 +44,7 @@ TARGETS = {
 }
 
 
+@register("association", number=6)
 def write(context: ReportContext) -> Section:
     """The section of question 6."""
     table, reason = associate(context)

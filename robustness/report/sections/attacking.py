@@ -7,6 +7,7 @@ from robustness.report.context import ReportContext, trust, trust_cell
 from robustness.report.document import NOTHING, Answer, Cell, Figure, Section, Table, Text, columns
 from robustness.report.inputs import Score
 from robustness.report.plots.lines import curve_panels
+from robustness.report.sections.registry import register
 from robustness.report.shading import VERDICT_FILLS, shaded
 from robustness.report.wording import are, capital, listed, number, of, percent, score_cell, share
 
@@ -22,6 +23,7 @@ METHOD = (
 )
 
 
+@register("attacking", number=3)
 def write(context: ReportContext) -> Section:
     """The section of question 3."""
     blocks = [

@@ -10,6 +10,7 @@ from robustness.report.inputs import Score
 from robustness.report.model_table import Model
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
 from robustness.report.plots.lines import curve_panels
+from robustness.report.sections.registry import register
 from robustness.report.wording import count_cell, listed, percent, plain_cell, points, score_cell, share
 from robustness.scores import compare
 
@@ -22,6 +23,7 @@ METHOD = (
 )
 
 
+@register("clean", number=1)
 def write(context: ReportContext) -> Section:
     """The section of question 1."""
     blocks = [

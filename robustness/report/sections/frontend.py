@@ -10,10 +10,11 @@ from robustness.report import conditions, published
 from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Figure, Section, Table, Text
 from robustness.report.model_table import Model
-from robustness.report.palette import FRONTEND_COLOURS, FRONTENDS, NOISE_COLOURS
+from robustness.report.palette import FRONTEND_COLOURS, FRONTENDS, NOISE_COLOURS, OTHER_FRONTEND
 from robustness.report.plots.dots import DotPanel, Row, dot_rows
 from robustness.report.plots.lines import line_panels
 from robustness.report.sections import twins
+from robustness.report.sections.registry import register
 
 TITLE = (
     "What does a fixed V1 front-end change: learned against Gabor, and which part of it (filters, "
@@ -42,6 +43,7 @@ SHOWN = ("clean", "viewpoint", "clutter", "robust")
 """The measures of the figure; the table has the drops too."""
 
 
+@register("frontend", number=4)
 def write(context: ReportContext) -> Section:
     """The section of question 4."""
     blocks = [
@@ -69,6 +71,12 @@ def _with_controls(context: ReportContext) -> list[str]:
     return list(dict.fromkeys(m.architecture for m in canonical if m.frontend not in plain))
 
 
+def _controls(context: ReportContext) -> list[tuple[str, str, str]]:
+    """The comparisons of :data:`CONTROLS`, and every other front-end against the learned stem."""
+    others = dict.fromkeys(model.frontend for model in context.models if model.frontend not in FRONTENDS)
+    return [*CONTROLS, *((name, "learned", f"{name} in place of the learned stem") for name in others)]
+
+
 def _answers(context: ReportContext) -> list[Answer]:
     measures = twins.measures(conditions.reference_budget(context.inputs))
     order = [measures[name] for name in ("robust", "clean", "viewpoint", "clutter") if name in measures]
@@ -88,7 +96,7 @@ def _control_answers(context: ReportContext, robust: twins.Measure) -> list[Answ
     """One sentence per control, for the architectures that have them."""
     found = []
     for architecture in _with_controls(context):
-        for first, second, subject in CONTROLS[1:]:
+        for first, second, subject in _controls(context)[1:]:
             for pair in context.models.pairs("frontend", first, second):
                 if pair[0].architecture == architecture and pair[0].training == "canonical":
                     sentence = twins.sentence_of_one(context, f"{subject} ({architecture})", pair, robust)
@@ -119,7 +127,8 @@ def _forest(context: ReportContext) -> Figure | None:
 def _controls_figure(context: ReportContext, architecture: str) -> Figure | None:
     models = [m for m in context.models.of_architecture(architecture) if m.training == "canonical"]
     name = f"frontend_controls_{architecture}"
-    if not draw_curve_sets(context, name, models, "frontend", FRONTEND_COLOURS):
+    colours = {model.frontend: OTHER_FRONTEND[0] for model in models} | FRONTEND_COLOURS
+    if not draw_curve_sets(context, name, models, "frontend", colours):
         return None
     return Figure.of(
         name,
@@ -206,9 +215,9 @@ def draw_curve_sets(
 
 def _table(context: ReportContext) -> Table | None:
     pairs = []
-    for first, second, _ in CONTROLS:
+    for first, second, _ in _controls(context):
         pairs += [p for p in context.models.pairs("frontend", first, second) if p[0].training == "canonical"]
-    order = list(FRONTENDS)
+    order = list(dict.fromkeys([*FRONTENDS, *(model.frontend for model in context.models)]))
     pairs.sort(key=lambda pair: (order.index(pair[1].frontend), order.index(pair[0].frontend)))
     return twins.table(
         context,

@@ -10,6 +10,8 @@ from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Figure, Gallery, Picture, Section, Table, Text
 from robustness.report.model_table import Model
 from robustness.report.plots.lines import depth_panels
+from robustness.report.probes.registry import PICTURES
+from robustness.report.sections.registry import register
 from robustness.report.wording import interval_plain, listed, number, of
 
 TITLE = "What did the layers learn: first, last, intermediate?"
@@ -41,6 +43,7 @@ LAST = (
 MOST_PICTURES = 12
 
 
+@register("layers", number=5)
 def write(context: ReportContext) -> Section:
     """The section of question 5."""
     blocks = [
@@ -56,6 +59,7 @@ def write(context: ReportContext) -> Section:
         _gallery(context, "ascent", _leaders(context), 1, ASCENT_CAPTION),
         _table(context, "table-ascent", "probe/ascent/late", ASCENT, ASCENT_TABLE_CAPTION),
         _gallery(context, "inversion", _leaders(context), 1, INVERSION_CAPTION),
+        *_other_probes(context),
     ]
     return Section("layers", TITLE, 5, _answers(context), blocks)
 
@@ -81,7 +85,7 @@ LAST_CAPTION = (
 ACTIVATIONS_CAPTION = (
     "What drives the units: one row per stage; for some channels the test images of largest activation, "
     "cut to the patch that the unit sees, and what a deconvnet projects back from them. The model: the most "
-    "accurate learned one; every other on its card."
+    "accurate learned one; pictures of every other lie in the folder figures."
 )
 OCCLUSION_CAPTION = (
     "A grey square slides over the image: the image with the square, then the probability of the class "
@@ -129,6 +133,19 @@ DEPTH = (
     ("inversion", "variation"),
 )
 """(probe, metric) that are drawn over depth, where at least two layers have them."""
+
+
+def _other_probes(context: ReportContext) -> list[Gallery | Table | None]:
+    """Pictures and all numbers of the probes that have no place of their own above."""
+    blocks: list[Gallery | Table | None] = []
+    keys = {metric: key for metric, key in context.inputs.keys.items() if key.shift == "probe"}
+    for probe in sorted({key.factor for key in keys.values()} - set(PICTURES.names())):
+        columns = [(f"{key.level} {key.statistic}", m) for m, key in keys.items() if key.factor == probe]
+        blocks += [
+            _gallery(context, probe, _leaders(context), 1, f"The probe {probe}; models as above."),
+            context.score_table(f"table-{probe}", f"The probe {probe} in numbers, by layer.", columns),
+        ]
+    return blocks
 
 
 def _answers(context: ReportContext) -> list[Answer]:

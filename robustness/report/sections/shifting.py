@@ -16,6 +16,7 @@ from robustness.report.model_table import Model
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
 from robustness.report.plots.lines import curve_panels
 from robustness.report.plots.spheres import sphere_maps
+from robustness.report.sections.registry import register
 from robustness.report.shading import shaded
 from robustness.report.wording import capital, loss, of, percent
 from robustness.scores.conditions import view
@@ -63,6 +64,7 @@ CAPTIONS = {
 SPHERES = 16
 
 
+@register("shifting", number=2)
 def write(context: ReportContext) -> Section:
     """The section of question 2."""
     blocks = [

@@ -8,6 +8,7 @@ from robustness.report.document import Answer, Figure, Section, Table, Text
 from robustness.report.palette import TRAINING_COLOURS
 from robustness.report.sections import agreement, interventions, learning_curve, twins
 from robustness.report.sections.frontend import draw_curve_sets
+from robustness.report.sections.registry import register
 from robustness.report.wording import percent
 
 TITLE = "Is it the data or the architecture? (canonical, diverse and adversarial training of the same net)"
@@ -25,6 +26,7 @@ SUBJECTS = {
 }
 
 
+@register("training", number=7)
 def write(context: ReportContext) -> Section:
     """The section of question 7."""
     shared, table = agreement.write(context)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from robustness.errors import UserError
-from robustness.frontends.normal import standard_normal
+from robustness.frontends.blocks.normal import standard_normal
 from robustness.seeds import derive, numpy_generator
 
 MODES = ("live", "frozen", "off")

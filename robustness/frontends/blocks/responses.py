@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
-from robustness.frontends.spectral import SpectralPlan
+from robustness.frontends.blocks.spectral import SpectralPlan
 
 BLOCK_FILTERS = 32
 CACHE_BYTES = 3 * 2**20

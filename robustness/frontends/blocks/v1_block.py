@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from robustness.frontends.gabor import GaborParameters
-from robustness.frontends.noise import Noise
-from robustness.frontends.responses import Block, blocks_of, respond
-from robustness.frontends.spectral import SpectralPlan, cheapest_axes
+from robustness.frontends.blocks.gabor_filters import GaborParameters
+from robustness.frontends.blocks.noise import Noise
+from robustness.frontends.blocks.responses import Block, blocks_of, respond
+from robustness.frontends.blocks.spectral import SpectralPlan, cheapest_axes
 
 SQRT_CONSTANT = 1e-6
 """Inside the root of the complex cells: √ has an infinite slope at 0, and a grey patch answers exactly 0."""
@@ -34,8 +34,8 @@ class V1Block(nn.Module):
     trained: the filters are trainable.
     cells: the parameters that the filters were made of, one row per cell, or None for random filters.
 
-    `method` says how the filters are applied: ``spectral`` (see :mod:`~robustness.frontends.spectral`),
-    ``direct`` (a convolution for each input channel) or ``auto``: spectral on the CPU, direct elsewhere.
+    `method` says how the filters are applied: ``spectral`` (see :mod:`~.spectral`), ``direct`` (a
+    convolution for each input channel) or ``auto``: spectral on the CPU, direct elsewhere.
     """
 
     def __init__(

@@ -1,45 +1,49 @@
-"""The adapters by name, and the one way from a name to an image set."""
+"""The sets on disk by name, and the one way from a name and a folder to an image set."""
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from robustness.data.image_set import ImageSet
-from robustness.data.on_disk import cifar, image_folder, imagenet, imagenet_samples, objectnet, smallnorb
 from robustness.data.on_disk.listing import Listing
 from robustness.data.on_disk.writing import write
 from robustness.errors import UserError, nearest
+from robustness.registry import Registry
+
+SETTINGS = ("reference", "mapping", "policy")
+"""What some sets take beside their folder."""
 
 
 @dataclass(frozen=True)
-class Adapter:
-    """How a set is listed, which settings it takes beside ``path``, whether models may train on it."""
+class DataSet:
+    """A set that is read from disk: ``listing(path, *, seed, …) -> Listing``.
 
+    It takes those of :data:`SETTINGS` that the function names, and needs a folder unless ``path`` has a
+    default. trains: whether models may train on it; if not, ``reason`` says why.
+    """
+
+    name: str
     listing: Callable[..., Listing]
-    settings: tuple[str, ...] = ()
     trains: bool = False
-    needs_path: bool = True
+    reason: str = "it holds test images only"
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings that it takes."""
+        return tuple(key for key in SETTINGS if key in inspect.signature(self.listing).parameters)
+
+    @property
+    def needs_path(self) -> bool:
+        """Whether it is read from a folder that the user names."""
+        return inspect.signature(self.listing).parameters["path"].default is inspect.Parameter.empty
 
 
-ADAPTERS: dict[str, Adapter] = {
-    "imagenet_samples": Adapter(imagenet_samples.listing, needs_path=False),
-    "image_folder": Adapter(image_folder.listing, trains=True),
-    "imagenet": Adapter(imagenet.imagenet),
-    "imagenet_v2": Adapter(imagenet.imagenet_v2),
-    "imagenet_a": Adapter(imagenet.imagenet_a, ("reference",)),
-    "imagenet_r": Adapter(imagenet.imagenet_r, ("reference",)),
-    "imagenet_sketch": Adapter(imagenet.imagenet_sketch),
-    "imagenet_c": Adapter(imagenet.imagenet_c, ("reference",)),
-    "imagenet9": Adapter(imagenet.imagenet9, ("mapping",)),
-    "objectnet": Adapter(objectnet.listing, ("reference", "policy")),
-    "smallnorb": Adapter(smallnorb.listing, ("policy",), trains=True),
-    "cifar10": Adapter(cifar.cifar10, trains=True),
-    "cifar10_c": Adapter(cifar.cifar10_c, ("reference",), trains=True),
-}
-
+DATA_SETS: Registry[DataSet] = Registry("data set", DataSet)
+register = DATA_SETS.register
 
 OWN_SETS = ("objects", "digits")
 """Sets that are made here, not read from a folder."""
@@ -47,23 +51,24 @@ OWN_SETS = ("objects", "digits")
 
 def check(name: str, path: str | None, trains: bool, **settings: str | None) -> None:
     """Refuse what a set cannot do before any work: a setting it does not take, training on test images."""
-    if name not in (*OWN_SETS, *ADAPTERS):
-        raise UserError(f"unknown {name!r}; {nearest(name, (*OWN_SETS, *ADAPTERS))}", "set")
+    known = (*OWN_SETS, *DATA_SETS.names())
+    if name not in known:
+        raise UserError(f"unknown {name!r}; {nearest(name, known)}", "set")
     if name in OWN_SETS:
         for key, value in {"path": path, **settings}.items():
             if value is not None:
                 raise UserError(f"the set {name} takes no such setting", key)
         return
-    adapter = ADAPTERS[name]
-    if adapter.needs_path and not path:
+    found = DATA_SETS.get(name)
+    if found.needs_path and not path:
         raise UserError(f"is missing; name the folder that holds {name}", "path")
     for key, value in settings.items():
-        if value is not None and key not in adapter.settings:
+        if value is not None and key not in found.settings:
             raise UserError(f"{name} takes no such setting", key)
-    if trains and not adapter.trains:
-        why = "its licence allows tests only" if name == "objectnet" else "it holds test images only"
+    if trains and not found.trains:
         raise UserError(
-            f"no model may be trained on {name}, {why}; give every model weights and no fine_tune", "set"
+            f"no model may be trained on {name}, {found.reason}; give every model weights and no fine_tune",
+            "set",
         )
 
 
@@ -84,7 +89,7 @@ def build(
     """
     check(name, None if path is None else str(path), trains=False, **settings)
     given = {key: value for key, value in settings.items() if value is not None}
-    listed = ADAPTERS[name].listing(path=path, seed=seed, **given)
+    listed = DATA_SETS.get(name).listing(path=path, seed=seed, **given)
     if path is not None and "file" in listed.samples:
         listed = replace(listed, notes=[*listed.notes, *_unused(path, set(listed.samples["file"]))])
     return write(listed, folder, image_size=image_size, workers=workers)

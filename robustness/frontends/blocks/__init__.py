@@ -1,0 +1,1 @@
+"""Parts that front-ends share."""
