@@ -1,6 +1,6 @@
 # Every target does its own set-up. `make repro PROFILE=smoke` runs profiles/smoke.yaml in runs/smoke/;
 # `JOBS=n` works on n models at once (default: by cores and device);
-# `ENGINE=ray` runs the models' cells with Ray (README).
+# `ENGINE=ray` runs the models' jobs with Ray (README).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(abspath $(VENV))/bin
@@ -25,7 +25,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 
 repro: setup
 	$(BIN)/python -m pipeline.reproduce $(if $(PROFILE),--profile $(PROFILE)) $(if $(JOBS),--jobs $(JOBS)) \
-	  $(if $(ENGINE),--engine $(ENGINE)) $(if $(GPUS_PER_CELL),--gpus-per-cell $(GPUS_PER_CELL))
+	  $(if $(ENGINE),--engine $(ENGINE)) $(if $(GPUS_PER_JOB),--gpus-per-job $(GPUS_PER_JOB))
 
 smoke: PROFILE := smoke
 smoke: setup

@@ -119,8 +119,8 @@ def status(count: int, folder: Path) -> Callable[[], object]:
 
     def status() -> None:
         done = subprocess.run([*dvc, "status", "--json"], cwd=run, capture_output=True, text=True, check=True)
-        cells = [name for name in json.loads(done.stdout) if "@" in name]
-        assert len(cells) == 4 * count, len(cells)
+        jobs = [name for name in json.loads(done.stdout) if "@" in name]
+        assert len(jobs) == 4 * count, len(jobs)
 
     return status
 

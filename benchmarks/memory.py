@@ -33,7 +33,7 @@ MIB = 1 << 20
 
 
 def commands(models: list[str]) -> Iterator[tuple[str, str]]:
-    """(cell, command) of every stage of dvc.yaml, in its order, a model's cells for each model."""
+    """(job, command) of every stage of dvc.yaml, in its order, a model's jobs for each model."""
     for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items():
         if "matrix" in stage:
             yield from ((f"{name}@{model}", stage["cmd"].replace("${item.model}", model)) for model in models)
@@ -113,11 +113,9 @@ def main() -> None:
         shutil.copytree(options.run, run, ignore=shutil.ignore_patterns(".dvc"))
         models = list(yaml.safe_load((run / "params.yaml").read_text())["models"])
         found = {}
-        for cell, command in commands(models):
-            found[cell] = peaks(command, run)
-            print(
-                f"{cell:32}{found[cell]['resident']:8} MiB{found[cell]['own']:8} MiB of its own", flush=True
-            )
+        for job, command in commands(models):
+            found[job] = peaks(command, run)
+            print(f"{job:32}{found[job]['resident']:8} MiB{found[job]['own']:8} MiB of its own", flush=True)
         stream = {}
         for times in (1, TIMES):
             # A process of its own: what this one holds must not weigh on what it starts.

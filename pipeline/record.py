@@ -1,7 +1,7 @@
 """A run's stages as DVC has them: what each depends on, which have to run, and how they are recorded.
 
-A cell is recorded in memory when it ends, and in dvc.lock with all others at the end of the run: DVC parses
-and writes the whole file each time, seconds for a hundred cells. A kill in between loses nothing: a cell
+A job is recorded in memory when it ends, and in dvc.lock with all others at the end of the run: DVC parses
+and writes the whole file each time, seconds for a hundred jobs. A kill in between loses nothing: a job
 leaves a stamp that names its inputs, and the next run records what it finds so marked.
 """
 
@@ -62,21 +62,21 @@ class Record:
                 dep.hash_name = "md5"
         graph = repo.index.graph
         needs = {
-            cell: {need.addressing for need in graph.successors(stage)} for cell, stage in self.stages.items()
+            job: {need.addressing for need in graph.successors(stage)} for job, stage in self.stages.items()
         }
         # What each needs; those that are needed stand first.
-        self.needs = {cell: needs[cell] for cell in TopologicalSorter(needs).static_order()}
+        self.needs = {job: needs[job] for job in TopologicalSorter(needs).static_order()}
         self._repo = repo
         self._inputs: dict[str, str] = {}
         self._unwritten: list[str] = []
         self._seen: dict[str, tuple[Any, Any]] = {}
 
-    def is_done(self, cell: str) -> bool:
+    def is_done(self, job: str) -> bool:
         """Whether there is nothing to run: it is recorded, or it ended before a kill and is recorded now.
 
         Raises DvcException if a dependency that nothing makes is not there.
         """
-        stage = self.stages[cell]
+        stage = self.stages[job]
         recorded = [dep.hash_info for dep in stage.deps]
         for dep in stage.deps:
             self._look_at(dep)
@@ -84,32 +84,32 @@ class Record:
         if same and all(_is_there(out) for out in stage.outs):
             return True
         entry = to_single_stage_lockfile(stage)
-        self._inputs[cell] = dict_sha256({key: entry.get(key) for key in ("cmd", "deps", "params")})
-        stamp = STAMPS / cell
-        ended = stamp.exists() and stamp.read_text() == self._inputs[cell]
+        self._inputs[job] = dict_sha256({key: entry.get(key) for key in ("cmd", "deps", "params")})
+        stamp = STAMPS / job
+        ended = stamp.exists() and stamp.read_text() == self._inputs[job]
         ended = ended and all(out.exists for out in stage.outs)
         if ended:
-            self.finish(cell)
+            self.finish(job)
         return ended
 
-    def begin(self, cell: str) -> tuple[str, str]:
-        """Remove a cell's earlier outputs; its command, and what names its inputs."""
-        (STAMPS / cell).unlink(missing_ok=True)
-        for out in self.stages[cell].outs:
+    def begin(self, job: str) -> tuple[str, str]:
+        """Remove a job's earlier outputs; its command, and what names its inputs."""
+        (STAMPS / job).unlink(missing_ok=True)
+        for out in self.stages[job].outs:
             out.remove()
-        return self.stages[cell].cmd, self._inputs[cell]
+        return self.stages[job].cmd, self._inputs[job]
 
-    def finish(self, cell: str) -> None:
-        """Bring the outputs of a cell that ended into the cache; raises DvcException if one is not there.
+    def finish(self, job: str) -> None:
+        """Bring the outputs of a job that ended into the cache; raises DvcException if one is not there.
 
         Its dependencies count as they were when it started, should they have changed meanwhile.
         """
-        stage = self.stages[cell]
+        stage = self.stages[job]
         stage.save_outs()
         for out in stage.outs:
             out.commit(relink=False)
         stage.cmd_changed = False
-        self._unwritten.append(cell)
+        self._unwritten.append(job)
 
     def write(self) -> None:
         """Record what was finished in dvc.lock, which is whole at every moment."""
@@ -118,9 +118,9 @@ class Record:
         with whole(DVC_LOCK.absolute()) as copy:
             if DVC_LOCK.exists():
                 shutil.copyfile(DVC_LOCK, copy)
-            Lockfile(self._repo, str(copy)).dump_stages([self.stages[cell] for cell in self._unwritten])
-        for cell in self._unwritten:
-            (STAMPS / cell).unlink(missing_ok=True)
+            Lockfile(self._repo, str(copy)).dump_stages([self.stages[job] for job in self._unwritten])
+        for job in self._unwritten:
+            (STAMPS / job).unlink(missing_ok=True)
         self._unwritten.clear()
 
     def _look_at(self, dep: Dependency) -> None:

@@ -18,14 +18,14 @@ import yaml
 from dvc.exceptions import DvcException
 
 from pipeline import files, stage
-from pipeline.cells import Engine, first_line, run_cells
+from pipeline.jobs import Engine, first_line, run_jobs
 from pipeline.settings import KEYS, OPTIONAL
 from pipeline.worker import available_cores, processes
 from pipeline.yaml_file import read_yaml
 from robustness.errors import UserError, nearest
 from robustness.whole_files import write_text
 
-# Key of a model → the folder of which its cells use one file alone.
+# Key of a model → the folder of which its jobs use one file alone.
 FOLDERS = {"family": "robustness/architectures", "frontend": "robustness/frontends"}
 # What makes a folder a DVC repository, as `dvc init --no-scm` and `dvc config` would write it.
 DVC_FILES = {
@@ -69,7 +69,7 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
 def check_keys(path: Path) -> dict[str, Any]:
     """Read params.yaml; raises UserError for a key too many or too few, or a section of the wrong shape.
 
-    All that can be said in no time: the rest (``check``) needs torch, and is checked before a cell runs.
+    All that can be said in no time: the rest (``check``) needs torch, and is checked before a job runs.
     """
     values = read_yaml(path)
     models = values.get("models")
@@ -100,38 +100,38 @@ def _check(path: Path) -> Any:
 
 
 def engine(run: Path, arguments: argparse.Namespace) -> AbstractContextManager[Engine]:
-    """Check the run's settings, and start what runs its cells."""
+    """Check the run's settings, and start what runs its jobs."""
     settings = _check(run / files.PARAMS)
-    threads, jobs = settings.threads, arguments.jobs
+    threads, at_once = settings.threads, arguments.jobs
     if arguments.engine == "ray":
-        from pipeline.ray_cells import cluster
+        from pipeline.ray_jobs import cluster
 
-        share = arguments.gpus_per_cell
-        return cluster(threads=threads, device=settings.device, jobs=jobs, gpus_per_cell=share)
+        share = arguments.gpus_per_job
+        return cluster(threads=threads, device=settings.device, at_once=at_once, gpus_per_job=share)
     from robustness.devices import resolve
 
     # As many as there are cores for their threads; one where a GPU does the work.
     on_cores = threads and resolve(settings.device).type == "cpu"
-    return processes(jobs or (max(1, available_cores() // threads) if on_cores else 1))
+    return processes(at_once or (max(1, available_cores() // threads) if on_cores else 1))
 
 
 def main() -> None:
-    """Run what is not done yet; the status is that of the first cell that failed."""
+    """Run what is not done yet; the status is that of the first job that failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--profile", help="a file of profiles/ without .yaml; its run lies in runs/<profile>/")
     add("--runs", type=Path, default=files.SOURCE / "runs", help="where profiles' runs lie")
-    add("--jobs", type=int, default=0, help="cells that run at once; 0: by cores and device")
-    add("--engine", choices=("processes", "ray"), default="processes", help="who runs the cells")
-    add("--gpus-per-cell", type=float, help="with --engine ray: GPUs that a cell asks for, as 0.25")
+    add("--jobs", type=int, default=0, help="jobs that run at once; 0: by cores and device")
+    add("--engine", choices=("processes", "ray"), default="processes", help="who runs the jobs")
+    add("--gpus-per-job", type=float, help="with --engine ray: GPUs that a job asks for, as 0.25")
     stage.guard(partial(_reproduce, parser.parse_args()))
 
 
 def _reproduce(arguments: argparse.Namespace) -> None:
     if arguments.jobs < 0:
         raise UserError(f"--jobs {arguments.jobs}: use 1 or more, or 0 for as many as the cores bear")
-    if arguments.gpus_per_cell is not None and arguments.engine != "ray":
-        raise UserError(f"--gpus-per-cell {arguments.gpus_per_cell:g}: goes with --engine ray; add it")
+    if arguments.gpus_per_job is not None and arguments.engine != "ray":
+        raise UserError(f"--gpus-per-job {arguments.gpus_per_job:g}: goes with --engine ray; add it")
     if arguments.profile:
         run = prepare(arguments.profile, arguments.runs)
     else:
@@ -141,7 +141,7 @@ def _reproduce(arguments: argparse.Namespace) -> None:
                 raise UserError(f"{needed}: missing; clone the repository with git instead of copying files")
         check_keys(run / files.PARAMS)
     try:
-        status = run_cells(run, partial(engine, run, arguments))
+        status = run_jobs(run, partial(engine, run, arguments))
     except DvcException as error:  # it cannot read the stages, most often for a setting
         _check(run / files.PARAMS)
         raise UserError(f"{run}: {first_line(error)}") from error

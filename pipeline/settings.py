@@ -1,7 +1,7 @@
 """What a stage reads of params.yaml: the keys that it declares, each checked by the library's class for it.
 
 A stage declares its keys as dvc.yaml lists them under ``params``: ``"training"``, ``"data.set"``; ``"model"``
-stands for the entry of its own cell in ``models``. Only the classes of these keys are imported.
+stands for the entry of its own job in ``models``. Only the classes of these keys are imported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What runs cells: processes that stay, so that what one cell imported is there for the next."""
+"""What runs jobs: processes that stay, so that what one job imported is there for the next."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STAMPS = Path("data/work/ended")
 
 
 class Ended(NamedTuple):
-    """How a cell ended."""
+    """How a job ended."""
 
     status: int
     seconds: float
@@ -33,14 +33,14 @@ class Ended(NamedTuple):
 class Processes:
     """The engine on this machine. Each worker is a pool of its own: one that dies takes no other along."""
 
-    def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
-        self._pools: dict[Future[Ended], ProcessPoolExecutor] = {}  # by the last cell of each
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._pools: dict[Future[Ended], ProcessPoolExecutor] = {}  # by the last job of each
 
     def slots(self) -> int:
-        return self._jobs
+        return self._at_once
 
-    def submit(self, run: Path, cell: str, command: str, inputs: str) -> Future[Ended]:
+    def submit(self, run: Path, job: str, command: str, inputs: str) -> Future[Ended]:
         last = next((last for last in self._pools if last.done()), None)
         pool = self._pools.pop(last) if last else None
         if pool is None or last.exception():
@@ -50,23 +50,23 @@ class Processes:
         # A worker is started with Ctrl-C blocked: the run is interrupted, and ends its workers.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            future = pool.submit(run_cell, run, cell, command, inputs)
+            future = pool.submit(run_job, run, job, command, inputs)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         self._pools[future] = pool
         return future
 
     def close(self) -> None:
-        """Kill the workers, in the midst of their cells or not."""
+        """Kill the workers, in the midst of their jobs or not."""
         for process in multiprocessing.active_children():
             process.kill()
         for pool in self._pools.values():
             pool.shutdown()
 
 
-def processes(jobs: int) -> AbstractContextManager[Processes]:
-    """The engine that runs ``jobs`` cells at once on this machine; its workers end with it."""
-    return closing(Processes(jobs))
+def processes(at_once: int) -> AbstractContextManager[Processes]:
+    """The engine that runs ``at_once`` jobs at once on this machine; its workers end with it."""
+    return closing(Processes(at_once))
 
 
 def available_cores() -> int:
@@ -82,22 +82,22 @@ def _die_with_parent() -> None:
             os._exit(1)  # it ended before the system knew
 
 
-def run_cell(run: Path, cell: str, command: str, inputs: str) -> Ended:
-    """Run a cell's command in the run's folder, its output in its log.
+def run_job(run: Path, job: str, command: str, inputs: str) -> Ended:
+    """Run a job's command in the run's folder, its output in its log.
 
     If it succeeds, a stamp says so before anybody else knows. It holds ``inputs``, which names the
-    command and the contents of all that the cell depends on when it starts.
+    command and the contents of all that the job depends on when it starts.
     """
     os.chdir(run)
     for folder in (LOGS, STAMPS):
         folder.mkdir(parents=True, exist_ok=True)
-    with (LOGS / f"{cell}.log").open("w") as log:
+    with (LOGS / f"{job}.log").open("w") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
     start, start_cpu = time.perf_counter(), sum(os.times()[:4])  # with that of processes that it starts
     status = _status(command)
     if status == 0:
-        (STAMPS / cell).write_text(inputs)  # cut short, it names nothing
+        (STAMPS / job).write_text(inputs)  # cut short, it names nothing
     return Ended(status, time.perf_counter() - start, sum(os.times()[:4]) - start_cpu)
 
 

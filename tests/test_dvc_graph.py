@@ -13,7 +13,7 @@ import yaml
 from import_graph import MODULES, ROOT, SETTINGS, imports, known, names
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-CELLS = [name for name, entry in STAGES.items() if "foreach" in entry]
+PER_MODEL = [name for name, entry in STAGES.items() if "foreach" in entry]
 
 
 def entries(folder: str, *shared: str) -> dict[str, str]:
@@ -27,7 +27,7 @@ FRONTENDS = entries("frontends", "install", "options")
 
 
 def entry_of(stage: str) -> dict[str, Any]:
-    """What dvc.yaml says of a stage, or of its cells."""
+    """What dvc.yaml says of a stage, or of its jobs."""
     return STAGES[stage].get("do", STAGES[stage])
 
 
@@ -61,7 +61,7 @@ def settings_imports(stage: str) -> frozenset[str]:
 
 
 def closure(stage: str, family: str | None = None, frontend: str = "learned") -> set[str]:
-    """All modules that a stage can import; a cell those of its own ``family`` and ``frontend`` only.
+    """All modules that a stage can import; a job those of its own ``family`` and ``frontend`` only.
 
     Left out: files without code, such as the ``__init__`` of most packages.
     """
@@ -110,7 +110,7 @@ def unchanged(changed: set[str]) -> set[str]:
     return set(STAGES) - changed
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in CELLS])
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in PER_MODEL])
 def test_a_stage_depends_on_all_that_it_imports(stage: str) -> None:
     assert missing(stage) == []
 
@@ -119,8 +119,8 @@ OWN = [(family, "learned") for family in FAMILIES] + [("resnet", frontend) for f
 
 
 @pytest.mark.parametrize(("family", "frontend"), OWN)
-@pytest.mark.parametrize("stage", CELLS)
-def test_a_cell_depends_on_all_that_it_imports_of_families_and_front_ends_on_its_own(
+@pytest.mark.parametrize("stage", PER_MODEL)
+def test_a_job_depends_on_all_that_it_imports_of_families_and_front_ends_on_its_own(
     stage: str, family: str, frontend: str
 ) -> None:
     assert missing(stage, family, frontend) == []
@@ -138,7 +138,7 @@ def test_no_entry_imports_another(found: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_no_code_that_it_does_not_use(stage: str) -> None:
-    family = "resnet" if stage in CELLS else None
+    family = "resnet" if stage in PER_MODEL else None
     used = [str(MODULES[module].relative_to(ROOT)) for module in closure(stage, family)]
     code = [dep for dep in deps_of(stage, family) if not dep.startswith(("data/", "reports/"))]
     files = ("robustness/report/published.json", "robustness/report/templates")
@@ -239,15 +239,15 @@ def stale() -> set[str]:
         return set(repo.status())
 
 
-def test_dvc_sees_a_change_of_the_seeds_everywhere_and_a_new_architecture_in_no_other_cell(
+def test_dvc_sees_a_change_of_the_seeds_everywhere_and_a_new_architecture_in_no_other_job(
     finished: Path,
 ) -> None:
     assert stale() == set()
     seeds = finished / "robustness" / "seeds.py"
     before = seeds.read_text()
     seeds.write_text(before + "\n# changed\n")
-    cells = {f"{stage}@{model}" for stage in CELLS for model in MODELS}
-    assert stale() == cells | unchanged({"fetch_objects", *CELLS})
+    jobs = {f"{stage}@{model}" for stage in PER_MODEL for model in MODELS}
+    assert stale() == jobs | unchanged({"fetch_objects", *PER_MODEL})
 
     seeds.write_text(before)
     (finished / "robustness" / "architectures" / "lenet6.py").write_text(FAMILY)
@@ -255,5 +255,5 @@ def test_dvc_sees_a_change_of_the_seeds_everywhere_and_a_new_architecture_in_no_
     params["models"]["new"] = {"family": "lenet6", "frontend": "learned"}
     (finished / "params.yaml").write_text(yaml.safe_dump(params))
     found = stale()
-    assert {f"{stage}@new" for stage in CELLS} <= found
-    assert not found & (cells | {"fetch_objects", "render"})
+    assert {f"{stage}@new" for stage in PER_MODEL} <= found
+    assert not found & (jobs | {"fetch_objects", "render"})

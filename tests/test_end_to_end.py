@@ -128,8 +128,8 @@ def test_changing_one_model_reruns_that_model_alone(run: Path) -> None:
     names = models_of(run)
     before = change(run, lambda settings: settings["models"][names[0]].update(recipe={"epochs": 1}))
     try:
-        cells = [stage for stage in would_run(run) if "@" in stage]
-        assert {cell.split("@")[1] for cell in cells} == {names[0]}
+        jobs = [stage for stage in would_run(run) if "@" in stage]
+        assert {job.split("@")[1] for job in jobs} == {names[0]}
     finally:
         (run / "params.yaml").write_text(before)
 

@@ -77,11 +77,11 @@ def same_bytes(once: Path, again: Path, place: Path) -> None:
 
 
 def side_by_side(run: Path, commands: dict[str, str]) -> None:
-    """Cells at once, as with ``make repro JOBS=2``: a process each, in which text has other hashes."""
+    """Jobs at once, as with ``make repro JOBS=2``: a process each, in which text has other hashes."""
     with pytest.MonkeyPatch.context() as patch, processes(len(commands)) as engine:
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("PYTHONHASHSEED", "77")
-        ended = [engine.submit(run, cell, command, "inputs") for cell, command in commands.items()]
+        ended = [engine.submit(run, job, command, "inputs") for job, command in commands.items()]
         assert [future.result().status for future in ended] == [0] * len(commands)
 
 
@@ -102,7 +102,7 @@ def test_a_second_training_changes_no_byte_alone_or_beside_another(once: Path, a
     same_bytes(once, again, files.MODELS)
 
 
-def test_the_order_of_cells_changes_no_byte(once: Path, again: Path) -> None:
+def test_the_order_of_jobs_changes_no_byte(once: Path, again: Path) -> None:
     """The last model first, its probe before its attack, the attack before its predictions."""
     shutil.rmtree(files.RESULTS)
     for name in reversed(PARAMS["models"]):

@@ -145,7 +145,7 @@ def test_files_that_are_no_settings(
 
 
 def test_dvc_keeps_every_allowed_id_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Words that a reader of YAML might take for a flag, a number or nothing: DVC has a cell for each."""
+    """Words that a reader of YAML might take for a flag, a number or nothing: DVC has a job for each."""
     from dvc.parsing import DataResolver
     from dvc.repo import Repo
 
@@ -153,13 +153,13 @@ def test_dvc_keeps_every_allowed_id_apart(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     write_params(tmp_path, PARAMS | {"models": dict.fromkeys(names, PARAMS["models"]["plain"])})
     assert tuple(check(Path("params.yaml")).models) == names
-    cell = {
+    job = {
         "matrix": {"model": "${models}"},
         "cmd": "train ${item.model}",
         "params": ["models.${item.model}"],
     }
     with Repo.init(no_scm=True) as repo:
-        found = DataResolver(repo, tmp_path, {"stages": {"train": cell}}).resolve()["stages"]
-    assert {name: (cell["cmd"], cell["params"]) for name, cell in found.items()} == {
+        found = DataResolver(repo, tmp_path, {"stages": {"train": job}}).resolve()["stages"]
+    assert {name: (job["cmd"], job["params"]) for name, job in found.items()} == {
         f"train@{name}": (f"train {name}", [f"models.{name}"]) for name in names
     }

@@ -1,4 +1,4 @@
-"""A run of made-up cells under DVC. Every cell leaves a line in its own count: how often did it run?"""
+"""A run of made-up jobs under DVC. Every job leaves a line in its own count: how often did it run?"""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pipeline.reproduce import DVC_FILES
 MODELS = "abc"
 STAGES = ("train", "evaluate", "attack", "probe")
 DVC_YAML = (
-    "stages:\n  render:\n    cmd: python -m cell render all\n    outs: [images]\n    deps: [cell.py]\n"
+    "stages:\n  render:\n    cmd: python -m job render all\n    outs: [images]\n    deps: [job.py]\n"
     + "".join(
         f"""  {stage}:
     matrix: {{model: [{", ".join(MODELS)}]}}
-    cmd: python -m cell {stage} ${{item.model}}
+    cmd: python -m job {stage} ${{item.model}}
     deps: [{dep}]
     outs: ["{stage}_${{item.model}}"]
 """
@@ -30,9 +30,9 @@ DVC_YAML = (
         )
     )
 )
-# break_<cell>: it fails. kill_<cell>: as often as the file has letters, it kills its worker. nothing_<cell>:
-# it writes nothing. slow_<cell>: it takes so many seconds. Its output is written in two halves.
-CELL_PY = """
+# break_<job>: it fails. kill_<job>: as often as the file has letters, it kills its worker. nothing_<job>:
+# it writes nothing. slow_<job>: it takes so many seconds. Its output is written in two halves.
+JOB_PY = """
 import os, pathlib, signal, sys, time
 stage, model = sys.argv[1:]
 with open("order", "a") as order:
@@ -43,11 +43,11 @@ def told(what):
 with open(f"count_{stage}_{model}", "a") as count:
     count.write("x")
 if told("break") is not None:
-    print("this cell is broken")
+    print("this job is broken")
     sys.exit(2)
 if told("kill"):
     pathlib.Path(f"kill_{stage}_{model}").write_text(told("kill")[1:])
-    print("this cell kills", flush=True)
+    print("this job kills", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 if told("nothing") is None:
     with open("images" if stage == "render" else f"{stage}_{model}", "w") as out:
@@ -70,7 +70,7 @@ def needs_ray() -> None:
 def make(folder: Path) -> Path:
     """The run in a folder."""
     (folder / "dvc.yaml").write_text(DVC_YAML)
-    (folder / "cell.py").write_text(CELL_PY)
+    (folder / "job.py").write_text(JOB_PY)
     for model in MODELS:
         (folder / f"recipe_{model}").write_text(model)
     for name, text in DVC_FILES.items():
@@ -80,13 +80,13 @@ def make(folder: Path) -> Path:
 
 
 def times(run: Path, stage: str, models: str = MODELS) -> list[int]:
-    """How often the stage's cells ran, in the order of the models."""
+    """How often the stage's jobs ran, in the order of the models."""
     counts = [run / f"count_{stage}_{model}" for model in models]
     return [count.stat().st_size if count.exists() else 0 for count in counts]
 
 
 def counts(run: Path) -> dict[str, int]:
-    """How often each cell ran, by the name of its output."""
+    """How often each job ran, by the name of its output."""
     found = {path.name.removeprefix("count_"): path.stat().st_size for path in run.glob("count_*")}
     return {("images" if name == "render_all" else name): count for name, count in found.items()}
 

@@ -19,7 +19,7 @@ from dvc.dvcfile import Lockfile
 from dvc.output import Output
 
 from pipeline import stage
-from pipeline.cells import run_cells
+from pipeline.jobs import run_jobs
 from pipeline.record import DVC_LOCK, Record, opened
 from pipeline.worker import STAMPS, processes
 
@@ -55,8 +55,8 @@ def die_after_the_record() -> None:
 
 # What is patched makes the moment of the kill.
 MOMENTS: dict[str, Callable[[], None]] = {
-    # The cell has ended, and this process does not know it yet.
-    "before a cell's end is told": lambda: setattr(Record, "finish", die),
+    # The job has ended, and this process does not know it yet.
+    "before a job's end is told": lambda: setattr(Record, "finish", die),
     # Its outputs are in the cache or half in it, and dvc.lock does not name them.
     "before it is recorded": lambda: setattr(
         Record, "write", lambda self, interval=0.0: self._unwritten and die()
@@ -85,7 +85,7 @@ def work(run: Path, patch: Callable[[], object]) -> None:
             os.dup2(told.fileno(), stream)
     sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1)
     patch()
-    stage.guard(lambda: sys.exit(run_cells(run, lambda: processes(2))))
+    stage.guard(lambda: sys.exit(run_jobs(run, lambda: processes(2))))
 
 
 def end(process: ForkProcess, seconds: float = 60) -> int | None:
@@ -101,18 +101,18 @@ def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
 
 
 def finished(run: Path) -> dict[str, int]:
-    """How often those cells ran that ended, recorded or not, and whose outputs are whole."""
+    """How often those jobs ran that ended, recorded or not, and whose outputs are whole."""
     with opened(run) as record:
-        ended = {cell for cell, stage in record.stages.items() if all(out.hash_info for out in stage.outs)}
+        ended = {job for job, stage in record.stages.items() if all(out.hash_info for out in stage.outs)}
     ended |= {stamp.name for stamp in (run / STAMPS).glob("*") if stamp.stat().st_size}
-    names = {"images" if cell == "render" else cell.replace("@", "_") for cell in ended}
+    names = {"images" if job == "render" else job.replace("@", "_") for job in ended}
     assert {name: text for name, text in contents(run).items() if name in names}.items() <= OUTPUTS.items()
     return {name: count for name, count in counts(run).items() if name in names}
 
 
 def ends_whole(run: Path, before: dict[str, int]) -> None:
-    """The next run ends with all outputs and does none of the finished cells again."""
-    assert run_cells(run, lambda: processes(2)) == 0
+    """The next run ends with all outputs and does none of the finished jobs again."""
+    assert run_jobs(run, lambda: processes(2)) == 0
     assert contents(run) == OUTPUTS
     done = counts(run)
     assert {name: done[name] for name in before} == before
@@ -145,7 +145,7 @@ def test_killed_at_random_moments_its_workers_end_with_it(run: Path) -> None:
         _, alive = psutil.wait_procs(children, 60)  # one that was starting ends when it has started
         assert [child for child in alive if child.status() != psutil.STATUS_ZOMBIE] == []
         now = finished(run)
-        assert now.items() >= before.items(), "a finished cell was done again"
+        assert now.items() >= before.items(), "a finished job was done again"
         before = now
     ends_whole(run, before)
 

@@ -26,9 +26,9 @@ def test_it_runs_as_the_main_module_and_stays(tmp_path: Path, monkeypatch: pytes
     other = f"{sys.executable} tells.py x"
     with processes(1) as engine:
         for command in ("python -m tells --model a", "python -m tells --model 'b c'", other):
-            assert engine.submit(tmp_path, "cell", command, "inputs").result().status == 0
-            assert (tmp_path / STAMPS / "cell").read_text() == "inputs"
-            told.append((tmp_path / LOGS / "cell.log").read_text())
+            assert engine.submit(tmp_path, "job", command, "inputs").result().status == 0
+            assert (tmp_path / STAMPS / "job").read_text() == "inputs"
+            told.append((tmp_path / LOGS / "job.log").read_text())
     for text, arguments in zip(told, (["--model", "a"], ["--model", "b c"], ["x"]), strict=True):
         assert f"__main__ {arguments} for {tmp_path}" in text
         assert "from below" in text
@@ -52,10 +52,10 @@ def test_it_runs_as_the_main_module_and_stays(tmp_path: Path, monkeypatch: pytes
 def test_how_it_ended_is_told(text: str, status: int | None, told: str, tmp_path: Path) -> None:
     (tmp_path / "ends.py").write_text(text)
     with processes(1) as engine:
-        future = engine.submit(tmp_path, "cell", "python -m ends", "inputs")
+        future = engine.submit(tmp_path, "job", "python -m ends", "inputs")
         if status is None:
             assert isinstance(future.exception(), BrokenProcessPool)
         else:
             assert future.result().status == status
-    assert told in (tmp_path / LOGS / "cell.log").read_text()
-    assert (tmp_path / STAMPS / "cell").exists() == (status == 0)
+    assert told in (tmp_path / LOGS / "job.log").read_text()
+    assert (tmp_path / STAMPS / "job").exists() == (status == 0)

@@ -19,8 +19,8 @@ from threadpoolctl import threadpool_limits
 from tiny_run import PARAMS, run_stage, write_class_list, write_library, write_params
 
 from pipeline import files, reproduce
-from pipeline.cells import Engine, run_cells
-from pipeline.ray_cells import cluster, what_to_ask
+from pipeline.jobs import Engine, run_jobs
+from pipeline.ray_jobs import cluster, what_to_ask
 from robustness.errors import UserError
 
 Machines = list[dict[str, float]]
@@ -63,12 +63,12 @@ def test_two_workers_give_the_tables_of_the_serial_run(
     side_by_side.mkdir()
     write_params(side_by_side)
     shutil.copytree(files.IMAGES, side_by_side / "rendered")
-    (side_by_side / "dvc.yaml").write_text(yaml.safe_dump(cells_of_the_pipeline(side_by_side)))
+    (side_by_side / "dvc.yaml").write_text(yaml.safe_dump(jobs_of_the_pipeline(side_by_side)))
     for name, text in reproduce.DVC_FILES.items():
         (side_by_side / name).parent.mkdir(exist_ok=True)
         (side_by_side / name).write_text(text.format(cache="cache"))
 
-    assert run_cells(side_by_side, lambda: nullcontext(two_workers)) == 0
+    assert run_jobs(side_by_side, lambda: nullcontext(two_workers)) == 0
     assert is_up_to_date(side_by_side)
     with on_threads(PARAMS["threads"]):
         for stage in ("train", "evaluate", "attack", "probe"):
@@ -97,8 +97,8 @@ def contents(folder: Path) -> list[Path]:
     return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
 
 
-def cells_of_the_pipeline(run: Path) -> dict:
-    """The real stages of dvc.yaml that have a cell a model, over images that are there already."""
+def jobs_of_the_pipeline(run: Path) -> dict:
+    """The real stages of dvc.yaml that have a job a model, over images that are there already."""
     stages = yaml.safe_load((files.SOURCE / "dvc.yaml").read_text())["stages"]
     kept = {name: stages[name] for name in ("train", "evaluate", "attack", "probe")}
     up = os.path.relpath(files.SOURCE, run)
@@ -121,7 +121,7 @@ def cells_of_the_pipeline(run: Path) -> dict:
         (EIGHT_GPUS, {"threads": 2, "device": "cuda", "gpus": 2}, (2, 2)),
     ],
 )
-def test_what_a_cell_asks_for(machines: Machines, settings: dict, expected: tuple[float, float]) -> None:
+def test_what_a_job_asks_for(machines: Machines, settings: dict, expected: tuple[float, float]) -> None:
     assert tuple(what_to_ask(machines, **settings).values()) == expected
 
 
@@ -143,7 +143,7 @@ def test_what_ray_refuses_is_one_line() -> None:
     needs_ray()
     with (
         pytest.raises(UserError, match="Ray "),
-        cluster(threads=1, device="auto", jobs=1, gpus_per_cell=-1.0),
+        cluster(threads=1, device="auto", at_once=1, gpus_per_job=-1.0),
     ):
         pass
 
