@@ -27,7 +27,7 @@ def run(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Engine]:
     needs_ray()
-    with cluster(threads=1, device="cpu", jobs=2) as started:
+    with cluster(threads=1, device="cpu", at_once=2) as started:
         yield started
 
 

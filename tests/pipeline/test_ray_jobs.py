@@ -32,7 +32,7 @@ NO_GPU: Machines = [{"CPU": 2}, {"CPU": 4}]
 @pytest.fixture(scope="module")
 def two_workers() -> Iterator[Engine]:
     needs_ray()
-    with cluster(threads=1, device="cpu", jobs=2) as engine:
+    with cluster(threads=1, device="cpu", at_once=2) as engine:
         yield engine
 
 
@@ -165,5 +165,5 @@ def test_without_ray_one_line_says_how_to_get_it(
 def test_a_cluster_decides_itself_how_much_runs_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     needs_ray()
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    with pytest.raises(UserError, match="--jobs 2"), cluster(threads=1, device="cpu", jobs=2):
+    with pytest.raises(UserError, match="--jobs 2"), cluster(threads=1, device="cpu", at_once=2):
         pass
