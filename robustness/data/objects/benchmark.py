@@ -26,7 +26,7 @@ from robustness.data.objects.plan import Job, plan
 from robustness.data.objects.renderer import render
 from robustness.data.objects.settings import RenderSettings
 from robustness.errors import UserError
-from robustness.shifts import factors
+from robustness.shifts import rendered
 from robustness.whole_files import write_arrays
 
 __all__ = ["RenderSettings", "render_objects"]
@@ -260,6 +260,6 @@ def _fingerprint(class_list: Path | str, settings: RenderSettings) -> str:
     """A name for parts: equal only for equal settings, class list and rendering code."""
     digest = hashlib.blake2b(settings.model_dump_json().encode(), digest_size=8)
     digest.update(Path(class_list).read_bytes())
-    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(factors.__file__)]:
+    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(rendered.__file__)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
