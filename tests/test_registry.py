@@ -176,7 +176,7 @@ def test_it_is_in_mlflow(run: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "toynet", "blurred", "inverted", "speckle", "The probe lightness in numbers", "across",
+        "ToyNet", "blurred", "inverted", "speckle", "The probe lightness in numbers", "across",
         "What is the weather?", "It rains on every model.",
     ],
 )  # fmt: skip

@@ -15,6 +15,8 @@ SMALL = FrontendOptions(simple_channels=9, complex_channels=7)
 class StandIn:
     """What install needs of an architecture."""
 
+    name = "stand-in"
+
     def __init__(self, stem: Stem) -> None:
         self.stem = stem
 

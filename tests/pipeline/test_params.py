@@ -94,7 +94,7 @@ CASES = {
     "no budgets": (("attack", "norms", "linf", "epsilons", []), "epsilons"),
     "norm": (("attack", "norms", "l3", {"epsilons": [1], "attacks": {"pgd": {}}}), "attack.norms"),
     "attack": (("attack", "norms", "linf", "attacks", {"pdg": {}}), "unknown 'pdg'"),
-    "probe": (("probe", "probes", {"filter": {}}), "unknown 'filter'; did you mean filters"),
+    "probe": (("probe", "probes", {"filter": {}}), "probe 'filter' is unknown; did you mean filters"),
     "placed condition": (("probe", "placed", ["azimuth/90"]), "neither shift/factor/level nor attack/ε"),
     "placed attack": (("probe", "placed", ["attack/-4"]), "above 0"),
     "rendered factor": (("evaluation", "conditions", {"viewpoint": {"azimuth": [90]}}), "is rendered"),
@@ -237,7 +237,7 @@ def test_wrong_settings_are_refused_in_one_line(case: str, tmp_path: Path) -> No
 def test_a_learning_curve_on_diverse_images_needs_them(tmp_path: Path) -> None:
     settings = changed(DEFAULT, "data", "render", {"training": ["canonical"]})
     settings = changed(settings, "attack", "noise_models", None)
-    settings |= {"models": {"a": LENET}, "families": {}, "learning_curve": CURVE}
+    settings |= {"models": {"a": LENET | {"frontend": "learned"}}, "families": {}, "learning_curve": CURVE}
     check(write(tmp_path, settings))
     settings["learning_curve"] = {**CURVE, "model": LENET | {"training": "diverse"}}
     with pytest.raises(UserError, match=r"lacks diverse, which learning_curve\.model is trained on"):

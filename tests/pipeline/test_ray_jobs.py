@@ -111,11 +111,11 @@ def jobs_of_the_pipeline(run: Path) -> dict:
     [
         (NO_GPU, {"threads": 1, "device": "auto"}, (1, 0)),
         (NO_GPU, {"threads": None, "device": "cpu"}, (2, 0)),
-        (NO_GPU, {"threads": None, "device": "auto", "jobs": 2}, (1, 0)),
+        (NO_GPU, {"threads": None, "device": "auto", "at_once": 2}, (1, 0)),
         (NO_GPU, {"threads": 4, "device": "auto"}, (4, 0)),
         (ONE_GPU, {"threads": 1, "device": "auto"}, (1, 1)),
         (ONE_GPU, {"threads": 1, "device": "cpu"}, (1, 0)),
-        (ONE_GPU, {"threads": 1, "device": "auto", "jobs": 4}, (1, 0.25)),
+        (ONE_GPU, {"threads": 1, "device": "auto", "at_once": 4}, (1, 0.25)),
         (ONE_GPU, {"threads": None, "device": "cuda", "gpus": 0.25}, (4, 0.25)),
         (EIGHT_GPUS, {"threads": None, "device": "cuda"}, (8, 1)),
         (EIGHT_GPUS, {"threads": 2, "device": "cuda", "gpus": 2}, (2, 2)),
