@@ -57,11 +57,15 @@ def _check_together(found: Mapping[str, Any]) -> None:
         _check_model(place, model, data.image_size, found["training"], found["frontend"])
     if data.set == "objects":
         _check_rendering(data, run)
-    for name in found["attack"].noise_models or ():
-        if name not in found["models"]:
-            raise UserError(
-                f"there is no model {name!r}; {nearest(name, found['models'])}", "attack.noise_models"
-            )
+    attack = found["attack"]
+    for place, names in (
+        ("noise_models", attack.noise_models),
+        ("variants.models", attack.variants and attack.variants.models),
+    ):
+        for name in names or ():
+            if name not in found["models"]:
+                known = nearest(name, found["models"])
+                raise UserError(f"there is no model {name!r}; {known}", f"attack.{place}")
 
 
 def _check_model(

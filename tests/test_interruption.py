@@ -27,7 +27,7 @@ LONGER = PARAMS | {
     "attack": PARAMS["attack"]
     | {
         "norms": {
-            "linf": {"epsilons": [1, 2, 4, 8], "attacks": {"pgd": {"steps": 2}, "square": {"steps": 2}}}
+            "linf": {"epsilons": [1, 2, 4, 8], "suite": [{"pgd": {"steps": 2}, "square": {"steps": 2}}]}
         }
     },
     "models": {MODEL: PARAMS["models"][MODEL]},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -17,25 +15,26 @@ _RISING = 0.75
 
 
 def checkpoints(steps: int) -> list[int]:
-    """The steps at which the step size may be halved: ⌈p_j·steps⌉ with p_0 = 0, p_1 = 0.22 and
-    p_{j+1} = p_j + max(p_j − p_{j−1} − 0.03, 0.06); 0 left out.
+    """The steps at which the step size may be halved: windows of 22 % of the steps, each 3 % shorter than the
+    one before, 6 % at least, in whole steps as the authors' code (AutoAttack) takes them.
 
     >>> checkpoints(100)
     [22, 41, 57, 70, 80, 87, 93, 99]
     """
-    before, share, found = 0.0, 0.22, []
-    while share < 1:
-        found.append(math.ceil(round(share * steps, 9)))
-        before, share = share, share + max(share - before - 0.03, 0.06)
-    return sorted(set(found))
+    window, found = max(int(0.22 * steps), 1), []
+    shorter, least = max(int(0.03 * steps), 1), max(int(0.06 * steps), 1)
+    while (reached := sum(found[-1:]) + window) <= steps:
+        found.append(reached)
+        window = max(window - shorter, least)
+    return found
 
 
 class APGD(IterativeAttack):
     """Auto-PGD in L∞ or L2 with cross-entropy, DLR or targeted DLR.
 
-    The step starts at 2ε and is halved at a checkpoint if the loss rose in fewer than three quarters of the
-    steps since the last one, or if neither the step nor the best loss changed since then; the search then
-    goes on from the best point.
+    The step starts at 2ε and is halved at a checkpoint if the loss rose in at most three quarters of the
+    steps since the last one (of the first of all, as the authors' code has it, if it is above 0), or if
+    neither the step nor the best loss changed since then; the search then goes on from the best point.
 
     Args:
         norm: linf or l2.
@@ -99,7 +98,8 @@ class APGD(IterativeAttack):
         geometry.keep_rows(state["best"], x, better)
         geometry.keep_rows(state["slope"], slope, better)
         state["best_value"] = torch.where(better, value, state["best_value"])
-        state["rises"] = state["rises"] + ((value > state["value"]) & (step > 0))
+        compared = torch.where(step > 1, state["value"], 0.0)
+        state["rises"] = state["rises"] + ((value > compared) & (step > 0))
         state["value"] = value
 
         window = self._windows.to(step.device)[step]
@@ -117,7 +117,7 @@ class APGD(IterativeAttack):
     def _halve(self, state: State, x: Tensor, slope: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
         """Halve the step of the images that stall at a checkpoint; they go on from their best point."""
         check = window > 0
-        oscillates = state["rises"] < _RISING * window
+        oscillates = state["rises"] <= _RISING * window
         stalls = ~state["halved"] & (state["best_value"] <= state["checked_value"])
         halve = check & (oscillates | stalls)
         state["step"] = torch.where(halve, state["step"] / 2, state["step"])

@@ -83,6 +83,39 @@ class AttackedModel:
     def __exit__(self, *error: object) -> None:
         self._exit.close()
 
+    @contextmanager
+    def searching(self, noise: str = "live", eot_samples: int | None = None) -> Iterator[None]:
+        """Inside, gradients are averaged over ``eot_samples`` samples of the noise (None: as before), or come
+        from the model without its noise (``off``); nothing changes for a model that is deterministic."""
+        before = self.stochastic, self.eot_samples
+        try:
+            with ExitStack() as stack:
+                if self.stochastic and noise == "off":
+                    from robustness.frontends import noise as noise_of
+
+                    stack.enter_context(noise_of(self.model, "off"))
+                    self.stochastic, self.eot_samples = False, 1
+                elif self.stochastic:
+                    self.eot_samples = eot_samples or self.eot_samples
+                yield
+        finally:
+            self.stochastic, self.eot_samples = before
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """Inside :meth:`searching` answers are again those of the model under its noise."""
+        before = self.stochastic
+        try:
+            with ExitStack() as stack:
+                if self.has_noise and self.noise == "live" and not self.stochastic:
+                    from robustness.frontends import noise as noise_of
+
+                    stack.enter_context(noise_of(self.model, "live"))
+                    self.stochastic = True
+                yield
+        finally:
+            self.stochastic = before
+
     def place(self, x: Tensor) -> Tensor:
         """Images (n, C, H, W) on the model's device, in the memory layout that it runs fastest in."""
         return x.to(self.device, memory_format=self.layout)
@@ -147,7 +180,7 @@ class AttackedModel:
 
         ``batch_size`` counts rows of the network's output.
         """
-        draws = self.eval_samples if draws is None or not self.stochastic else draws
+        draws = (draws or self.eval_samples) if self.stochastic else 1
         rows = max(1, batch_size // draws)
         parts = []
         for start in range(0, len(x), rows):

@@ -9,108 +9,97 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-WORST = "worst"  # the label of the rows of the worst case over a suite
 _ROUNDING = 1e-6  # a perturbation of size ε·(1 + 1e-6) still counts as ε: float32 has no finer
+STANDS, STANDS_UNDER_NOISE = 0.5, 0.1
+"""An image stands, and is attacked further, while its share of right answers is above this: with noise longer
+than until most answers are wrong, since robust accuracy is the expected share."""
 
 
 class BestAdversarials:
-    """The strongest adversarial examples known for N images at each ε. A perturbation counts at every ε that
-    is not smaller than it.
+    """The strongest adversarial examples known for N images at each ε, and at any size (ε = ∞). A
+    perturbation counts at every ε that is not smaller than it.
 
-    clean_share: (N,) share of the evaluation samples of the noise with the right answer on the clean image;
-    an image is classified correctly where the share is above one half. kept: (K, C, H, W) the first K clean
-    images, whose adversarial examples are kept.
+    clean_share: (N,) share of the evaluation samples of the noise with the right answer on the clean image.
+    kept: (K, C, H, W) the first K clean images, whose adversarial examples are kept. stands: the share of
+    right answers above which an image stands.
     """
 
-    def __init__(self, clean_share: np.ndarray, epsilons: Sequence[float], kept: Tensor) -> None:
+    def __init__(
+        self, clean_share: np.ndarray, epsilons: Sequence[float], kept: Tensor, stands: float = STANDS
+    ) -> None:
+        self.epsilons, self.stands = tuple(epsilons), stands
         self.clean_share = clean_share
-        self.clean_correct = clean_share > 0.5
-        self.epsilons = tuple(epsilons)
-        shape = (len(self.epsilons), len(clean_share))
-        self.share = np.tile(clean_share, (len(self.epsilons), 1))  # smallest share known, at each ε
+        shape = (len(self.epsilons) + 1, len(clean_share))
+        self.share = np.tile(clean_share, (shape[0], 1))  # smallest share known, at each ε and at ∞
         self.distance = np.full(shape, np.inf)  # of the smallest adversarial perturbation
         self.by = np.full(shape, "", dtype=object)
-        self.images = kept.numpy()[None].repeat(len(self.epsilons), 0).copy()
-        self.attacked: dict[tuple[str, float | None], np.ndarray] = {}
-        self.minimal: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        self.distance[:, ~self.clean_correct] = 0
-        self.by[:, ~self.clean_correct] = "clean"
+        self.rung = np.zeros(shape, dtype=int)  # at which it fell; 0: without an attack, or never
+        self.rungs = np.zeros(shape[0], dtype=int)  # that ran at each ε
+        self.images = kept.numpy()[None].repeat(shape[0], 0).copy()
+        wrong = clean_share <= 0.5
+        self.distance[:, wrong] = 0
+        self.by[:, wrong] = "clean"
 
-    def robust_at(self, epsilon: float) -> np.ndarray:
-        """(N,) bool: classified correctly, and no adversarial example within ε known so far."""
-        return self.share[self.epsilons.index(epsilon)] > 0.5
+    def standing(self, epsilon: float) -> np.ndarray:
+        """(N,) bool: which images are still to be attacked at an ε."""
+        return self.share[self.epsilons.index(epsilon)] > self.stands
 
     def add(
         self,
         label: str,
+        rung: int,
         epsilon: float | None,
         rows: np.ndarray,
         share: np.ndarray,
         distance: np.ndarray,
         images: np.ndarray,
     ) -> None:
-        """Take in what attack ``label`` found at ``epsilon`` (None: it minimises the perturbation).
+        """Take in what attack ``label`` found on a rung at ``epsilon`` (None: it minimises the perturbation).
 
         rows: (n,) the images it ran on; share, distance: (n,) of the example found for each; images: those of
         the rows below K.
         """
-        attacked = np.zeros(len(self.clean_share), dtype=bool)
-        attacked[rows] = True
-        self.attacked[label, epsilon] = attacked
-        if epsilon is None:
-            nearest = np.full(len(attacked), np.inf)
-            nearest[rows] = np.where(share <= 0.5, distance, np.inf)
-            nearest[~self.clean_correct] = 0
-            lowest = self.clean_share.copy()
-            lowest[rows] = share
-            self.minimal[label] = (nearest, lowest)
-        for level, limit in enumerate(self.epsilons):
-            own = limit == epsilon
-            fits = np.full(len(rows), own) | (distance <= limit * (1 + _ROUNDING))
-            self._strengthen(level, label, rows[fits], share[fits], distance[fits])
-            if own:
-                kept = rows < len(self.images[level])
-                best = share[kept] <= self.share[level, rows[kept]]
-                self.images[level, rows[kept][best]] = images[best]
+        kept = rows < self.images.shape[1]
+        for level, limit in enumerate((*self.epsilons, np.inf)):
+            if limit == epsilon or epsilon is None:
+                self.rungs[level] = rung
+            fits = (limit == epsilon) | (distance <= limit * (1 + _ROUNDING))
+            better = fits & (share < self.share[level, rows])
+            nearer = fits & (share <= 0.5) & (distance < self.distance[level, rows])
+            same = share == self.share[level, rows]
+            # Of examples that break nothing the last at this very ε: it raised the loss.
+            stronger = better | (same & (nearer | ((limit == epsilon) & (share > 0.5))))
+            self.images[level, rows[kept & stronger]] = images[stronger[kept]]
+            fell = better & (share <= self.stands) & (self.share[level, rows] > self.stands)
+            self.rung[level, rows[fell]] = rung
+            first = better & (share <= 0.5) & (self.share[level, rows] > 0.5)
+            self.by[level, rows[first]] = label
+            self.distance[level, rows[nearer]] = distance[nearer]
+            self.share[level, rows[better]] = share[better]
 
-    def _strengthen(
-        self, level: int, label: str, rows: np.ndarray, share: np.ndarray, distance: np.ndarray
-    ) -> None:
-        broken = share <= 0.5
-        first = broken & (self.share[level, rows] > 0.5)
-        self.by[level, rows[first]] = label
-        nearer = broken & (distance < self.distance[level, rows])
-        self.distance[level, rows[nearer]] = distance[nearer]
-        self.share[level, rows] = np.minimum(self.share[level, rows], share)
+    def fell(self, epsilon: float, rung: int) -> float:
+        """The share of all images that fell at an ε on a rung."""
+        return float((self.rung[self.epsilons.index(epsilon)] == rung).mean())
 
-    def rows(self, epsilon: float | None, label: str) -> pd.DataFrame:
-        """One row per image: clean_correct, robust, distance, attacked, by, right. With the label ``worst``
-        ``attacked`` is true where any attack ran at any ε."""
-        if epsilon is None:
-            distance, share = self.minimal[label]
-            by = np.where(self.clean_correct, np.where(np.isfinite(distance), label, ""), "clean")
-        else:
-            level = self.epsilons.index(epsilon)
-            share, distance, by = self.share[level], self.distance[level], self.by[level]
-        robust = self.clean_correct & (share > 0.5)
-        if label == WORST:
-            attacked = np.any(list(self.attacked.values()), axis=0)
-        else:
-            attacked = self.attacked.get((label, epsilon), np.zeros(len(share), dtype=bool))
+    def rows(self, level: int) -> pd.DataFrame:
+        """One row per image at an ε (by its place; the last is ∞): clean_right, clean_correct, right, robust,
+        distance, by, rung, rungs."""
+        share, clean_correct = self.share[level], self.clean_share > 0.5
+        robust = clean_correct & (share > 0.5)
         return pd.DataFrame(
             {
-                "clean_correct": self.clean_correct,
-                "robust": robust,
-                "distance": np.where(robust, np.nan, distance),
-                "attacked": attacked,
-                "by": by.astype(object),
+                "clean_right": self.clean_share.astype(np.float64),
+                "clean_correct": clean_correct,
                 "right": share.astype(np.float64),
+                "robust": robust,
+                "distance": np.where(robust, np.nan, self.distance[level]),
+                "by": self.by[level],
+                "rung": self.rung[level],
+                "rungs": self.rungs[level],
             }
         )
 
-    def images_by_epsilon(self) -> dict[float, Tensor]:
-        """ε → (K, C, H, W) float32, what the attacks at that very ε found best; else the clean image."""
-        return {
-            epsilon: torch.from_numpy(images)
-            for epsilon, images in zip(self.epsilons, self.images, strict=True)
-        }
+    def images_by_epsilon(self, keep: int) -> dict[float, Tensor]:
+        """ε → (keep, C, H, W) float32, the strongest known within it; the clean image where none is."""
+        found = zip(self.epsilons, self.images[:-1], strict=True)
+        return {epsilon: torch.from_numpy(images[:keep]) for epsilon, images in found}

@@ -15,6 +15,7 @@ from robustness.whole_files import write_arrays
 
 if TYPE_CHECKING:
     from robustness.attacks.registry import Planned
+    from robustness.attacks.suites import Rung
 
 
 class FolderCheckpoints:
@@ -38,10 +39,11 @@ class FolderCheckpoints:
         write_arrays(arrays, self._path(key))
 
 
-def unit_key(item: Planned, epsilon: float | None, identity: str) -> str:
-    """The key of one attack at one ε in an evaluation with that identity."""
+def unit_key(item: Planned, number: int, rung: Rung, epsilon: float | None, identity: str) -> str:
+    """The key of one attack of a rung at one ε in an evaluation with that identity."""
     limit = "minimal" if epsilon is None else repr(float(epsilon))
-    return "|".join([item.name, item.norm, repr(sorted(item.settings.items())), limit, identity])
+    how = [number, rung.noise, rung.eot_samples, *sorted(item.settings.items())]
+    return "|".join([item.name, item.norm, repr(how), limit, identity])
 
 
 def fingerprint(

@@ -1,8 +1,9 @@
 """Runs one iterative attack at one ε over many images: a batch of slots that is kept full.
 
-An image leaves its slot as soon as it is misclassified or has had its steps; a waiting one takes the slot. So
-the work is (steps that images need) × (forward + backward), whatever the order of the images, and each
-image's result is the same in any batch (its random numbers come from its own seeds).
+An image leaves its slot as soon as it is misclassified or has had its steps; a waiting one takes the slot, or
+where none waits a further restart of one that is at work. So the work is (steps that images need) × (forward
++ backward), and each image's result is the same in any batch: its random numbers come from its own seeds, and
+of its restarts the first that breaks it counts.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from robustness.attacks.losses import require_classes
 if TYPE_CHECKING:
     from robustness.attacks.iterative import IterativeAttack, State
 
-_SURE = 0.25  # under noise an image leaves early only if at most this share of answers is right
+_SURE = 0.1  # under noise an image leaves early only if at most this share of answers is right
 
 
 @dataclass
@@ -58,16 +59,18 @@ def search(
     trace: bool = False,
     stream: str = "",
     report: Callable[[int], None] | None = None,
+    allowed: Tensor | None = None,
 ) -> Found:
     """Attack every image within ``epsilon`` (image units).
 
     images: (N, C, H, W) float32 in [0, 1] on any device; labels: (N,) int64; ids: (N,) what the images'
     random numbers belong to. With ``stop_early`` off every image has all its steps (to measure the loop,
     or the loss over steps). ``stream`` names another set of random numbers. ``report`` gets the number of
-    images that are done. Raises UserError if the model has too few classes for the loss.
+    images that are done. allowed: (N, 1, H, W) bool, the pixels that may be changed (None: all). Raises
+    UserError if the model has too few classes for the loss.
     """
     return _Search(
-        attack, model, images, labels, ids, epsilon, batch_size, stop_early, trace, stream, report
+        attack, model, images, labels, ids, epsilon, batch_size, stop_early, trace, stream, report, allowed
     ).run()
 
 
@@ -85,9 +88,11 @@ class _Search:
         trace: bool,
         stream: str,
         report: Callable[[int], None] | None,
+        allowed: Tensor | None,
     ) -> None:
+        self.allowed = allowed
         self.attack, self.model, self.epsilon, self.stop_early = attack, model, epsilon, stop_early
-        self.report, self.left = report, 0
+        self.report = report
         self.images, self.labels = images, labels
         count = len(images)
         self.keys = model.keys(ids, "search", type(attack).__name__, attack.norm, epsilon, stream)
@@ -100,14 +105,16 @@ class _Search:
         self.wrong = np.full(shape, np.nan, dtype=np.float32) if trace else None
         self.wrongest = self.best.clone() if trace else None
         self.waiting = deque((row, 0) for row in range(count))
-        # Slots; a slot costs one row per EOT sample.
-        self.width = max(1, min(batch_size // model.eot_samples, count))
+        self.begun = np.ones(count, dtype=int)  # restarts that were seated or wait
+        self.breaker = np.full(count, np.iinfo(int).max)  # the first restart that broke the image, so far
+        self.width = max(1, batch_size // model.eot_samples)  # slots; a slot costs one row per EOT sample
         self.restarts: int | None = None
 
     def run(self) -> Found:
         if not self.waiting:
             return self._found()
-        self.slots, self.state = self._fresh(self.width)
+        self.slots, self.state = self._fresh(min(self.width, len(self.waiting)))
+        self._refill()
         while len(self.slots["row"]):
             self._step()
         return self._found()
@@ -133,10 +140,14 @@ class _Search:
         slots = {"row": row.to(device), "restart": restart.to(device), "x0": x0, "y": y, "value": value,
                  "best": state["x"].clone(), "keys": keys.to(device), "step": torch.zeros_like(y),
                  "busy": torch.ones_like(y, dtype=torch.bool)}  # fmt: skip
+        if self.allowed is not None:
+            slots["allowed"] = self.allowed[row].to(device)
         return slots, state
 
     def _step(self) -> None:
         slots, state, attack, model = self.slots, self.state, self.attack, self.model
+        if self.allowed is not None:
+            state["x"] = torch.where(slots["allowed"], state["x"], slots["x0"])
         x, y, step = state["x"], slots["y"], slots["step"]
         last = step == attack.steps
         answer = model.query(
@@ -155,6 +166,8 @@ class _Search:
         leaving = bool(done.any())
         if leaving:
             self._leave(done, broken, x, step)
+        if self.allowed is not None and answer.gradient is not None:
+            answer.gradient.mul_(slots["allowed"])
         if self.waiting or bool(slots["busy"].any()):
             if answer.gradient is not None or not attack.uses_gradient:
                 attack.update(state, slots["x0"], answer, step, self.epsilon)
@@ -188,36 +201,61 @@ class _Search:
         ]
 
     def _leave(self, done: Tensor, broken: Tensor, x: Tensor, step: Tensor) -> None:
-        """Write down the finished images; those still robust with restarts left wait again."""
+        """Write down the finished restarts. Of an image the first restart that breaks it counts, whichever
+        ends first; later ones are given up."""
         slots = self.slots
         slots["busy"] = slots["busy"] & ~done
-        rows, value = slots["row"][done].cpu(), slots["value"][done].cpu()
-        wrong = broken[done].cpu()
+        rows, restarts = slots["row"][done].cpu().numpy(), slots["restart"][done].cpu().numpy()
+        value, wrong = slots["value"][done].cpu(), broken[done].cpu()
         points = torch.where(widen(broken[done], x), x[done], slots["best"][done]).cpu()
-        better = (wrong | (value > self.best_value[rows])) & torch.from_numpy(~self.broken[rows.numpy()])
-        self.best[rows[better]] = points[better]
-        self.best_value[rows[better]] = value[better]
-        self.broken[rows.numpy()] |= wrong.numpy()
-        self.steps[rows.numpy()] += step[done].cpu().numpy()
-        for row, restart, down in zip(
-            rows.tolist(), slots["restart"][done].tolist(), wrong.tolist(), strict=True
-        ):
-            if restart + 1 < self.restarts and not (down and self.stop_early):
-                self.waiting.append((row, restart + 1))
-            else:
-                self.left += 1
+        made = step[done].cpu().numpy()
+        for place in np.argsort(restarts, kind="stable"):
+            row, restart, down = rows[place], restarts[place], bool(wrong[place])
+            if restart > self.breaker[row] and self.stop_early:
+                continue
+            self.steps[row] += made[place]
+            if down and restart < self.breaker[row]:
+                self.best[row], self.breaker[row], self.broken[row] = points[place], restart, True
+            elif not self.broken[row] and value[place] > self.best_value[row]:
+                self.best[row], self.best_value[row] = points[place], value[place]
+        if self.stop_early:
+            row, restart = slots["row"].cpu().numpy(), slots["restart"].cpu().numpy()
+            given_up = torch.from_numpy(restart > self.breaker[row]).to(slots["busy"].device)
+            slots["busy"] = slots["busy"] & ~given_up
+            self.waiting = deque((r, number) for r, number in self.waiting if number < self.breaker[r])
         if self.report is not None:
-            self.report(self.left)
+            seated = slots["row"][slots["busy"]].tolist()
+            self.report(len(self.images) - len({*seated, *(row for row, _ in self.waiting)}))
+
+    def _begin_restarts(self, count: int) -> None:
+        """Let up to ``count`` further restarts of images that are not broken wait, the least begun first."""
+        unfinished = np.flatnonzero((self.begun < self.restarts) & ~(self.broken & self.stop_early))
+        for row in unfinished[np.argsort(self.begun[unfinished], kind="stable")][:count]:
+            self.waiting.append((int(row), int(self.begun[row])))
+            self.begun[row] += 1
 
     def _refill(self) -> None:
-        """Put waiting images in the free slots; close free slots once they are a tenth of all."""
+        """Put waiting images, then further restarts, in the free slots and in new ones; close free slots once
+        they are a tenth of all."""
         free = (~self.slots["busy"]).nonzero()[:, 0]
+        room = self.width - len(self.slots["busy"]) + len(free)
+        while len(self.waiting) < room:
+            before = len(self.waiting)
+            self._begin_restarts(room - before)
+            if len(self.waiting) == before:
+                break
         seated = min(len(free), len(self.waiting))
         if seated:
             slots, state = self._fresh(seated)
             for new, held in ((slots, self.slots), (state, self.state)):
                 for name, values in new.items():
                     held[name][free[:seated]] = values
+        more = min(self.width - len(self.slots["busy"]), len(self.waiting))
+        if more > 0:
+            slots, state = self._fresh(more)
+            for new, held in ((slots, self.slots), (state, self.state)):
+                for name, values in new.items():
+                    held[name] = torch.cat([held[name], values])
         idle = len(free) - seated
         if idle * 10 >= len(self.slots["busy"]):
             keep = self.slots["busy"].nonzero()[:, 0]

@@ -1,8 +1,8 @@
-"""The table ``attacks``: every attack of a suite at every ε, per example, and the worst case over them."""
+"""The table ``attacks``: what stands at every ε after the rungs of a suite, image by image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,13 +13,20 @@ from torch import Tensor, nn
 
 from robustness.attacks import geometry
 from robustness.attacks.attacked_model import AttackedModel
-from robustness.attacks.best_adversarials import WORST, BestAdversarials
+from robustness.attacks.best_adversarials import STANDS, STANDS_UNDER_NOISE, BestAdversarials
 from robustness.attacks.checkpoints import FolderCheckpoints, fingerprint, unit_key
-from robustness.attacks.registry import Planned, Suite, plan
+from robustness.attacks.engine import search
+from robustness.attacks.foolbox_runner import run_foolbox
+from robustness.attacks.iterative import IterativeAttack
+from robustness.attacks.registry import Planned, Suite
+from robustness.attacks.suites import Rung, ladder
 from robustness.attacks.validation import check_epsilons, check_images, check_logits
+from robustness.attacks.variants import WHOLE
 from robustness.errors import UserError
 from robustness.statistics.proportions import wilson
 
+CONVERGED = 0.01
+"""A rung that breaks a smaller share of the images is the last one at its ε."""
 Progress = Callable[[str, int, int], None]  # what attacks, images done, images of this attack and ε
 
 
@@ -27,9 +34,9 @@ Progress = Callable[[str, int, int], None]  # what attacks, images done, images 
 class Setup:
     """How an evaluation runs; what it finds depends on all but ``batch_size``.
 
-    norm: linf, l2 or l1.
-    eot_samples, eval_samples, noise, seed: as in :class:`AttackedModel`; the first two for models with live
-        noise, ``noise`` for models with noise.
+    norm: linf, l2 or l1. eot_samples, eval_samples, noise, seed: as in :class:`AttackedModel`; the first for
+    attacks whose rung says
+        nothing else.
 
     Raises UserError for an unknown norm and a batch size below 1.
     """
@@ -63,19 +70,20 @@ class Outcome:
     """What an evaluation found.
 
     table: as :func:`attack`. adversarials: ε → (keep, C, H, W) float32, for each of the first ``keep``
-    images the best that the attacks run at that ε found, within ε: one that is misclassified if there is
-    any, else one that raises the loss; the clean image where none ran.
+    images the strongest known within ε: the one with the smallest share of right answers, of such that are
+    never wrong one that raises the loss; the clean image where none ran. attacks: those that ran, by name.
     """
 
     table: pd.DataFrame
     adversarials: dict[float, Tensor]
+    attacks: tuple[str, ...] = ()
 
 
 def attack(
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
-    suite: Suite,
+    suite: Suite | Sequence[Rung],
     epsilons: Sequence[float],
     setup: Setup,
     *,
@@ -86,27 +94,32 @@ def attack(
     checkpoints: FolderCheckpoints | None = None,
     progress: Progress | None = None,
     keep: int = 0,
+    allowed: Tensor | None = None,
+    variant: str = WHOLE,
 ) -> Outcome:
-    """Attack ``model``: a table of one row per (attack, ε, image), with the worst case (attack ``worst``)
-    last, and the adversarial examples of the first ``keep`` images.
+    """Attack ``model``: a table of one row per (ε, image), and the adversarial examples of the first ``keep``
+    images.
 
     images: (N, C, H, W) float32 in [0, 1]; labels: (N,) int; epsilons: in image units (8/255), ε = 0 allowed;
-    suite: see :func:`robustness.attacks.registry.plan`; samples: (N,) ids that random numbers belong to;
-    objects: (N,) what the images show; checkpoints: keep what is finished, an (attack, ε) at a time.
+    suite: the rungs of :func:`robustness.attacks.suites.ladder`, or the attacks of the only one; samples:
+    (N,) ids that random numbers belong to; objects: (N,) what the images show; checkpoints: keep what is
+    finished, an (attack, ε) of a rung at a time; allowed: (N, 1, H, W) bool, the pixels that may be changed
+    (None: all), by this project's own attacks alone; variant: what the table calls that.
 
-    An attack runs from the largest ε down, on the images that are robust so far at this ε and that it broke
-    at the ε before; a perturbation counts at every ε that is not smaller than it. With noise an image is
-    classified correctly if more than half of ``eval_samples`` queries under fresh noise are.
+    Each attack runs on the images that stand after those before it, from the largest ε down: an image that
+    withstood it within ε is not attacked by it within less, and a perturbation counts at every ε that is not
+    smaller than it. The next rung runs at the ε at which this one broke 1 % of the images or more, the second
+    rung wherever an image stands. With noise an image is right by its share of right answers over
+    ``eval_samples`` queries under fresh noise, drawn anew for the table: those that chose the strongest
+    example would flatter the attack.
 
-    Columns: model, attack, norm, epsilon, sample, object, label, clean_correct, robust (classified correctly,
-    also after this attack and all before it in the suite), distance (size of the smallest adversarial
-    perturbation known so far, in image units; 0 if misclassified without, NaN if robust), eval_samples,
-    attacked (did this attack run on this image at this ε), by (the attack that broke it, "clean" if it was
-    misclassified before, "" if robust), right, low, high (share of the evaluation samples with the right
-    answer on the best adversarial example, and its 95 % Wilson interval; without noise 0 or 1), noise.
-
-    An attack that minimises the perturbation has one row per image, with ε = inf; it counts in ``worst`` at
-    every ε.
+    Columns: model, variant, norm, epsilon (∞: of any size, by attacks that minimise it), sample, object,
+    label, clean_right and right (share of right answers on the clean image and on the strongest example
+    known; 0 or 1 without noise), low, high (95 % Wilson interval of ``right`` over the samples of the noise),
+    clean_correct and robust (more than half of the answers are right, clean and at this ε), distance (size of
+    the smallest adversarial perturbation known, in image units; 0 if misclassified without, NaN if robust),
+    by (the attack that broke it, "clean" if it was misclassified before, "" if robust), rung (at which it
+    fell, 0 if it stands or was wrong before), rungs (that ran at this ε), eval_samples, noise.
 
     Raises UserError for images outside [0, 1], labels out of range, a model that gives probabilities or
     NaN, an unknown attack, setting or norm, ε < 0.
@@ -114,22 +127,22 @@ def attack(
     check_images(images, labels)
     images, labels = images.detach().float(), labels.long()
     limits = check_epsilons(epsilons)
-    planned = plan(suite, setup.norm)
+    rungs = ladder([suite], setup.norm) if isinstance(suite, Mapping) else tuple(suite)
     ids = np.arange(len(images)) if samples is None else np.asarray(samples)
     groups = ids.astype(str) if objects is None else np.asarray(objects)
     for what, column in (("samples", ids), ("objects", groups)):
         if column.shape != (len(images),):
             raise UserError(f"{what}: need one for each of the {len(images)} images, found {column.shape}")
     with setup.attacked(model, device) as attacked:
-        run = _Run(
-            attacked, images, labels, ids, limits, setup, checkpoints, progress, min(keep, len(images))
-        )
-        frames = [frame for item in planned for frame in run.attack(item)]
-    frames += [run.rows(WORST, epsilon) for epsilon in limits]
-    table = pd.concat(frames, ignore_index=True)
+        run = _Run(attacked, images, labels, ids, limits, setup, checkpoints, progress, keep, allowed)
+        for number, rung in enumerate(rungs, start=1):
+            run.climb(number, rung)
+        table = run.table()
     table.insert(0, "model", name)
-    table.insert(5, "object", np.tile(groups, len(frames)))
-    return Outcome(table, run.best.images_by_epsilon())
+    table.insert(1, "variant", variant)
+    table.insert(5, "object", np.tile(groups, len(limits) + 1))
+    ran = dict.fromkeys(name for rung in rungs[: run.best.rungs.max()] for name in rung.attacks)
+    return Outcome(table, run.best.images_by_epsilon(min(keep, len(images))), tuple(ran))
 
 
 class _Run:
@@ -146,69 +159,88 @@ class _Run:
         checkpoints: FolderCheckpoints | None,
         progress: Progress | None,
         keep: int,
+        allowed: Tensor | None,
     ) -> None:
+        self.allowed = allowed
         self.model, self.images, self.labels, self.ids = model, images, labels, ids
-        self.epsilons, self.setup, self.checkpoints = epsilons, setup, checkpoints
-        self.progress, self.keep = progress, keep
+        self.epsilons, self.setup, self.checkpoints, self.progress = epsilons, setup, checkpoints, progress
+        self.minimised: set[str] = set()
         self.score_keys = model.keys(ids, "score")
         logits = model.logits(images, self.score_keys)
         check_logits(logits, labels.cpu())
         share = (logits.argmax(-1) == labels.cpu()).float().mean(0).numpy()
-        self.best = BestAdversarials(share, epsilons, images[:keep].cpu())
+        # All examples of a model with noise: the table is made under noise drawn anew.
+        self.keep = len(images) if model.stochastic else min(keep, len(images))
+        stands = STANDS_UNDER_NOISE if model.stochastic else STANDS
+        self.best = BestAdversarials(share, epsilons, images[: self.keep].cpu(), stands)
         if checkpoints is not None:
             settings = {key: value for key, value in asdict(setup).items() if key != "batch_size"}
-            self.identity = fingerprint(model.model, images, labels, ids, settings)
+            marked = labels if allowed is None else torch.where(allowed, labels.view(-1, 1, 1, 1), -1)
+            self.identity = fingerprint(model.model, images, marked, ids, settings)
 
-    def attack(self, item: Planned) -> list[pd.DataFrame]:
-        """Run one attack over the ε's; its rows, per ε."""
-        built = item.build()
-        if item.entry.kind == "minimal":
-            self._unit(item, built, None, np.flatnonzero(self.best.clean_correct))
-            return [self.rows(item.name, None)]
-        withstood = np.zeros(len(self.ids), dtype=bool)
-        for epsilon in self.epsilons[::-1]:
-            if epsilon == 0:  # the ball is the clean image
-                continue
-            rows = np.flatnonzero(self.best.robust_at(epsilon) & ~withstood)
-            broken = self._unit(item, built, epsilon, rows)
-            withstood[rows[~broken]] = True
-        return [self.rows(item.name, epsilon) for epsilon in self.epsilons]
+    def climb(self, number: int, rung: Rung) -> None:
+        """Run the attacks of a rung at the ε's at which the one before broke too many."""
+        wanted = [
+            e for e in self.epsilons if e > 0 and (number <= 2 or self.best.fell(e, number - 1) >= CONVERGED)
+        ]
+        if not wanted:
+            return
+        with self.model.searching(rung.noise, rung.eot_samples):
+            for item in rung.plan(self.setup.norm):
+                built = item.build()
+                if self.allowed is not None and not isinstance(built, IterativeAttack):
+                    continue
+                if item.entry.kind == "minimal":
+                    # The first of a suite on all images: their median distance is a score.
+                    stands = [self.best.standing(e) for e in wanted]
+                    first = item.name not in self.minimised
+                    self.minimised.add(item.name)
+                    rows = np.flatnonzero(self.best.clean_share > 0.5 if first else np.any(stands, axis=0))
+                    self._unit(item, built, number, rung, None, rows)
+                    continue
+                withstood = np.zeros(len(self.ids), dtype=bool)
+                for epsilon in wanted[::-1]:
+                    rows = np.flatnonzero(self.best.standing(epsilon) & ~withstood)
+                    share = self._unit(item, built, number, rung, epsilon, rows)
+                    withstood[rows[share > self.best.stands]] = True
 
-    def _unit(self, item: Planned, built: Any, epsilon: float | None, rows: np.ndarray) -> np.ndarray:
-        """One attack at one ε (None: the smallest perturbation) on ``rows`` (n,), from the checkpoints if it
-        is there; (n,) bool, which are misclassified then."""
+    def _unit(
+        self, item: Planned, built: Any, number: int, rung: Rung, epsilon: float | None, rows: np.ndarray
+    ) -> np.ndarray:
+        """One attack of a rung at one ε (None: the smallest perturbation) on ``rows`` (n,), from the
+        checkpoints if it is there; (n,) the share of right answers then."""
         found, key = None, ""
         if self.checkpoints is not None:
-            key = unit_key(item, epsilon, self.identity)
+            key = unit_key(item, number, rung, epsilon, self.identity)
             found = self.checkpoints.get(key)
         if found is None or not np.array_equal(found["rows"], rows):
-            found = self._search(item, built, epsilon, rows)
+            found = self._search(item, built, number, rung, epsilon, rows)
             if self.checkpoints is not None:
                 self.checkpoints[key] = found
-        self.best.add(item.name, epsilon, rows, found["share"], found["distance"], found["images"])
-        return found["share"] <= 0.5
+        self.best.add(item.name, number, epsilon, rows, found["share"], found["distance"], found["images"])
+        return found["share"]
 
     def _search(
-        self, item: Planned, built: Any, epsilon: float | None, rows: np.ndarray
+        self, item: Planned, built: Any, number: int, rung: Rung, epsilon: float | None, rows: np.ndarray
     ) -> dict[str, np.ndarray]:
         """For each of ``rows`` the share of evaluation samples with the right answer and the size of the
         perturbation; the adversarial examples of those to keep."""
-        from robustness.attacks.engine import search
-        from robustness.attacks.foolbox_runner import run_foolbox
-        from robustness.attacks.iterative import IterativeAttack
-
         clean, y, ids = self.images[rows], self.labels[rows], self.ids[rows]
         size = self.setup.batch_size
-        text = f"{item.name} {item.norm}" + ("" if epsilon is None else f" ε {epsilon:.4g}")
+        text = f"{item.name} {item.norm}, rung {number}" + ("" if epsilon is None else f", ε {epsilon:.4g}")
         report = (lambda done: self.progress(text, done, len(rows))) if self.progress else None
         if report:
             report(0)
         if len(rows) == 0:
             points = clean.cpu()
         elif isinstance(built, IterativeAttack):
+            stream = item.name if number == 1 else f"{item.name} {number}"  # each rung starts elsewhere
+            # Where the net without its noise is wrong, with it about every second answer is: go on.
+            early = rung.noise == "live" or not self.model.stochastic
             points = search(
-                built, self.model, clean, y, ids, epsilon, batch_size=size, stream=item.name, report=report
-            ).images
+                built, self.model, clean, y, ids, epsilon, batch_size=size, stream=stream, report=report,
+                stop_early=early, allowed=None if self.allowed is None else self.allowed[rows],
+            ).images  # fmt: skip
         else:
             points = run_foolbox(
                 built, self.model, clean, y, ids, epsilon, batch_size=size, alone=item.entry.alone
@@ -218,7 +250,8 @@ class _Run:
             points = geometry.project(points, origin, epsilon, item.norm)
         share = np.ones(0, dtype=np.float32)
         if len(rows):
-            share = self.model.right_share(points, y, self.score_keys[rows]).numpy()
+            with self.model.judging():
+                share = self.model.right_share(points, y, self.score_keys[rows]).numpy()
         distance = geometry.size(points - origin, item.norm).numpy()
         if report:
             report(len(rows))
@@ -229,24 +262,32 @@ class _Run:
             "images": points[rows < self.keep].numpy(),
         }
 
-    def rows(self, label: str, epsilon: float | None) -> pd.DataFrame:
-        """One row per image after the attack ``label`` at ``epsilon`` (None: the smallest perturbation)."""
-        found = self.best.rows(epsilon, label)
-        low = high = found["right"]
-        if self.model.stochastic:
-            low, high = _wilson(found["right"].to_numpy(), self.model.eval_samples)
-        facts = {
-            "attack": label,
-            "norm": self.setup.norm,
-            "epsilon": float("inf") if epsilon is None else epsilon,
-            "sample": self.ids,
-            "label": self.labels.cpu().numpy(),
-        }
-        for place, (column, values) in enumerate(facts.items()):
-            found.insert(place, column, values)
-        found.insert(found.columns.get_loc("attacked"), "eval_samples", self.model.eval_samples)
-        noise = self.setup.noise if self.model.has_noise else "none"
-        return found.assign(low=low, high=high, noise=noise)
+    def table(self) -> pd.DataFrame:
+        """The rows of all ε's, ∞ last, with shares of right answers under noise drawn anew."""
+        best, model = self.best, self.model
+        if model.stochastic:
+            keys = model.keys(self.ids, "verdict")
+            best.clean_share = model.right_share(self.images, self.labels, keys).numpy()
+            for level, images in enumerate(best.images):
+                rows = np.flatnonzero(best.distance[level] > 0)
+                best.share[level] = best.clean_share
+                if len(rows):
+                    shares = model.right_share(torch.from_numpy(images[rows]), self.labels[rows], keys[rows])
+                    best.share[level, rows] = shares.numpy()
+        frames = [best.rows(level) for level in range(len(self.epsilons) + 1)]
+        for frame, epsilon in zip(frames, (*self.epsilons, float("inf")), strict=True):
+            facts = {"norm": self.setup.norm, "epsilon": epsilon, "sample": self.ids,
+                     "label": self.labels.cpu().numpy()}  # fmt: skip
+            for place, (column, values) in enumerate(facts.items()):
+                frame.insert(place, column, values)
+        table = pd.concat(frames, ignore_index=True)
+        low = high = table["right"]
+        if model.stochastic:
+            low, high = _wilson(table["right"].to_numpy(), model.eval_samples)
+        for column, values in (("high", high), ("low", low)):
+            table.insert(table.columns.get_loc("right") + 1, column, values)
+        noise = self.setup.noise if model.has_noise else "none"
+        return table.assign(eval_samples=model.eval_samples, noise=noise)
 
 
 def _wilson(share: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import eagerpy as ep
 import foolbox.attacks as foolbox
 from foolbox.attacks.base import AttackWithDistance
+from foolbox.devutils import atleast_kd, flatten
 
 from robustness.attacks.registry import register
+
+
+class L2FMN(foolbox.L2FMNAttack):
+    """foolbox's, with a projection that projects: its own (3.3.4) scales by min(1, norm / norm), which is 1,
+    so that it stops at the first crossing in steps of length 1."""
+
+    def project(self, x: ep.Tensor, x0: ep.Tensor, epsilon: ep.Tensor) -> ep.Tensor:
+        norms = ep.maximum(flatten(x - x0).norms.l2(axis=-1), 1e-12)
+        return x0 + (x - x0) * atleast_kd(ep.minimum(1, epsilon / norms), x.ndim)
 
 
 @register("fgsm", norms=("linf", "l2"))
@@ -36,5 +47,5 @@ def carlini_wagner(norm: str, *, steps: int = 200) -> AttackWithDistance:
 def fmn(norm: str, *, steps: int = 100) -> AttackWithDistance:
     """Fast minimum norm: gradient steps in a ball that shrinks and grows around the boundary (Pintor et al.
     2021): ``steps`` gradients."""
-    attacks = {"linf": foolbox.LInfFMNAttack, "l2": foolbox.L2FMNAttack, "l1": foolbox.L1FMNAttack}
+    attacks = {"linf": foolbox.LInfFMNAttack, "l2": L2FMN, "l1": foolbox.L1FMNAttack}
     return attacks[norm](steps=steps, max_stepsize=1.0, gamma=0.05)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -77,7 +78,7 @@ def noise_modes(
 
 def _summary(name: str, noise: str, eot_samples: int, table: pd.DataFrame) -> pd.DataFrame:
     rows = []
-    for epsilon, part in table.query("attack == 'worst'").groupby("epsilon", sort=True):
+    for epsilon, part in table[np.isfinite(table["epsilon"])].groupby("epsilon", sort=True):
         found = wilson(int(part["robust"].sum()), len(part))
         rows.append((name, noise, eot_samples, float(epsilon), found.value, found.low, found.high, found.n))
     return pd.DataFrame(rows, columns=list(COLUMNS))

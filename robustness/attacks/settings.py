@@ -9,8 +9,9 @@ from pydantic import Field, field_validator
 
 from robustness.attacks.checks import Scale
 from robustness.attacks.evaluation import Setup
-from robustness.attacks.registry import names, plan
-from robustness.errors import UserError, at, nearest
+from robustness.attacks.suites import OF_NOISE, Rung, ladder
+from robustness.attacks.variants import VariantSettings
+from robustness.errors import UserError, at
 from robustness.settings import Settings, check_types
 
 # Evaluation samples on a stochastic target of a transfer: a matrix of all pairs needs no more.
@@ -19,10 +20,12 @@ LARGEST_EPSILON = 255.0  # of L∞, in 255ths: more than black to white
 
 
 class NormSettings(Settings):
-    """The ε's and attacks (name → settings) in one norm."""
+    """The ε's in one norm, and the suite: a name of ``suites.SUITES``, of whose ladder at most ``rungs`` are
+    climbed, or the attacks (name → settings) of each rung."""
 
     epsilons: tuple[float, ...] = Field(min_length=1)
-    attacks: dict[str, dict[str, Any]] = Field(min_length=1)
+    suite: str | list[dict[str, dict[str, Any]]] = Field(min_length=1)
+    rungs: int | None = Field(default=None, ge=1)
 
     @field_validator("epsilons", mode="before")
     @classmethod
@@ -43,11 +46,12 @@ class NormSettings(Settings):
 
 
 class AttackSettings(Settings):
-    """The attack suite; ``epsilons`` of L∞ in 255ths, of L2 in image units.
+    """The attacks; ``epsilons`` of L∞ in 255ths, of L2 in image units.
 
-    ``images`` are attacked, ``keep`` adversarial ones kept; ``eot_samples`` and ``eval_samples`` as in
-    ``Setup``; ``checks``: their cost. ``noise_models``: the stochastic models whose noise is studied (live,
-    frozen, off; ``eot_sweep``: numbers of EOT samples), on ``noise_images``; null: all of them.
+    ``images`` are attacked, ``keep`` adversarial ones kept; ``eval_samples`` as in ``Setup``, ``eot_samples``
+    too, for what no suite says; ``checks``: their cost; ``variants``: what else is attacked in L∞ (null:
+    nothing). ``noise_models``: the stochastic models whose noise is studied (live, frozen, off;
+    ``eot_sweep``: numbers of EOT samples), on ``noise_images``; null: all of them.
     """
 
     images: int = Field(ge=1)
@@ -58,6 +62,7 @@ class AttackSettings(Settings):
     checks: Scale = Scale()
     noise_images: int = Field(default=50, ge=1)
     noise_models: list[str] | None = None
+    variants: VariantSettings | None = None
     eot_sweep: list[int] = Field(default=[1, 2, 4, 8, 16], min_length=1)
     norms: dict[Literal["linf", "l2", "l1"], NormSettings] = Field(min_length=1)
 
@@ -68,17 +73,20 @@ class AttackSettings(Settings):
                     f"{max(suite.epsilons):g} is more than black to white; they are in 255ths, use up to 255",
                     "norms.linf.epsilons",
                 )
-            with at(f"norms.{norm}.attacks"):
-                for name in suite.attacks:
-                    if name not in names():
-                        raise UserError(f"unknown {name!r}; {nearest(name, names())}")
-                for planned in plan(suite.attacks, norm):
-                    with at(planned.name):
-                        check_types(planned.settings, planned.entry.build)
+            with at(f"norms.{norm}.suite"):
+                for rung in ladder(suite.suite, norm):
+                    for planned in rung.plan(norm):
+                        with at(planned.name):
+                            check_types(planned.settings, planned.entry.build)
 
     def budgets(self, norm: str) -> list[float]:
         """The ε's of a norm in image units."""
         return [epsilon / (255.0 if norm == "linf" else 1.0) for epsilon in self.norms[norm].epsilons]
+
+    def ladder(self, norm: str, *, noisy: bool) -> tuple[Rung, ...]:
+        """The rungs in a norm, for a model with noise or without."""
+        suite, rungs = self.norms[norm].suite, self.norms[norm].rungs
+        return ladder(OF_NOISE.get(suite, suite) if noisy and isinstance(suite, str) else suite, norm, rungs)
 
     def setup(self, norm: str, seed: int) -> Setup:
         """How the attacks in one norm run."""

@@ -14,7 +14,11 @@ from robustness.attacks.checks.verdict import table
 from robustness.attacks.evaluation import Progress, Setup, attack
 from robustness.attacks.noise_study import COLUMNS, eot_sweep, noise_modes
 from robustness.attacks.settings import AttackSettings
+from robustness.attacks.variants import variants
 from robustness.data.image_set import ImageSet
+
+NOISE_STUDY = {"apgd_ce": {"steps": 20}}
+"""The attack with which the studies of a model's noise are made."""
 
 
 def attack_in_all_norms(
@@ -42,13 +46,14 @@ def attack_in_all_norms(
     tables = {study: pd.DataFrame(columns=list(COLUMNS)) for study in ("noise", "eot")}
     tables["checks"] = table(name, [])
     arrays = {"clean": x[: settings.keep].numpy(), "rows": rows[: settings.keep]}
-    for norm, suite in settings.norms.items():
+    noisy = frontends.is_stochastic(model)
+    for norm in settings.norms:
         setup, budgets = settings.setup(norm, seed), settings.budgets(norm)
         outcome = attack(
             model,
             x,
             y,
-            suite.attacks,
+            settings.ladder(norm, noisy=noisy),
             budgets,
             setup,
             objects=images.samples["object"].to_numpy()[rows],
@@ -63,12 +68,29 @@ def attack_in_all_norms(
             continue
         plain = model.spec.frontend == "learned" and model.spec.training != "adversarial"
         tables["checks"] = checks.run(model, x, y, outcome, setup, settings.checks, undefended=plain, **who)
+        if settings.variants is not None and name in (settings.variants.models or [name]):
+            for variant in variants(images, settings.variants, seed=seed):
+                outcome = attack(
+                    model,
+                    variant.images,
+                    variant.labels,
+                    settings.ladder(norm, noisy=noisy),
+                    [epsilon / 255 for epsilon in settings.variants.epsilons],
+                    setup,
+                    objects=images.samples["object"].to_numpy()[variant.rows],
+                    checkpoints=checkpoints,
+                    progress=progress,
+                    allowed=variant.allowed,
+                    variant=variant.name,
+                    **(who | {"samples": variant.rows}),
+                )
+                attacked.append(outcome.table)
         studied = settings.noise_models is None or name in settings.noise_models
-        if studied and frontends.is_stochastic(model):
-            few, first = slice(settings.noise_images), next(iter(suite.attacks))
-            part, told = (model, x[few], y[few], {first: suite.attacks[first]}), who | {"samples": rows[few]}
+        if studied and noisy:
+            few = slice(settings.noise_images)
+            part, told = (model, x[few], y[few], NOISE_STUDY), who | {"samples": rows[few]}
             tables["noise"] = noise_modes(*part, budgets, setup, **told)
-            epsilon = checks.reference_epsilon(outcome.table)
+            epsilon = checks.telling_epsilon(attacked[0])
             tables["eot"] = eot_sweep(*part, epsilon, settings.eot_sweep, setup, **told)
     return {"attacks": pd.concat(attacked, ignore_index=True), **tables}, arrays
 

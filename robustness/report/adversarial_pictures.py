@@ -45,8 +45,7 @@ def draw(context: ReportContext, model: Model, norm: str = "linf") -> Examples |
     table = context.inputs.attacks
     near = np.isclose(table["epsilon"], epsilon, rtol=1e-3)
     own = table[(table["model"] == model.name) & (table["norm"] == norm) & near]
-    robust = own.groupby("sample")["robust"].all()
-    right = own.groupby("sample")["clean_correct"].all()
+    robust, right = (own.set_index("sample")[column] for column in ("robust", "clean_correct"))
     broken = [bool(right.get(row, False) and not robust.get(row, False)) for row in rows[:count]]
     order = np.argsort(~np.array(broken, dtype=bool), kind="stable")[:SHOWN]
     difference = 0.5 + (attacked[order] - clean[order]) * 0.5 / epsilon

@@ -125,8 +125,10 @@ def _score_row(context: ReportContext, model: Model, metric: str) -> tuple[str, 
 
 def _warning(context: ReportContext, model: Model, verdict: str) -> str:
     parts = []
-    if verdict == "fail":
-        parts.append("A check of the attacks failed: the robust accuracies are not reliable.")
+    if verdict in ("weak", "masked"):
+        parts.append(
+            f"Checks of the attacks say: {VERDICTS[verdict][1]}. Robust accuracies are upper bounds."
+        )
     if not conditions.learned_the_task(context.inputs, model):
         parts.append("The clean accuracy is not significantly above chance: drops are not meaningful.")
     lacking = context.inputs.missing.get(model.name, [])

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from robustness import shifts
-from robustness.report.inputs import ReportInputs, Score
+from robustness.report.inputs import ReportInputs
 from robustness.report.model_table import Model
 from robustness.scores.conditions import number
-from robustness.statistics.bootstrap import interval_over_objects
 
 Levels = Sequence[tuple[float, str]]
 """(level, metric) pairs, ascending."""
@@ -28,24 +27,18 @@ def levels(inputs: ReportInputs, shift: str, factor: str, statistic: str = "accu
 
 
 def budgets(inputs: ReportInputs, attack: str) -> Levels:
-    """(ε, metric of robust accuracy) of an attack such as ``worst_linf``; L∞ in 255ths."""
+    """(ε, metric of robust accuracy) of an attack such as ``worst_linf``; L∞ in 255ths; 0: clean."""
     return levels(inputs, "attack", attack, "robust_accuracy")
 
 
-def curves(
-    inputs: ReportInputs, models: Iterable[Model], pairs: Levels, start: dict[str, Score] | None = None
-) -> pd.DataFrame:
-    """Scores over levels in per cent: columns model, level, value, low, high; models with two points or more.
-
-    ``start``: model → its score at level 0, where the first level is larger.
-    """
+def curves(inputs: ReportInputs, models: Iterable[Model], pairs: Levels) -> pd.DataFrame:
+    """Scores over levels in per cent: columns model, level, value, low, high; models with two points or
+    more."""
     rows = []
     for model in models:
         known = [(level, s) for level, metric in pairs if (s := inputs.score(model.name, metric)) is not None]
         if len(known) < 2:
             continue
-        if start and model.name in start and known[0][0] > 0:
-            known.insert(0, (0.0, start[model.name]))
         rows += [(model.name, level, 100 * s.value, 100 * s.low, 100 * s.high) for level, s in known]
     return pd.DataFrame(rows, columns=["model", "level", "value", "low", "high"])
 
@@ -61,24 +54,7 @@ def factor_curves(inputs: ReportInputs, models: Iterable[Model], shift: str, fac
 
 def attack_curves(inputs: ReportInputs, models: Iterable[Model], attack: str) -> pd.DataFrame:
     """Robust accuracy over ε (see :func:`curves`); at ε = 0 the accuracy on the attacked images."""
-    models, norm = list(models), attack.rpartition("_")[2]
-    start = {m.name: s for m in models if (s := attacked_clean(inputs, m, norm)) is not None}
-    return curves(inputs, models, budgets(inputs, attack), start)
-
-
-def attacked_clean(inputs: ReportInputs, model: Model, norm: str) -> Score | None:
-    """The accuracy on the images that were attacked in a norm, with its interval over objects."""
-    rows = inputs.attacked.get((model.name, norm))
-    if rows is None:
-        return None
-    found = interval_over_objects(
-        rows["clean_correct"].to_numpy(dtype=float),
-        rows["object"].to_numpy(),
-        resamples=inputs.resamples,
-        seed=inputs.seed,
-        proportion=True,
-    )
-    return Score(*found)
+    return curves(inputs, models, budgets(inputs, attack))
 
 
 def axis_label(shift: str, factor: str) -> str:

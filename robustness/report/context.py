@@ -131,15 +131,15 @@ class ReportContext:
 
 
 def trust(context: ReportContext, model: Model) -> str:
-    """The worst verdict among a model's attack checks: pass, warn or fail; "" if none was made."""
+    """The worst verdict among a model's attack checks (``palette.VERDICTS``); "" if none was made."""
     checks = context.inputs.checks
     verdicts = set(checks.loc[checks["model"] == model.name, "verdict"])
-    return next((verdict for verdict in ("fail", "warn", "pass") if verdict in verdicts), "")
+    return next((verdict for verdict in reversed(VERDICTS) if verdict in verdicts), "")
 
 
 def trust_cell(verdict: str) -> Cell:
     """The trust mark of a robust accuracy."""
-    tone = {"pass": "good", "warn": "warn", "fail": "bad"}.get(verdict, "muted")
+    tone = {"ok": "good", "small": "warn", "weak": "bad", "masked": "bad"}.get(verdict, "muted")
     word = VERDICTS[verdict][1] if verdict else "not checked"
     return Cell(word, word, tone)
 

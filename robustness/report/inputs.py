@@ -20,8 +20,11 @@ TABLES = {
     "scores": COLUMNS,
     "models": ("model", "architecture", "frontend", "training", "width", "parameters", "epochs"),
     "predictions": ("model", "shift", "factor", "level", "sample", "object", "label", "prediction"),
-    "attacks": ("model", "attack", "norm", "epsilon", "sample", "object", "label", "clean_correct", "robust"),
-    "checks": ("model", "check", "verdict", "figure", "limit"),
+    "attacks": (
+        "model", "norm", "epsilon", "sample", "object", "label", "clean_correct", "robust", "by", "rung",
+        "rungs",
+    ),
+    "checks": ("model", "check", "epsilon", "verdict", "figure", "limit", "detail"),
     "probes": ("model", "layer", "depth", "probe", "unit", "metric", "value"),
     "comparisons": ("metric", "model_a", "model_b", "difference", "low", "high", "p_holm", "n", "verdict"),
     "noise": ("model", "noise", "epsilon", "robust_accuracy", "low", "high"),
@@ -174,12 +177,6 @@ class ReportInputs:
     def difference(self, a: str, b: str, metric: str) -> Difference | None:
         """The paired difference a − b of two models, or None where it was not made."""
         return self._differences.get((a, b, metric))
-
-    @cached_property
-    def attacked(self) -> dict[tuple[str, str], pd.DataFrame]:
-        """(model, norm) → one row of ``attacks`` per sample: the images that were attacked."""
-        once = self.attacks.drop_duplicates(["model", "norm", "sample"])
-        return dict(list(once.groupby(["model", "norm"], sort=False)))
 
     @cached_property
     def depths(self) -> dict[tuple[str, str], dict[str, float]]:

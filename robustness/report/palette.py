@@ -62,11 +62,12 @@ TRAININGS = ("canonical", "diverse", "adversarial")
 """In the order of tables; markers of all but the first are open."""
 
 VERDICTS: dict[str, tuple[str, str]] = {
-    "pass": ("#0072b2", "pass"),
-    "warn": ("#e69f00", "warn"),
-    "fail": ("#d55e00", "FAIL"),
+    "ok": ("#0072b2", "all well"),
+    "small": ("#e69f00", "sample too small"),
+    "weak": ("#d55e00", "attack too weak"),
+    "masked": ("#d55e00", "model masks gradients"),
 }
-"""Verdict → (colour, word): never told by the colour alone."""
+"""Verdict of the checks of an attack, the worst last → (colour, words): never told by the colour alone."""
 
 OTHERS = "#c8c8c8"
 CHANCE = "#888888"

@@ -17,7 +17,7 @@ DIVERGING = blend_palette(
     ["#542788", "#998ec3", "#d8daeb", "#f7f7f7", "#fee0b6", "#f1a340", "#b35806"], as_cmap=True
 )
 """Purple (−1) over white (0) to orange (+1), the ends told apart by all kinds of colour vision."""
-VERDICT_FILLS = {"pass": "#dcebf5", "warn": "#f6d58a", "fail": "#d55e00"}
+VERDICT_FILLS = {"ok": "#dcebf5", "small": "#f6d58a", "weak": "#d55e00", "masked": "#d55e00"}
 
 
 def shaded(cell: Cell, share: float, scale: Colormap = SEQUENTIAL) -> Cell:

@@ -1,19 +1,22 @@
-"""Scores of the table ``attacks``.
+"""Scores of the table ``attacks``: the worst case over the suite, of each norm.
 
-With name = ``<attack>_<norm>``, an L∞ ε in 255ths and an L2 or L1 ε as it is:
+``worst`` stands for perturbations of the whole of the clean images; in its place stand the other variants:
+``object`` and ``background`` (perturbations of these pixels alone) and conditions, as
+``viewpoint_azimuth_90``.
 
-- ``attack/<name>/eps_<ε>/robust_accuracy``: share of samples that are right and stay right
-- ``attack/worst_<norm>/eps_<ε>/robust_accuracy``: a sample counts only if no attack of that norm breaks it
-  at this ε or, for the ball holds the smaller ones, at a smaller; over the samples that all of them attacked.
-  An attack that finds minimal distances (its ε is not finite) takes part at every ε of its norm: it breaks a
-  sample whose distance is at most ε. Rows of an attack called ``worst``, a suite's own account, take part too
-  (a suite may know more: images that one attack handed to another) and get no scores of their own.
-- ``attack/<name>/median_distance`` (and ``worst_<norm>``): median over samples of the smallest distance at
-  which the attack broke them; 0 for one that was wrong already, infinite for one that was never broken.
-  L∞ in 255ths, L2 in image units. A median that is infinite is left out, with the bound that is known. For
-  attacks at given ε it is an upper bound: no finer than the ε's tried.
-- ``attack/worst_<norm>/area``: area under worst robust accuracy over ε from 0 (clean accuracy) to the largest
-  ε, divided by that ε: one number per model and norm
+An L∞ ε is in 255ths, an L2 or L1 ε as it is:
+
+- ``attack/worst_<norm>/eps_<ε>/robust_accuracy``: the mean over images of the share of right answers on the
+  strongest adversarial example within ε; at ε = 0 of the share on the clean image: the accuracy of the very
+  images that were attacked. Without noise a share is 0 or 1.
+- ``attack/worst_<norm>/eps_<ε>/majority_accuracy``, of models with noise: the share of images of which more
+  than half of the answers are right. A vote over many answers is another, more robust classifier.
+- ``attack/worst_<norm>/median_distance``: median over images of the smallest distance at which one was
+broken,
+  at any size where an attack of the suite minimises it; 0 for one that was wrong already, infinite for one
+  that was never broken. L∞ in 255ths, L2 in image units. A median that is infinite is left out, with the
+  bound that is known.
+- ``attack/worst_<norm>/area``: mean robust accuracy over log ε, from the smallest to the largest ε
 """
 
 from __future__ import annotations
@@ -29,8 +32,19 @@ from robustness.scores.predictions import normalised_area
 from robustness.scores.table import Metric, join, require, rows
 from robustness.statistics.bootstrap import RESAMPLES
 
-REQUIRED = ("model", "attack", "norm", "epsilon", "sample", "object", "clean_correct", "robust", "distance")
-WORST = "worst"
+REQUIRED = (
+    "model",
+    "variant",
+    "norm",
+    "epsilon",
+    "sample",
+    "object",
+    "clean_right",
+    "right",
+    "robust",
+    "distance",
+    "noise",
+)
 
 
 def from_attacks(attacks: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
@@ -46,86 +60,59 @@ def from_attacks(attacks: pd.DataFrame, *, seed: int = 0, resamples: int = RESAM
 
 
 def prepared(attacks: pd.DataFrame) -> pd.DataFrame:
-    """The table checked, with the columns ``name`` (of the attack and norm) and ``scaled`` (ε of names)."""
+    """The table checked, with the columns ``factor`` (``<variant>_<norm>``) and ``scaled`` (ε of names)."""
     require(attacks, REQUIRED, "attacks")
     table = attacks.copy()
-    table["norm"], table["attack"] = attacks["norm"].astype(str), attacks["attack"].astype(str)
-    table["name"] = [
-        attack if attack.endswith(f"_{norm}") else f"{attack}_{norm}"
-        for attack, norm in zip(table["attack"], table["norm"], strict=True)
-    ]
+    table["factor"] = attacks["variant"].astype(str) + "_" + attacks["norm"].astype(str)
     epsilon = table["epsilon"].astype(float)
     # Rounded: 4/255 is not exactly a quotient by 255 in binary, and names must be.
     table["scaled"] = np.round(np.where(table["norm"] == "linf", epsilon * 255, epsilon), 6)
-    table["clean_correct"] = table["clean_correct"].astype(bool)
-    table["robust"] = table["robust"].astype(bool) & table["clean_correct"]
-    distance = table["distance"].astype(float).where(~table["robust"], np.inf)
-    table["distance"] = distance.where(table["clean_correct"], 0.0).fillna(np.inf)
+    table["distance"] = table["distance"].astype(float).where(~table["robust"].astype(bool)).fillna(np.inf)
     return table
 
 
 def attacks_by_cluster(table: pd.DataFrame, objects: pd.Index) -> ClusterSums:
-    """The sums of ONE model's prepared attacks: a ``Condition`` per attack and ε, and (clean, norm)."""
+    """The sums of ONE model's prepared attacks: per norm and ε the shares of right answers (``Condition``),
+    and of a model with noise the votes (``majority`` and a ``Condition``)."""
     clusters = ClusterSums(len(objects))
-    samples = _sample_objects(table, objects)
-    for norm, part in table.groupby("norm", sort=True):
-        fixed = part[np.isfinite(part["scaled"]) & (part["scaled"] > 0)]
-        budgets = sorted(fixed["scaled"].unique())
-        minimal = part[~np.isfinite(part["scaled"])]
-        stood: dict[float, list[pd.Series]] = {budget: [] for budget in budgets}
-        for (name, budget), cell in fixed.groupby(["name", "scaled"], sort=True):
-            robust = cell.groupby("sample")["robust"].all()
-            stood[budget].append(robust)
-            if name != f"{WORST}_{norm}":
-                _add(clusters, Condition("attack", str(name), f"{budget:g}"), robust, samples)
-        unit = 1 / 255 if norm == "linf" else 1.0
-        for name, cell in minimal.groupby("name", sort=True):
-            distance = cell.groupby("sample")["distance"].min()
-            for budget in budgets:
-                robust = distance > budget * unit * (1 + 1e-6)
-                stood[budget].append(robust)
-                _add(clusters, Condition("attack", str(name), f"{budget:g}"), robust, samples)
-        so_far: list[pd.Series] = []
-        for budget in budgets:
-            so_far += stood[budget]
-            together = pd.concat(so_far, axis=1, join="inner").all(axis=1)
-            if len(together):
-                _add(clusters, Condition("attack", f"{WORST}_{norm}", f"{budget:g}"), together, samples)
-        clean = part.groupby("sample")["clean_correct"].all()
-        _add(clusters, ("clean", norm), clean, samples)
+    for (factor, epsilon), part in table[np.isfinite(table["scaled"])].groupby(
+        ["factor", "scaled"], sort=True
+    ):
+        places = objects.get_indexer(part["object"])
+        clean, ball = (Condition("attack", factor, f"{each:g}") for each in (0, epsilon))
+        if clean not in clusters.sums:
+            clusters.add_samples(clean, places, part["clean_right"].to_numpy(dtype=np.float64))
+        if epsilon > 0:
+            clusters.add_samples(ball, places, part["right"].to_numpy(dtype=np.float64))
+            if (part["noise"] != "none").any():
+                clusters.add_samples(("majority", ball), places, part["robust"].to_numpy(dtype=np.float64))
     return clusters
 
 
 def metrics(totals: Totals) -> Iterator[Metric]:
     """Robust accuracies and areas of one model's totals."""
     curves: dict[str, dict[float, np.ndarray]] = {}
-    for ball in totals.columns:
-        if not isinstance(ball, Condition):
-            continue
-        yield Metric(ball.score("robust_accuracy"), totals.mean(ball), totals.n(ball), True)
-        if ball.factor.startswith(f"{WORST}_"):
-            curves.setdefault(ball.factor, {})[float(ball.level)] = totals.mean(ball)
-    for attack, points in curves.items():
-        clean = ("clean", attack.removeprefix(f"{WORST}_"))
-        points[0.0] = totals.mean(clean)
-        area = Condition("attack", attack).score("area")
-        yield Metric(area, normalised_area(points), totals.n(clean), True)
+    for name in totals.columns:
+        ball, statistic = (
+            (name, "robust_accuracy") if isinstance(name, Condition) else (name[1], "majority_accuracy")
+        )
+        yield Metric(ball.score(statistic), totals.mean(name), totals.n(name), True)
+        if statistic == "robust_accuracy" and float(ball.level) > 0:
+            curves.setdefault(ball.factor, {})[float(np.log2(float(ball.level)))] = totals.mean(name)
+    for factor, points in curves.items():
+        if len(points) > 1:
+            n = totals.n(Condition("attack", factor, "0"))
+            yield Metric(Condition("attack", factor).score("area"), normalised_area(points), n, True)
 
 
 def median_distances(table: pd.DataFrame, objects: pd.Index, weights: np.ndarray) -> Iterator[Metric]:
-    """The median minimal distance of each attack, and of all attacks of a norm together."""
-    samples = _sample_objects(table, objects)
-    for norm, part in table.groupby("norm", sort=True):
-        attackers = {str(name): cell for name, cell in part.groupby("name", sort=True)}
-        smallest = {name: cell.groupby("sample")["distance"].min() for name, cell in attackers.items()}
-        worst = pd.concat(smallest.values(), axis=1, join="inner").min(axis=1)
-        if len(worst):
-            smallest[f"{WORST}_{norm}"] = worst  # in the place of a suite's own account
-        for name, distance in smallest.items():
-            place = samples.loc[distance.index].to_numpy()
-            scale = 255.0 if norm == "linf" else 1.0
-            draws = weighted_median(distance.to_numpy() * scale, weights[:, place])
-            yield Metric(Condition("attack", name).score("median_distance"), draws, len(np.unique(place)))
+    """The median minimal distance in each norm."""
+    for (factor, norm), part in table.groupby(["factor", "norm"], sort=True):
+        smallest = part.groupby("sample")["distance"].min()
+        first = part.drop_duplicates("sample").set_index("sample")["object"]
+        place = objects.get_indexer(first.loc[smallest.index])
+        draws = weighted_median(smallest.to_numpy() * (255.0 if norm == "linf" else 1.0), weights[:, place])
+        yield Metric(Condition("attack", factor).score("median_distance"), draws, len(np.unique(place)))
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -135,13 +122,3 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     half = reached[:, -1:] / 2
     found = values[order][np.argmax(reached >= half, axis=1)]
     return np.where(half[:, 0] > 0, found, np.nan)
-
-
-def _sample_objects(table: pd.DataFrame, objects: pd.Index) -> pd.Series:
-    """The number of each sample's object."""
-    first = table.drop_duplicates("sample").set_index("sample")["object"]
-    return pd.Series(objects.get_indexer(first), index=first.index)
-
-
-def _add(clusters: ClusterSums, name: tuple, values: pd.Series, samples: pd.Series) -> None:
-    clusters.add_samples(name, samples.loc[values.index].to_numpy(), values.to_numpy(dtype=np.float64))

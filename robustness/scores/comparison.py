@@ -54,8 +54,8 @@ def compare(
     does not correct for many rows. A number beyond what was measured (an infinite median) is missing.
     Raises UserError for an unknown model or metric, or without a common sample.
     """
-    is_attack = "attack" in table.columns
-    key = ["name", "scaled", "sample"] if is_attack else ["shift", "factor", "level", "sample"]
+    is_attack = "epsilon" in table.columns
+    key = ["factor", "scaled", "sample"] if is_attack else ["shift", "factor", "level", "sample"]
     if "model" not in table.columns:
         raise UserError("table: lacks the column 'model'; give the table predictions or attacks")
     known = sorted(table["model"].astype(str).unique())

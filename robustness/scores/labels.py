@@ -67,6 +67,12 @@ _OF_A_LEVEL = {
 }
 
 
+_VARIANTS = {
+    "object": "to perturbations of the object",
+    "background": "to perturbations of the background",
+}
+
+
 def describe(key: Key, *, normaliser: str = "our AlexNet") -> Label:
     """The label of a score; ``normaliser`` says in words what corruption errors are divided by.
 
@@ -91,17 +97,18 @@ def describe(key: Key, *, normaliser: str = "our AlexNet") -> Label:
 
 
 def _of_an_attack(factor: str, level: str, statistic: str) -> Label:
-    attack, _, norm = factor.rpartition("_")
-    name = _NORMS.get(norm, norm)
-    worst = attack == "worst"
+    variant, _, norm = factor.rpartition("_")
+    of = "" if variant == "worst" else f" {_VARIANTS.get(variant, 'under ' + _words(variant))}"
+    name, size = _NORMS.get(norm, norm), f"{level}/255" if norm == "linf" else level
+    if statistic == "robust_accuracy" and level == "0":
+        return Label(f"accuracy on the attacked images{of}, not attacked ({name})", "fraction", "higher")
     if statistic == "robust_accuracy":
-        against = f"the worst {name} attack" if worst else f"{_words(attack)} ({name})"
-        size = f"{level}/255" if norm == "linf" else level
-        return Label(f"robust accuracy against {against}, ε = {size}", "fraction", "higher")
+        return Label(f"robust accuracy{of} ({name}, ε = {size})", "fraction", "higher")
+    if statistic == "majority_accuracy":
+        return Label(f"robust accuracy{of} of the vote ({name}, ε = {size})", "fraction", "higher")
     if statistic == "area":
-        return Label(f"mean worst-case accuracy over ε ({name})", "fraction", "higher")
-    of = "worst of all attacks" if worst else _words(attack)
-    return Label(f"median minimal distance, {of} ({name})", _DISTANCES.get(norm, "image units"), "higher")
+        return Label(f"mean robust accuracy{of} over log ε ({name})", "fraction", "higher")
+    return Label(f"median minimal distance{of} ({name})", _DISTANCES.get(norm, "image units"), "higher")
 
 
 def _words(text: str) -> str:

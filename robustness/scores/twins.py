@@ -44,7 +44,7 @@ METRICS = (
     "clutter/accuracy",
     "clutter/bg_gap",
     "corruption/drop",
-    "attack/worst_*/eps_*/robust_accuracy",
+    "attack/*/eps_*/robust_accuracy",
     "attack/worst_*/area",
 )
 """The scores (shell patterns) whose differences the report speaks of."""

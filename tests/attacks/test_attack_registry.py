@@ -70,7 +70,7 @@ def test_images_stay_in_the_ball_and_wrong_ones_count_as_broken(name: str, norm:
     assert float(geometry.size(adversarial - clean, norm).max()) - EPSILON[norm] <= 1e-6
     assert torch.equal(found.adversarials[0], clean)
 
-    worst = found.table.query("attack == 'worst'")
+    worst = found.table
     at_zero, at_epsilon = (worst[worst["epsilon"] == value] for value in (0, EPSILON[norm]))
     assert at_zero["clean_correct"].tolist() == [True] * 6 + [False] * 2
     assert at_zero["robust"].tolist() == [True] * 6 + [False] * 2
@@ -78,24 +78,24 @@ def test_images_stay_in_the_ball_and_wrong_ones_count_as_broken(name: str, norm:
     assert not wrong["robust"].any()
     assert (wrong["by"] == "clean").all()
     assert (wrong["distance"] == 0).all()
-    if name not in WITHOUT_GRADIENT and (name, norm) != ("fmn", "l2"):
+    if name not in WITHOUT_GRADIENT:
         assert at_epsilon["robust"].sum() < 6, "an attack that breaks nothing here tests nothing"
 
 
 GOLDEN = {
     ("apgd_ce", "linf"): -0.058576,
     ("apgd_ce", "l2"): -0.760518,
-    ("apgd_dlr", "linf"): -0.405905,
-    ("apgd_dlr", "l2"): -0.739318,
-    ("apgd_targeted", "linf"): -0.214176,
-    ("apgd_targeted", "l2"): -0.696083,
+    ("apgd_dlr", "linf"): -0.359240,
+    ("apgd_dlr", "l2"): -0.752642,
+    ("apgd_targeted", "linf"): -0.176337,
+    ("apgd_targeted", "l2"): -0.704665,
     ("carlini_wagner", "l2"): 0.735085,
     ("deepfool", "linf"): 0.077001,
     ("deepfool", "l2"): 0.428026,
     ("fgsm", "linf"): -0.184991,
     ("fgsm", "l2"): -0.281776,
     ("fmn", "linf"): 0.046594,
-    ("fmn", "l2"): 1.111741,
+    ("fmn", "l2"): 0.276638,
     ("fmn", "l1"): 1.112103,
     ("hopskipjump", "linf"): 0.060450,
     ("hopskipjump", "l2"): 0.100080,
@@ -127,7 +127,7 @@ def _golden(name: str, norm: str) -> float:
     suite, setup = {name: QUICK.get(name, {})}, Setup(norm=norm, seed=2)
     found = attacks.attack(model, images, labels, suite, [epsilon], setup, keep=6)
     if attacks.get(name).kind == "minimal":
-        return float(found.table.query("attack == @name")["distance"].mean())
+        return float(found.table[np.isinf(found.table["epsilon"])]["distance"].mean())
     return float(losses.margin(model(found.adversarials[epsilon]), labels).mean())
 
 
@@ -145,8 +145,8 @@ def test_batch_size_and_order_change_no_result(name: str, norm: str) -> None:
     first = _plain(name, norm)
     order = [5, 2, 7, 0, 1, 6, 4, 3]
     other = _run(name, norm, order, batch_size=3)
-    left = first.table.sort_values(["attack", "epsilon", "sample"])
-    right = other.table.sort_values(["attack", "epsilon", "sample"])
+    left = first.table.sort_values(["epsilon", "sample"])
+    right = other.table.sort_values(["epsilon", "sample"])
     for column in ("sample", "label", "robust", "clean_correct", "by"):
         assert left[column].tolist() == right[column].tolist(), column
     # convolutions of other batches round differently, by parts of a million

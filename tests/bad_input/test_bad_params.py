@@ -75,8 +75,8 @@ SETTINGS: dict[str, tuple[tuple, tuple[str, ...]]] = {
     "budget beyond white": (("attack", "norms", "linf", "epsilons", [300]), ("epsilons", "300", "up to 255")),
     "flag for a budget": (("attack", "norms", "linf", "epsilons", [True]), ("epsilons", "True")),
     "attack without steps": (
-        ("attack", "norms", "linf", "attacks", {"pgd": {"steps": 0}}),
-        ("attack.norms.linf.attacks", "pgd", "steps is 0", "from 1"),
+        ("attack", "norms", "linf", "suite", [{"pgd": {"steps": 0}}]),
+        ("attack.norms.linf.suite", "pgd", "steps is 0", "from 1"),
     ),
     "checks of less than nothing": (
         ("attack", "checks", {"samples": -1}),

@@ -92,8 +92,15 @@ CASES = {
     "negative budget": (("attack", "norms", "linf", "epsilons", [1, -2]), "epsilons"),
     "budget twice": (("attack", "norms", "linf", "epsilons", [1, 1]), "epsilons"),
     "no budgets": (("attack", "norms", "linf", "epsilons", []), "epsilons"),
-    "norm": (("attack", "norms", "l3", {"epsilons": [1], "attacks": {"pgd": {}}}), "attack.norms"),
-    "attack": (("attack", "norms", "linf", "attacks", {"pdg": {}}), "unknown 'pdg'"),
+    "norm": (("attack", "norms", "l3", {"epsilons": [1], "suite": "quick"}), "attack.norms"),
+    "suite": (
+        ("attack", "norms", "linf", "suite", "standart"),
+        "suite 'standart' is unknown; did you mean standard",
+    ),
+    "attack": (
+        ("attack", "norms", "linf", "suite", [{"pdg": {}}]),
+        "attack 'pdg' is unknown; did you mean pgd",
+    ),
     "probe": (("probe", "probes", {"filter": {}}), "probe 'filter' is unknown; did you mean filters"),
     "placed condition": (("probe", "placed", ["azimuth/90"]), "neither shift/factor/level nor attack/ε"),
     "placed attack": (("probe", "placed", ["attack/-4"]), "above 0"),

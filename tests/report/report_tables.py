@@ -184,33 +184,39 @@ def _attacks(name: str, seed: int) -> pd.DataFrame:
     clean = generator.random(len(objects)) < skill(name, seed)
     limit = generator.exponential(6.0 if "vone" in name or "adversarial" in name else 1.5, len(objects))
     parts = []
-    for attack, factor in (("pgd", 1.0), ("fgsm", 2.0)):
-        for epsilon in EPSILONS:
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "model": name,
-                        "attack": attack,
-                        "norm": "linf",
-                        "epsilon": epsilon / 255,
-                        "sample": np.arange(len(objects)),
-                        "object": [f"object{i:02d}" for i in objects],
-                        "label": objects % len(CLASSES),
-                        "clean_correct": clean,
-                        "robust": clean & (limit * factor > epsilon),
-                        "distance": np.nan,
-                        "eval_samples": 10 if "vone" in name else 1,
-                    }
-                )
+    for epsilon in EPSILONS:
+        robust = clean & (limit > epsilon)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "model": name,
+                    "variant": "worst",
+                    "norm": "linf",
+                    "epsilon": epsilon / 255,
+                    "sample": np.arange(len(objects)),
+                    "object": [f"object{i:02d}" for i in objects],
+                    "label": objects % len(CLASSES),
+                    "clean_right": clean.astype(float),
+                    "clean_correct": clean,
+                    "right": robust.astype(float),
+                    "robust": robust,
+                    "distance": np.nan,
+                    "by": np.where(clean, np.where(robust, "", "apgd_ce"), "clean"),
+                    "rung": np.where(clean & ~robust, 1, 0),
+                    "rungs": 2,
+                    "noise": "live" if "vone" in name else "none",
+                }
             )
+        )
     return pd.concat(parts, ignore_index=True)
 
 
 def _checks(name: str, failed: bool) -> pd.DataFrame:
-    verdicts = ["pass"] * len(CHECKS)
+    verdicts = ["ok"] * len(CHECKS)
     if failed:
-        verdicts[-1] = "fail"
-    return pd.DataFrame({"model": name, "check": CHECKS, "verdict": verdicts, "figure": 0.01, "limit": 0.05})
+        verdicts[-1] = "weak"
+    facts = {"epsilon": 4 / 255, "figure": 0.01, "limit": 0.05, "detail": "what it counts"}
+    return pd.DataFrame({"model": name, "check": CHECKS, "verdict": verdicts, **facts})
 
 
 def _probes(name: str, seed: int) -> pd.DataFrame:

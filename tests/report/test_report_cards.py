@@ -62,7 +62,7 @@ def test_rank_knows_which_way_is_better_and_what_lies_beyond_the_last_level(
 def test_card_warns(partial_report: LaidOut) -> None:
     context = context_of(partial_report)
     card = cards.card(context, context.models.by_name("lenet5_vone"))
-    assert "check of the attacks failed" in card["warning"]
+    assert "Checks of the attacks say: attack too weak" in card["warning"]
     assert "probes" in card["warning"]
     assert cards.card(context, context.models.by_name("lenet5_learned"))["warning"] == ""
 
@@ -86,7 +86,7 @@ def test_typeset_card_is_one_page_with_the_name_scores_and_warning_of_its_model(
     expected = [100 * number for number in (score.value, score.low, score.high)]
     assert numbers(shown.removesuffix(" points")) == pytest.approx(expected, abs=0.0501)
     (warning,) = typesetting.query(main, root, "<card-warning>")
-    assert "check of the attacks failed" in "".join(texts(warning))
+    assert "Checks of the attacks say: attack too weak" in "".join(texts(warning))
     pages = typst.compile(str(main), root=str(root), format="svg", ignore_system_fonts=True)
     assert isinstance(pages, bytes), f"{len(pages)} pages"
 

@@ -46,7 +46,8 @@ def context(
         made.append((metric, a, b, difference, low, high, 0.01, 50, verdict))
     tables["comparisons"] = pd.DataFrame(made, columns=list(TABLES["comparisons"]))
     tables["checks"] = pd.DataFrame(
-        [(model, "gradients", verdict, 1.0, 0.5) for model, verdict in checks], columns=list(TABLES["checks"])
+        [(model, "gradients", 4 / 255, verdict, 1.0, 0.5, "") for model, verdict in checks],
+        columns=list(TABLES["checks"]),
     )
     counts = pd.DataFrame(columns=["split", "role", "objects", "images"])
     data = DataCard("objects", [str(i) for i in range(10)], 64, counts)
@@ -128,13 +129,13 @@ def test_a_robust_accuracy_with_a_failed_check_is_not_praised_plainly() -> None:
     made = context(
         {"a": model("alexnet", "vone"), "b": model("alexnet")},
         scores,
-        checks=[("a", "pass"), ("a", "fail"), ("b", "warn"), ("b", "pass")],
+        checks=[("a", "ok"), ("a", "weak"), ("b", "small"), ("b", "ok")],
     )
-    assert [trust(made, each) for each in made.models] == ["warn", "fail"]
+    assert [trust(made, each) for each in made.models] == ["small", "weak"]
     found = attacking._answers(made)
     assert "1 of 2 models is significantly below chance at L∞ 4/255; a keeps most" in found[0].text
-    assert "but a check of it failed" in found[0].text
-    assert "a: its robust accuracy is not reliable" in texts(found, "doubtful")
+    assert "(checks: attack too weak)" in found[0].text
+    assert "Attack too weak: a; a further rung would break more" in texts(found, "doubtful")
 
 
 def test_unchecked_robust_accuracies_are_called_so() -> None:

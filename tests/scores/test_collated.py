@@ -17,21 +17,35 @@ def table() -> pd.DataFrame:
     )
     attacks = pd.DataFrame(
         [
-            (m, "pgd", "linf", epsilon / 255, i, f"object{i:03d}", True, i < 20 - epsilon, np.nan)
+            (
+                m,
+                "worst",
+                "linf",
+                epsilon / 255,
+                i,
+                f"object{i:03d}",
+                1.0,
+                float(i < 20 - epsilon),
+                i < 20 - epsilon,
+                np.nan,
+                "none",
+            )
             for m in right
             for epsilon in (2, 10, 4)
             for i in range(20)
         ],
         columns=[
             "model",
-            "attack",
+            "variant",
             "norm",
             "epsilon",
             "sample",
             "object",
-            "clean_correct",
+            "clean_right",
+            "right",
             "robust",
             "distance",
+            "noise",
         ],
     )
     parts = [scores.from_predictions(found, classes=4), scores.from_attacks(attacks)]
@@ -42,11 +56,11 @@ def table() -> pd.DataFrame:
 def test_summary_has_one_row_per_model_in_their_order_and_the_budgets_by_size() -> None:
     found = scores.summary(table())
     assert list(found.index) == ["b", "a"]
-    budgets = [f"attack/worst_linf/eps_{epsilon}/robust_accuracy" for epsilon in (2, 4, 10)]
+    budgets = [f"attack/worst_linf/eps_{epsilon}/robust_accuracy" for epsilon in (0, 2, 4, 10)]
     measures = ["clean/accuracy", "viewpoint/drop", "clutter/drop", "corruption/drop"]
     assert list(found.columns) == [*measures, *budgets]
     assert found["corruption/drop"].isna().all()  # not measured
-    assert found.loc["a", budgets].tolist() == [0.9, 0.8, 0.5]
+    assert found.loc["a", budgets].tolist() == [1.0, 0.9, 0.8, 0.5]
 
 
 def test_headlines_are_few_and_equal_to_the_scores() -> None:

@@ -101,16 +101,17 @@ def test_attacks_are_compared_too():
                 pd.DataFrame(
                     {
                         "model": model,
-                        "attack": "pgd",
+                        "variant": "worst",
                         "norm": "linf",
                         "epsilon": budget / 255,
                         "sample": np.arange(60),
                         "object": np.arange(60) // 2,
                         "label": 0,
-                        "clean_correct": True,
-                        "robust": rng.random(60) < rate,
+                        "clean_right": 1.0,
+                        "right": (right := rng.random(60) < rate).astype(float),
+                        "robust": right,
                         "distance": budget / 255,
-                        "eval_samples": 1,
+                        "noise": "none",
                     }
                 )
             )
@@ -171,19 +172,19 @@ def test_mistakes_are_named():
         (Key("corruption", "", "", "mce"), "mean corruption error, our AlexNet = 1", "ratio", "lower"),
         (
             Key("attack", "worst_linf", "4", "robust_accuracy"),
-            "robust accuracy against the worst L∞ attack, ε = 4/255",
+            "robust accuracy (L∞, ε = 4/255)",
             "fraction",
             "higher",
         ),
         (
-            Key("attack", "auto_pgd_l2", "0.5", "robust_accuracy"),
-            "robust accuracy against auto pgd (L2), ε = 0.5",
+            Key("attack", "worst_l2", "0.5", "majority_accuracy"),
+            "robust accuracy of the vote (L2, ε = 0.5)",
             "fraction",
             "higher",
         ),
         (
-            Key("attack", "deepfool_l2", "", "median_distance"),
-            "median minimal distance, deepfool (L2)",
+            Key("attack", "worst_l2", "", "median_distance"),
+            "median minimal distance (L2)",
             "image units (L2)",
             "higher",
         ),
@@ -202,4 +203,6 @@ def test_a_key_says_its_metric_and_fills_its_columns():
         assert str(Key(row.shift, row.factor, row.level, row.statistic)) == row.metric
     areas = scores[(scores["statistic"] == "area") & (scores["model"] == "gabor")]
     assert areas[["shift", "factor", "level"]].to_numpy().tolist() == [["viewpoint", "roll", ""]]
-    assert str(Key("attack", "pgd_linf", "4", "robust_accuracy")) == "attack/pgd_linf/eps_4/robust_accuracy"
+    assert (
+        str(Key("attack", "worst_linf", "4", "robust_accuracy")) == "attack/worst_linf/eps_4/robust_accuracy"
+    )

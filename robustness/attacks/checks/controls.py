@@ -1,4 +1,4 @@
-"""Controls (number 12): attacks and checks on models of which it is known what they must find."""
+"""Controls: attacks and checks on models of which it is known what they must find."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from torch import Tensor, nn
 
 from robustness.attacks.checks.context import CheckContext
 from robustness.attacks.checks.strength import black_box
-from robustness.attacks.checks.verdict import Check, at_most, warn_above
+from robustness.attacks.checks.verdict import Check, at_most
 from robustness.attacks.evaluation import attack
 from robustness.attacks.pgd import PGD
 
 UNDEFENDED = 8 / 255  # the L∞ ε at which a model without a defence falls to about 0
-COUNT, STEPS, QUERIES = 4, 10, 100  # of the negative control: images, steps of PGD, queries of Square
+COUNT, STEPS = 4, 10  # of the negative control: images, steps of PGD
 
 
 def positive_control(context: CheckContext) -> Check:
     """A model without a defence must fall to about 0 at L∞ 8/255."""
     rows = np.arange(len(context.ids))[: context.scale.samples]
-    found = context.search(PGD(steps=context.scale.steps), rows, UNDEFENDED, stream="twin")
+    found = context.search(PGD(steps=20), rows, UNDEFENDED, stream="twin")
     robust = 1 - context.broken(found.images, rows).mean()
-    return at_most(
-        "positive_control", robust, 0.05, "robust accuracy without a defence at L∞ 8/255", fail_above=0.25
-    )
+    detail = "robust accuracy without a defence at L∞ 8/255"
+    return at_most("positive_control", robust, 0.25, detail, "weak")
 
 
 class Obfuscated(nn.Module):
@@ -44,20 +43,23 @@ def negative_control(context: CheckContext) -> Check:
     the suite broke there with the smallest perturbations: those that are robust now are so in appearance
     only, since the copy answers as the model does.
     """
-    name, epsilon = "negative_control", float(context.worst.index.max())
-    at_largest = context.worst_rows[context.worst_rows["epsilon"] == epsilon].reset_index(drop=True)
-    broken = at_largest[at_largest["clean_correct"] & ~at_largest["robust"]]
-    rows = np.array(broken.sort_values("distance", kind="stable").index[:COUNT])
+    name, epsilon = "negative_control", context.epsilons[-1]
+    rows = context.at(epsilon)
+    fell = rows[rows["clean_correct"] & ~rows["robust"]].sort_values("distance", kind="stable")
+    rows = np.array(fell.index[:COUNT])
     if len(rows) == 0 or not isinstance(context.model.model, nn.Module):
-        return warn_above(name, 1, 0, "not run: no module, or no image that the suite breaks")
+        return at_most(name, 1, 0, "not run: no module, or no image that the suite breaks", "small")
     copy, device, setup = Obfuscated(context.model.model), context.model.device, context.setup
     part = context.images[rows], context.labels[rows]
-    suite = {"pgd": {"steps": STEPS}}
-    outcome = attack(copy, *part, suite, [epsilon], setup, samples=context.ids[rows], device=device)
-    scale = context.scale.model_copy(update={"samples": len(rows), "queries": QUERIES})
+    outcome = attack(
+        copy, *part, {"pgd": {"steps": STEPS}}, [epsilon], setup, samples=context.ids[rows], device=device
+    )
+    scale = context.scale.model_copy(update={"black_box_images": len(rows)})
     with setup.attacked(copy, device) as attacked:
-        apparent = CheckContext(attacked, *part, context.ids[rows], outcome, setup, epsilon, scale)
-        if len(apparent.robust) == 0:
-            return warn_above(name, 1, 0, "not shown: PGD breaks all images on the obfuscated copy too")
-        share = 0.0 if black_box(apparent).verdict == "fail" else len(apparent.robust) / len(rows)
-    return at_most(name, share, 0, "share that looks robust on an obfuscated copy, unnoticed by black_box")
+        apparent = CheckContext(attacked, *part, context.ids[rows], outcome, setup, scale)
+        robust = apparent.at(epsilon)["robust"]
+        if not robust.any():
+            return at_most(name, 1, 0, "not shown: PGD breaks all images of the obfuscated copy too", "small")
+        share = robust.mean() if black_box(apparent, epsilon).verdict == "ok" else 0.0
+    detail = "share that looks robust on an obfuscated copy, unnoticed by black_box"
+    return at_most(name, share, 0, detail, "weak")

@@ -89,7 +89,22 @@ def _answers(context: ReportContext) -> list[Answer]:
         return [Answer("No pair of a learned and a V1 front-end was compared.", "missing")]
     if "robust" in measures:
         answers[1:1] = _control_answers(context, measures["robust"])
-    return answers
+    return [*answers, *_shifted_answers(context)]
+
+
+def _shifted_answers(context: ReportContext) -> list[Answer]:
+    """Whether the gain in robustness survives on images of other conditions."""
+    found = []
+    for metric, key in context.inputs.keys.items():
+        _, _, factor = key.factor.removesuffix("_linf").partition("_")
+        if (key.shift, key.statistic) == ("attack", "robust_accuracy") and factor and key.level != "0":
+            noun = f"robust accuracy at {factor.replace('_', ' ')}, ε = {key.level}/255"
+            found.append(
+                twins.sentence_of_many(
+                    context, "The V1 front-end", _pairs(context), twins.Measure(metric, noun, noun)
+                )
+            )
+    return [answer for answer in found if answer is not None]
 
 
 def _control_answers(context: ReportContext, robust: twins.Measure) -> list[Answer]:

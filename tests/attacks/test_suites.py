@@ -1,0 +1,117 @@
+"""Suites: their rungs, the climb that ends where nothing more falls, variants, the expected share."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from digits_net import trained
+from known_models import linear_case
+from torch import Tensor, nn
+
+from robustness.attacks import Setup, attack
+from robustness.attacks.suites import OF_NOISE, SUITES, Rung, ladder
+from robustness.errors import UserError
+from robustness.statistics.proportions import at_least_exact, at_most_exact
+
+Case = tuple[nn.Module, Tensor, Tensor]
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_rung_is_of_known_attacks_and_no_weaker_than_the_one_before(suite: str, norm: str) -> None:
+    rungs = ladder(suite, norm)
+    assert rungs
+    costs = [sum(s.get("steps", 1) * s.get("targets", 1) for s in rung.attacks.values()) for rung in rungs]
+    draws = [1 if rung.noise == "off" else rung.eot_samples or 1 for rung in rungs]
+    assert costs == sorted(costs)
+    assert draws == sorted(draws)
+
+
+def test_the_standard_suite_has_the_four_attacks() -> None:
+    for norm, minimum in (("linf", "fmn"), ("l2", "deepfool")):
+        second = ladder("standard", norm)[1].attacks
+        assert set(second) == {"apgd_ce", "apgd_targeted", minimum, "square"}
+        assert second["apgd_targeted"]["targets"] == 9
+    assert OF_NOISE == {"standard": "stochastic"}
+    assert len(ladder("standard", "linf", 2)) == 2
+
+
+@pytest.mark.parametrize(
+    ("suite", "message"),
+    [("standart", "did you mean standard"), ([{"pdg": {}}], "did you mean pgd"), ([{}], "names no attack")],
+)
+def test_an_unknown_suite_or_attack_is_refused(suite: object, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        ladder(suite, "linf")
+
+
+def test_the_climb_ends_where_a_rung_breaks_nothing(digits: Case) -> None:
+    model, images, labels = digits
+    weak, strong = (
+        Rung({"fgsm": {}}),
+        Rung({"apgd_ce": {"steps": 40}, "apgd_targeted": {"steps": 20, "targets": 9}}),
+    )
+    table = attack(model, images[:60], labels[:60], [weak, *[strong] * 6], [2 / 255], Setup()).table
+    rows = table[table["epsilon"] == 2 / 255]
+    last = int(rows["rungs"].iloc[0])
+    assert 2 <= last < 7
+    fell = [(rows["rung"] == rung).mean() for rung in range(1, last + 1)]
+    assert fell[0] > 0
+    assert fell[-1] < 0.01
+    assert all(share >= 0.01 for share in fell[1:-1])
+    assert (rows.loc[rows["rung"] > 0, "robust"] == False).all()  # noqa: E712
+    assert rows.loc[(rows["rung"] == 0) & (rows["by"] != "clean"), "robust"].all()
+
+
+def test_a_perturbation_of_a_region_stays_there_and_reaches_as_far_as_its_weights() -> None:
+    """Of a linear model the distance within a region is |margin| / ‖weights of the region‖₁."""
+    model, images, labels = linear_case(classes=5)
+    allowed = torch.zeros(len(images), 1, 6, 6, dtype=torch.bool)
+    allowed[:, :, :, :2] = True
+    limit = float(1 / model.weight.detach()[..., :2].abs().sum())
+    suite = [Rung({"apgd_ce": {"steps": 30}, "fmn": {"steps": 20}})]
+    epsilons = [0.98 * limit, 1.02 * limit]
+    found = attack(
+        model, images, labels, suite, epsilons, Setup(), keep=len(images), allowed=allowed, variant="object"
+    )
+    assert set(found.table["variant"]) == {"object"}
+    robust = found.table[np.isfinite(found.table["epsilon"])].groupby("epsilon")["robust"].mean()
+    assert robust.tolist() == [1.0, 0.0]
+    changed = (found.adversarials[epsilons[1]] - images).abs().amax(1) > 1e-6
+    assert changed[..., :2].any()
+    assert not changed[..., 2:].any()
+
+
+def test_with_noise_right_is_the_expected_share_under_noise_drawn_anew(noisy_digits: Case) -> None:
+    model, images, labels = noisy_digits
+    setup = Setup(eot_samples=4, eval_samples=32)
+    found = attack(model, images[:40], labels[:40], {"pgd": {"steps": 10}}, [2 / 255], setup, keep=40)
+    rows = found.table[found.table["epsilon"] == 2 / 255]
+    with torch.no_grad():
+        answers = torch.stack(
+            [model(found.adversarials[2 / 255]).argmax(1) == labels[:40] for _ in range(200)]
+        )
+    expected = answers.float().mean(0).numpy()
+    spread = np.sqrt(expected * (1 - expected) * (1 / 32 + 1 / 200)) + 0.02
+    assert (np.abs(rows["right"].to_numpy() - expected) < 5 * spread).all()
+    assert 0 < rows["right"].mean() < rows["clean_right"].mean()
+    assert (rows["robust"] == ((rows["right"] > 0.5) & (rows["clean_right"] > 0.5))).all()
+
+
+def test_exact_bounds_of_known_counts() -> None:
+    """None of 276 broken: at most 1.08 %; of 100: 2.95 %; one of 100: 4.66 %."""
+    assert at_most_exact(0, 276) == pytest.approx(0.0108, abs=5e-5)
+    assert at_most_exact(0, 100) == pytest.approx(1 - 0.05 ** (1 / 100), rel=1e-9)
+    assert at_most_exact(1, 100) == pytest.approx(0.0466, abs=5e-5)
+    assert (at_most_exact(5, 5), at_least_exact(0, 5)) == (1.0, 0.0)
+    assert at_least_exact(5, 5) == pytest.approx(0.05 ** (1 / 5))
+    assert math.isclose(at_least_exact(3, 10), 1 - at_most_exact(7, 10))
+
+
+def test_a_trained_net_without_a_defence_falls_at_8_255() -> None:
+    model, images, labels = trained(width=4)
+    table = attack(model, images[:100], labels[:100], ladder("standard", "linf", 2), [8 / 255], Setup()).table
+    assert not table.loc[table["epsilon"] == 8 / 255, "robust"].any()
