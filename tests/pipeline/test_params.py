@@ -18,7 +18,6 @@ from pipeline.yaml_file import read_yaml
 from robustness.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
-PROFILES = [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))]
 LENET = {"family": "lenet", "architecture": "lenet5"}
 CURVE = {"model": LENET, "objects": [0.5, 1.0]}
 DEFAULT = read_yaml(ROOT / "params.yaml") | {"learning_curve": CURVE}
@@ -32,11 +31,6 @@ def write(folder: Path, settings: object) -> Path:
     path = folder / "params.yaml"
     path.write_text(settings if isinstance(settings, str) else yaml.safe_dump(settings, sort_keys=False))
     return path
-
-
-@pytest.mark.parametrize("path", PROFILES, ids=lambda p: p.stem)
-def test_every_profile_is_valid(path: Path) -> None:
-    check(path)
 
 
 MODEL = ("models", first_model())
@@ -306,65 +300,6 @@ print([part for part in parts if f"robustness.{part}" in sys.modules])
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True,
                           env=os.environ | {"PYTHONPATH": str(ROOT)})  # fmt: skip
     assert done.stdout == "[]\n"
-
-
-def test_the_evidence_is_of_the_models_of_the_default_run() -> None:
-    default, evidence = (read_yaml(path) for path in (ROOT / "params.yaml", ROOT / "profiles/evidence.yaml"))
-    for section in ("training", "frontend"):
-        assert evidence[section] == default[section], section
-    for name, family in evidence["families"].items():
-        assert family == default["families"][name], name
-
-
-# What may tell models of one anchor apart: the compared axes and the replicate.
-AXES = {"frontend", "training", "seed"}
-
-
-@pytest.mark.parametrize("path", PROFILES, ids=lambda p: p.stem)
-def test_twins_differ_in_the_compared_axis_alone(path: Path) -> None:
-    settings = read_yaml(path)
-    bases = [without_axes(family) for family in settings.get("families", {}).values()]
-    for name, model in settings["models"].items():
-        alone = without_axes(model)
-        siblings = [other for other in settings["models"].values() if without_axes(other) == alone]
-        same = [tuple(other.get(axis) for axis in sorted(AXES)) for other in siblings]
-        assert len(set(same)) == len(same), f"{name} stands there twice"
-        # What is not of a family has no twin and no axis: it stands for itself.
-        assert alone in bases or (len(siblings) == 1 and "training" not in model), name
-    assert all(not AXES & set(family) for family in settings.get("families", {}).values())
-
-
-def without_axes(model: dict) -> dict:
-    return {key: value for key, value in model.items() if key not in AXES}
-
-
-def test_the_default_grid_is_every_family_with_both_front_ends() -> None:
-    models = read_yaml(ROOT / "params.yaml")["models"]
-    families = read_yaml(ROOT / "params.yaml")["families"]
-    assert len(families) == 14
-    for name, family in families.items():
-        assert models[name] == family | {"frontend": "learned"}
-        assert models[f"{name}_vone"] == family | {"frontend": "vone"}
-
-
-@pytest.mark.parametrize("path", PROFILES, ids=lambda p: p.stem)
-def test_dvc_reads_the_same(path: Path) -> None:
-    from dvc.utils.serialize import load_yaml
-
-    assert load_yaml(str(path)) == read_yaml(path)
-
-
-def test_merged_keys_may_be_replaced_and_no_key_stands_twice(tmp_path: Path) -> None:
-    text = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, y: 3}\nc: {<<: *b, x: 4}\n"
-    assert read_yaml(write(tmp_path, text)) == {
-        "a": {"x": 1, "y": 2},
-        "b": {"x": 1, "y": 3},
-        "c": {"x": 4, "y": 3},
-    }
-    with pytest.raises(UserError, match="stands twice"):
-        read_yaml(write(tmp_path, text + "d: {<<: *a, z: 1, z: 2}"))
-    with pytest.raises(UserError, match="not valid YAML"):
-        read_yaml(write(tmp_path, "a: {<<: 3}"))
 
 
 @pytest.mark.parametrize(

@@ -24,14 +24,11 @@ CONDITIONS = [
     *(("viewpoint", "sphere", f"az{a}_el{e}", 0.3 + a / 900) for a in (0, 90, 180, 270) for e in (0, 45)),
     *(("clutter", "distractors", f"{n}", n / 10) for n in (1, 2, 4, 8)),
     *(("clutter", "background", name, x) for name, x in (("gradient", 0.2), ("noise", 0.5), ("room", 0.8))),
-    *(
-        ("clutter", "swap", name, x)
-        for name, x in (("mixed_same", 0.3), ("mixed_rand", 0.6), ("only_bg", 2.0))
-    ),
+    *(("clutter", "swap", name, x) for name, x in (("mixed_same", 0.3), ("mixed_rand", 0.6), ("only_bg", 2))),
 ]
 SHARES = (("objects", 0.5), ("views", 0.5), ("all", 1.0))
 EPSILONS = (0.5, 1, 2, 4, 8)
-CHECKS = ("epsilon_zero", "norm_and_range", "monotone", "unbounded", "black_box", "gradients")
+CHECKS = ("epsilon_zero", "converged", "missed", "unbounded", "black_box", "gradients")
 PROBES = (
     ("filters", "stem", 0.0, ("gabor_r2", "dead_share", "alias_energy")),
     ("embedding", "penultimate", 1.0, ("knn_purity", "silhouette")),
@@ -47,13 +44,11 @@ def settings(architectures: Sequence[str], seed: int = 5) -> dict:
     models = {}
     for index, architecture in enumerate(architectures):
         for frontend in ALL_FRONTENDS if index == 0 else ALL_FRONTENDS[:2]:
-            models[f"{architecture}_{frontend}"] = dict(
-                architecture=architecture, frontend=frontend, width=0.5
-            )
+            facts = {"architecture": architecture, "frontend": frontend, "width": 0.5}
+            models[f"{architecture}_{frontend}"] = facts
     for training in ("diverse", "adversarial"):
-        models[f"{architectures[0]}_{training}"] = dict(
-            architecture=architectures[0], frontend="learned", training=training, width=0.5
-        )
+        facts = {"architecture": architectures[0], "frontend": "learned", "width": 0.5}
+        models[f"{architectures[0]}_{training}"] = facts | {"training": training}
     return {
         "seed": seed,
         "device": "auto",
