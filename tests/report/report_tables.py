@@ -41,14 +41,14 @@ ALL_FRONTENDS = ("learned", "vone", "gabor", "random", "learned_noise", "gabor_t
 
 def settings(architectures: Sequence[str], seed: int = 5) -> dict:
     """params.yaml as a mapping: learned and vone of each; all front-ends and trainings of the first."""
-    models = {}
+    models, first = {}, architectures[0]
     for index, architecture in enumerate(architectures):
         for frontend in ALL_FRONTENDS if index == 0 else ALL_FRONTENDS[:2]:
             facts = {"architecture": architecture, "frontend": frontend, "width": 0.5}
             models[f"{architecture}_{frontend}"] = facts
     for training in ("diverse", "adversarial"):
-        facts = {"architecture": architectures[0], "frontend": "learned", "width": 0.5}
-        models[f"{architectures[0]}_{training}"] = facts | {"training": training}
+        facts = {"architecture": first, "frontend": "learned", "width": 0.5}
+        models[f"{first}_{training}"] = facts | {"training": training}
     return {
         "seed": seed,
         "device": "auto",
@@ -57,11 +57,7 @@ def settings(architectures: Sequence[str], seed: int = 5) -> dict:
         "training": {"batch_size": 64, "learning_rate": 0.002},
         "attack": {"images": OBJECTS * 2, "norms": {"linf": {"epsilons": list(EPSILONS)}}},
         "statistics": {"resamples": 100},
-        "learning_curve": {
-            "model": {"architecture": architectures[0]},
-            "objects": [0.5, 1.0],
-            "views": [0.5],
-        },
+        "learning_curve": {"model": {"architecture": first}, "objects": [0.5, 1.0], "views": [0.5]},
         "models": models,
     }
 
