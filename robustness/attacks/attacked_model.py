@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from robustness import frontends
 from robustness.errors import UserError
 from robustness.seeds import derive
 
@@ -59,7 +60,7 @@ class AttackedModel:
         if eot_samples < 1 or eval_samples < 1:
             raise UserError(f"eot_samples {eot_samples} and eval_samples {eval_samples} must be 1 or more")
         self.model, self.device, self.noise, self.seed = model, torch.device(device), noise, seed
-        self.has_noise = isinstance(model, nn.Module) and _has_noise(model)
+        self.has_noise = isinstance(model, nn.Module) and frontends.is_stochastic(model)
         self.stochastic = self.has_noise and noise == "live"
         self.eot_samples = eot_samples if self.stochastic else 1
         self.eval_samples = eval_samples if self.stochastic else 1
@@ -74,9 +75,7 @@ class AttackedModel:
                 self.model.to(self.device)
                 stack.enter_context(_at_rest(self.model))
             if self.has_noise and self.noise != "live":
-                from robustness.frontends import noise
-
-                stack.enter_context(noise(self.model, self.noise, seed=self.seed))
+                stack.enter_context(frontends.noise(self.model, self.noise, seed=self.seed))
             self._exit = stack.pop_all()
         return self
 
@@ -91,9 +90,7 @@ class AttackedModel:
         try:
             with ExitStack() as stack:
                 if self.stochastic and noise == "off":
-                    from robustness.frontends import noise as noise_of
-
-                    stack.enter_context(noise_of(self.model, "off"))
+                    stack.enter_context(frontends.noise(self.model, "off"))
                     self.stochastic, self.eot_samples = False, 1
                 elif self.stochastic:
                     self.eot_samples = eot_samples or self.eot_samples
@@ -108,9 +105,7 @@ class AttackedModel:
         try:
             with ExitStack() as stack:
                 if self.has_noise and self.noise == "live" and not self.stochastic:
-                    from robustness.frontends import noise as noise_of
-
-                    stack.enter_context(noise_of(self.model, "live"))
+                    stack.enter_context(frontends.noise(self.model, "live"))
                     self.stochastic = True
                 yield
         finally:
@@ -167,10 +162,7 @@ class AttackedModel:
         """(draws·n, classes), draw-major."""
         if not self.stochastic:
             return self.model(x)
-        from robustness.frontends import draws as noise_draws
-        from robustness.frontends import sample_noise
-
-        with sample_noise(self.model, keys), noise_draws(self.model, draws):
+        with frontends.sample_noise(self.model, keys), frontends.draws(self.model, draws):
             return self.model(x)
 
     @torch.no_grad()
@@ -222,9 +214,3 @@ def _at_rest(model: nn.Module) -> Iterator[None]:
                     parameter.shape, stride, dtype=parameter.dtype, device=parameter.device
                 )
                 parameter.data = values.copy_(parameter.data)
-
-
-def _has_noise(model: nn.Module) -> bool:
-    from robustness.frontends import is_stochastic
-
-    return is_stochastic(model)

@@ -2,10 +2,10 @@
 
 ``standard`` holds the four attacks of AutoAttack's standard version (Croce & Hein 2020): APGD on the
 cross-entropy, targeted APGD on every other class up to nine, a minimum-norm attack (foolbox's FMN in L∞ and
-L1, DeepFool in L2, in the place of FAB) and Square. Its second rung costs about as much as half of
-AutoAttack's, its fourth twice as much. A model with noise gets ``stochastic`` in its place: the same attacks,
-first on the net without its noise, then with gradients averaged over 8, 16 and 32 samples of it. ``quick``
-is for a smoke run.
+L1, DeepFool in L2, in the place of FAB) and Square. For an image that withstands all, its first two rungs
+cost about an eighth of AutoAttack's standard version, all four a quarter more than that. A model with noise
+gets ``stochastic`` in its place: the same attacks, first on the net without its noise, then with gradients
+averaged over 8, 16 and 32 samples of it. ``quick`` is for a smoke run.
 """
 
 from __future__ import annotations
