@@ -44,6 +44,11 @@ class BestAdversarials:
         """(N,) bool: which images are still to be attacked at an ε."""
         return self.share[self.epsilons.index(epsilon)] > self.stands
 
+    def climbed(self, rung: int, epsilons: Sequence[float]) -> None:
+        """Take down that a rung runs at these ε's."""
+        for epsilon in (*epsilons, np.inf):
+            self.rungs[(*self.epsilons, np.inf).index(epsilon)] = rung
+
     def add(
         self,
         label: str,
@@ -61,8 +66,6 @@ class BestAdversarials:
         """
         kept = rows < self.images.shape[1]
         for level, limit in enumerate((*self.epsilons, np.inf)):
-            if limit == epsilon or epsilon is None:
-                self.rungs[level] = rung
             fits = (limit == epsilon) | (distance <= limit * (1 + _ROUNDING))
             better = fits & (share < self.share[level, rows])
             nearer = fits & (share <= 0.5) & (distance < self.distance[level, rows])

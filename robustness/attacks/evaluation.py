@@ -185,6 +185,7 @@ class _Run:
         ]
         if not wanted:
             return
+        self.best.climbed(number, wanted)
         with self.model.searching(rung.noise, rung.eot_samples):
             for item in rung.plan(self.setup.norm):
                 built = item.build()

@@ -12,6 +12,7 @@ from known_models import linear_case
 from torch import Tensor, nn
 
 from robustness.attacks import Setup, attack
+from robustness.attacks.best_adversarials import BestAdversarials
 from robustness.attacks.suites import OF_NOISE, SUITES, Rung, ladder
 from robustness.errors import UserError
 from robustness.statistics.proportions import at_least_exact, at_most_exact
@@ -64,6 +65,18 @@ def test_the_climb_ends_where_a_rung_breaks_nothing(digits: Case) -> None:
     assert all(share >= 0.01 for share in fell[1:-1])
     assert (rows.loc[rows["rung"] > 0, "robust"] == False).all()  # noqa: E712
     assert rows.loc[(rows["rung"] == 0) & (rows["by"] != "clean"), "robust"].all()
+
+
+def test_the_rungs_of_an_epsilon_are_those_that_ran_at_it() -> None:
+    """A minimum-norm attack of a later rung, which runs for the ε's that are not done, counts at no other."""
+    best = BestAdversarials(np.ones(3), [0.1, 0.2], torch.zeros(0, 1, 2, 2))
+    best.climbed(1, [0.1, 0.2])
+    best.climbed(2, [0.1])
+    broken, distance = np.zeros(3), np.array([0.05, 0.15, 0.5])
+    best.add("fmn", 2, None, np.arange(3), broken, distance, np.zeros((0, 1, 2, 2), dtype=np.float32))
+    tables = [best.rows(level) for level in range(3)]
+    assert [table["rungs"].unique().tolist() for table in tables] == [[2], [1], [2]]
+    assert [int((~table["robust"]).sum()) for table in tables] == [1, 2, 3]
 
 
 def test_a_perturbation_of_a_region_stays_there_and_reaches_as_far_as_its_weights() -> None:
