@@ -56,6 +56,7 @@ def _joined(names: Sequence[str]) -> dict[str, pd.DataFrame]:
         for table, place in files.RESULTS_OF.items()
     }
     histories = [read_table(files.MODELS / name / "history.parquet").assign(model=name) for name in names]
+    parts["checks"].append(read_table(files.TRANSFER_CHECKS))
     joined = (parts | {"histories": histories}).items()
     return {table: pd.concat([part for part in every if len(part)] or every) for table, every in joined}
 

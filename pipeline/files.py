@@ -23,6 +23,7 @@ RESULTS_OF = {
     "probes": Path("probe/probes.parquet"),
 }
 TRANSFER = Path("data/transfer.parquet")
+TRANSFER_CHECKS = Path("data/transfer_checks.parquet")
 LEARNING_CURVE = Path("data/learning_curve.parquet")
 TABLES = Path("data/tables")
 COLLATED = ("scores", "models", "histories", "comparisons", "transfer", "learning_curve", *RESULTS_OF)

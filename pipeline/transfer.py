@@ -8,14 +8,16 @@ import torch
 from pipeline import files, inputs, stage
 from pipeline.settings import StageSettings
 from robustness import attacks, progress
+from robustness.attacks import checks
 from robustness.devices import resolve
-from robustness.whole_files import read_arrays, write_table
+from robustness.whole_files import read_arrays, read_table, write_table
 
 READS = ("seed", "attack", "models")
 
 
 def transfer(settings: StageSettings) -> None:
-    """Write the table ``transfer``: how often images made for one model at the largest ε fool another."""
+    """Write the table ``transfer``, what images made for one model at the largest ε do to another, and the
+    checks that it allows."""
     norm, epsilon, setup = settings.attack.of_transfer(settings.seed)
     sources = {}
     for name in settings.models:
@@ -32,7 +34,10 @@ def transfer(settings: StageSettings) -> None:
                 attacks.transfer(model, name, sources, x, y, epsilon, setup, samples=rows, device=device)
             )
             bar(1)
-    write_table(pd.concat(parts, ignore_index=True), files.TRANSFER)
+    found = pd.concat(parts, ignore_index=True)
+    attacked = [read_table(files.RESULTS / name / files.RESULTS_OF["attacks"]) for name in sources]
+    write_table(checks.transferred(found, pd.concat(attacked)), files.TRANSFER_CHECKS)
+    write_table(found, files.TRANSFER)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ OUTPUTS: dict[str, tuple[Path, ...]] = {
     "evaluate": (files.RESULTS / MODEL / "predictions.parquet",),
     "attack": (files.RESULTS / MODEL / "attack",),
     "probe": (files.RESULTS / MODEL / "probe",),
-    "transfer": (files.TRANSFER,),
+    "transfer": (files.TRANSFER, files.TRANSFER_CHECKS),
     "learning_curve": (files.LEARNING_CURVE,),
     "collate": (
         files.TABLES,

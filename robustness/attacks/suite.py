@@ -75,7 +75,7 @@ def attack_in_all_norms(
                     variant.images,
                     variant.labels,
                     settings.ladder(norm, noisy=noisy),
-                    [epsilon / 255 for epsilon in settings.variants.epsilons],
+                    [epsilon / 255 for epsilon in variant.epsilons],
                     setup,
                     objects=images.samples["object"].to_numpy()[variant.rows],
                     checkpoints=checkpoints,

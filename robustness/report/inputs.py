@@ -29,7 +29,7 @@ TABLES = {
     "comparisons": ("metric", "model_a", "model_b", "difference", "low", "high", "p_holm", "n", "verdict"),
     "noise": ("model", "noise", "epsilon", "robust_accuracy", "low", "high"),
     "eot": ("model", "eot_samples", "epsilon", "robust_accuracy", "low", "high"),
-    "transfer": ("source", "target", "norm", "epsilon", "fooled"),
+    "transfer": ("source", "target", "norm", "epsilon", "sample", "clean_right", "right"),
     "histories": ("model", "epoch", "loss", "validation_accuracy"),
     "learning_curve": (
         "model", "axis", "share", "objects", "images", "metric", "value", "low", "high", "n",

@@ -13,9 +13,8 @@ from robustness.report.document import EMPTY, NOTHING, Block, Cell, Column, Tabl
 from robustness.report.wording import interval, percent, score_cell
 
 CAPTION = (
-    "Published values beside ours. They were measured on other images and with other networks, so they "
-    "give the order of size and no more. Ours: the model named, or the range over all models that "
-    "learned the task."
+    "Published values beside ours, for orientation only: they were measured on other images and with "
+    "networks of other sizes. Ours: the model named, or the range over all models that learned the task."
 )
 
 

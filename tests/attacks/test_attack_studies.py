@@ -12,6 +12,7 @@ from known_models import Counting, linear_case
 from torch import Tensor, nn
 
 from robustness.attacks import FolderCheckpoints, Setup, attack, eot_sweep, noise_modes, transfer
+from robustness.attacks.checks import transferred
 from robustness.errors import UserError
 
 Case = tuple[nn.Module, Tensor, Tensor]
@@ -48,15 +49,27 @@ def test_transfer_of_known_images() -> None:
     with torch.no_grad():
         over = images - 1.5 * model.weight / model.weight.square().sum()
     found = transfer(model, "target", {"moved": over, "still": images[:4]}, images, labels, 0.1, Setup())
-    assert found["source"].tolist() == ["moved", "still"]
-    assert found["fooled"].tolist() == [1.0, 0.0]
-    assert found["accuracy"].tolist() == [0.0, 1.0]
-    assert found["n"].tolist() == [6, 4]
-    wrong = transfer(model, "target", {"moved": over}, images, 0 * labels, 0.1, Setup())
-    assert wrong["n"].tolist() == [0]
-    assert wrong["fooled"].isna().all()
+    right = found.groupby("source")["right"]
+    assert right.mean().to_dict() == {"moved": 0.0, "still": 1.0}
+    assert right.size().to_dict() == {"moved": len(images), "still": 4}
+    assert (found["clean_right"] == 1).all()
     with pytest.raises(UserError, match="adversarials of odd: shape"):
         transfer(model, "target", {"odd": torch.rand(2, 3, 5, 5)}, images, labels, 0.1, Setup())
+
+
+def test_what_another_models_images_break_is_an_attack_too_weak() -> None:
+    """Five images stand by the model's own attacks; those of another break two of them, or none."""
+    attacks = pd.DataFrame({"model": "net", "variant": "worst", "norm": "linf", "epsilon": 0.1,
+                            "sample": range(6), "rung": [0] * 5 + [1], "right": [1.0] * 5 + [0.0]})  # fmt: skip
+    shown = pd.DataFrame({"source": "other", "target": "net", "norm": "linf", "epsilon": 0.1,
+                          "sample": range(6), "clean_right": 1.0, "right": 1.0})  # fmt: skip
+    own = shown.assign(source="net", right=0.0)  # its own images, which do not count
+    for broken, verdict in (([], "ok"), ([1, 3], "weak")):
+        shown.loc[broken, "right"] = 0.0
+        (check,) = transferred(pd.concat([own, shown]), attacks).itertuples()
+        assert (check.model, check.check, check.verdict) == ("net", "transfer", verdict)
+        assert f"{len(broken)} of 5" in check.detail
+    assert transferred(shown, attacks.assign(rung=1)).empty
 
 
 def run(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from robustness.attacks import Setup, attack
 from robustness.attacks.best_adversarials import BestAdversarials
 from robustness.attacks.suites import OF_NOISE, SUITES, Rung, ladder
+from robustness.attacks.variants import beside
 from robustness.errors import UserError
 from robustness.statistics.proportions import at_least_exact, at_most_exact
 
@@ -96,6 +97,18 @@ def test_a_perturbation_of_a_region_stays_there_and_reaches_as_far_as_its_weight
     changed = (found.adversarials[epsilons[1]] - images).abs().amax(1) > 1e-6
     assert changed[..., :2].any()
     assert not changed[..., 2:].any()
+
+
+def test_a_patch_lies_beside_the_object_and_as_near_as_it_can() -> None:
+    target = np.zeros((12, 12), dtype=bool)
+    target[4:8, :5] = True
+    square = beside(target, 4)
+    rows, columns = np.nonzero(square)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 7, 5, 8)
+    everywhere = beside(np.ones((6, 6), dtype=bool), 3)
+    assert not everywhere.any()  # an object that fills the image leaves no pixel to change
+    with pytest.raises(UserError, match="13 pixels are more"):
+        beside(target, 13)
 
 
 def test_with_noise_right_is_the_expected_share_under_noise_drawn_anew(noisy_digits: Case) -> None:

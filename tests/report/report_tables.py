@@ -10,7 +10,7 @@ import pandas as pd
 
 from robustness import scores
 from robustness.data.image_set import ImageSet
-from robustness.report.inputs import DataCard, ReportInputs, Sheet
+from robustness.report.inputs import TABLES, DataCard, ReportInputs, Sheet
 from robustness.scores.twins import compare_best, compare_twins
 from robustness.seeds import numpy_generator
 from robustness.statistics.proportions import wilson
@@ -259,10 +259,10 @@ def _noise(name: str, seed: int) -> pd.DataFrame:
 def _transfer(names: Sequence[str], seed: int) -> pd.DataFrame:
     generator = numpy_generator(seed, "transfer")
     rows = [
-        (a, b, "linf", 4 / 255, 0.5, 1.0 if a == b else generator.random(), 30) for a in names for b in names
-    ]
-    columns = ["source", "target", "norm", "epsilon", "accuracy", "fooled", "n"]
-    return pd.DataFrame(rows, columns=columns)
+        (a, b, "linf", 4 / 255, sample, 1.0, 0.0 if a == b else float(generator.random() < 0.5))
+        for a in names for b in names for sample in range(16)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(TABLES["transfer"]))
 
 
 def _card(folder: Path) -> DataCard:

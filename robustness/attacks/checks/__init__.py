@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from robustness.attacks.checks.context import Scale, telling_epsilon
 from robustness.attacks.checks.runner import run
+from robustness.attacks.checks.transferred import transferred
 from robustness.attacks.checks.verdict import VERDICTS, worst
 
-__all__ = ["VERDICTS", "Scale", "run", "telling_epsilon", "worst"]
+__all__ = ["VERDICTS", "Scale", "run", "telling_epsilon", "transferred", "worst"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from robustness.report import conditions, published
+from robustness.report import conditions
 from robustness.report.context import ReportContext, trust, trust_cell
 from robustness.report.document import NOTHING, Answer, Cell, Figure, Section, Table, Text, columns
 from robustness.report.palette import VERDICTS
@@ -43,7 +43,6 @@ def write(context: ReportContext) -> Section:
         _transfer(context),
         _verdicts(context),
         _checks(context),
-        published.table(context, 3),
     ]
     return Section("attack", TITLE, 3, _answers(context), blocks)
 
@@ -187,7 +186,8 @@ def _transfer(context: ReportContext) -> Table | None:
     table = context.inputs.transfer
     if table.empty:
         return None
-    fooled = {(row.source, row.target): float(row.fooled) for row in table.itertuples()}
+    known = table[table["clean_right"] > 0.5]
+    fooled = (known["right"] <= 0.5).groupby([known["source"], known["target"]]).mean().to_dict()
     epsilon = 255 * float(table["epsilon"].iloc[0])
     names = [model.name for model in context.models if (table["source"] == model.name).any()]
     rows = []
@@ -195,8 +195,9 @@ def _transfer(context: ReportContext) -> Table | None:
         shares = [fooled.get((source, target), float("nan")) for source in names]
         rows.append([Cell(target, mono=True), *(shaded(Cell(percent(s, 0), s), s) for s in shares)])
     caption = (
-        f"Transfer at L∞ {epsilon:.3g}/255: share (%) of correctly classified images whose adversarial "
-        "version, crafted on the source (column), the target (row) misclassifies. The darker, the more."
+        f"Transfer at L∞ {epsilon:.3g}/255: share (%) of correctly classified images, of "
+        f"{table['sample'].nunique()}, whose adversarial version, crafted on the source (column), the target "
+        "(row) misclassifies. The darker, the more."
     )
     head = columns("target", numbers=names)
     return Table("table-transfer", caption, head, rows, small=True, upright=True)
