@@ -59,10 +59,10 @@ def test_transfer_of_known_images() -> None:
 
 def test_what_another_models_images_break_is_an_attack_too_weak() -> None:
     """Five images stand by the model's own attacks; those of another break two of them, or none."""
-    attacks = pd.DataFrame({"model": "net", "variant": "worst", "norm": "linf", "epsilon": 0.1,
-                            "sample": range(6), "rung": [0] * 5 + [1], "right": [1.0] * 5 + [0.0]})  # fmt: skip
-    shown = pd.DataFrame({"source": "other", "target": "net", "norm": "linf", "epsilon": 0.1,
-                          "sample": range(6), "clean_right": 1.0, "right": 1.0})  # fmt: skip
+    same = {"norm": "linf", "epsilon": 0.1, "sample": range(6)}
+    fell = {"rung": [0] * 5 + [1], "right": [1.0] * 5 + [0.0]}
+    attacks = pd.DataFrame({"model": "net", "variant": "worst", **same, **fell})
+    shown = pd.DataFrame({"source": "other", "target": "net", **same, "clean_right": 1.0, "right": 1.0})
     own = shown.assign(source="net", right=0.0)  # its own images, which do not count
     for broken, verdict in (([], "ok"), ([1, 3], "weak")):
         shown.loc[broken, "right"] = 0.0
