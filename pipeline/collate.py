@@ -38,6 +38,7 @@ def collate(settings: StageSettings) -> None:
         "scores": found,
         "transfer": read_table(files.TRANSFER),
         "learning_curve": scores.from_learning_curve(shares, **common),
+        "effects": scores.effects(*measured, **common),
         "comparisons": pd.concat([part for part in compared if len(part)] or compared[:1]),
     }
     with whole(files.TABLES) as folder:

@@ -26,7 +26,16 @@ TRANSFER = Path("data/transfer.parquet")
 TRANSFER_CHECKS = Path("data/transfer_checks.parquet")
 LEARNING_CURVE = Path("data/learning_curve.parquet")
 TABLES = Path("data/tables")
-COLLATED = ("scores", "models", "histories", "comparisons", "transfer", "learning_curve", *RESULTS_OF)
+COLLATED = (
+    "scores",
+    "models",
+    "histories",
+    "comparisons",
+    "effects",
+    "transfer",
+    "learning_curve",
+    *RESULTS_OF,
+)
 REPORTS = Path("reports")
 MLFLOW_STORE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")

@@ -23,7 +23,7 @@ from robustness.models import TRAIN, ModelSettings
 from robustness.settings import Settings
 
 FACTS = ("model", "axis", "share", "objects", "images", "epochs")
-SHIFTS = ("clean", "viewpoint", "clutter")
+SHIFTS = ("clean", "pose", "plane", "clutter")
 # They have scores of their own, which no learning curve shows.
 LEFT_OUT = ("sphere", "swap")
 # Images whose pixels tell one image set from another.

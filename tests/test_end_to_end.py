@@ -57,7 +57,7 @@ def test_tables_are_there_for_every_model(run: Path) -> None:
         assert len(metrics[name]) <= 16, "metrics.json is to hold the headlines alone"
         for metric, value in metrics[name].items():
             assert value == pytest.approx(scores.loc[(name, metric), "value"], rel=1e-4, abs=1e-5)
-        for metric in ("viewpoint/drop", "clutter/drop", "attack/worst_linf/eps_4/robust_accuracy"):
+        for metric in ("pose/drop", "clutter/drop", "attack/worst_linf/eps_4/robust_accuracy"):
             assert (name, metric) in scores.index
 
 

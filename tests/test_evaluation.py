@@ -23,7 +23,7 @@ def noise_images(tmp_path_factory: pytest.TempPathFactory) -> ImageSet:
     with ImageSet.create(tmp_path_factory.mktemp("noise") / "set", 24, 32, ["a", "b"], masks=False) as writer:
         writer.images[:] = generator.integers(0, 256, writer.images.shape)
         for i in range(24):
-            shift = ("clean", "none", "0") if i < 16 else ("viewpoint", "azimuth", "90")
+            shift = ("clean", "none", "0") if i < 16 else ("pose", "azimuth", "90")
             rows.append(("test", "test", f"o{i % 8}", i % 2, *shift))
         table = pd.DataFrame(rows, columns=["split", "role", "object", "label", "shift", "factor", "level"])
         return writer.finish(table)
@@ -47,7 +47,7 @@ def test_columns_and_known_numbers(noise_images: ImageSet) -> None:
     assert row["margin"] == pytest.approx(blue - red, abs=1e-4)
     assert row["prediction"] == int(blue > red)
     assert row["confidence"] == pytest.approx(1 / (1 + np.exp(-abs(blue - red))), abs=1e-5)
-    assert list(table["shift"].unique()) == ["clean", "viewpoint"]
+    assert list(table["shift"].unique()) == ["clean", "pose"]
 
 
 def test_noise_belongs_to_the_image_not_to_the_batch(noise_images: ImageSet) -> None:

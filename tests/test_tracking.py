@@ -15,7 +15,7 @@ pytest.importorskip("mlflow")
 def model(name: str, accuracy: float, picture: Path) -> TrackedModel:
     scores = pd.DataFrame(
         {
-            "metric": ["clean/accuracy", "viewpoint/azimuth/90/accuracy"],
+            "metric": ["clean/accuracy", "pose/azimuth/90/accuracy"],
             "value": [accuracy, 0.5],
             "low": [accuracy - 0.1, None],
             "high": [accuracy + 0.1, None],
@@ -59,7 +59,7 @@ def test_track_skips_replaces_deletes_and_rebuilds(tmp_path: Path) -> None:
     first = contents(store)
     assert first["a"][1]["clean/accuracy"] == 0.8
     assert first["a"][1]["clean/accuracy.low"] == pytest.approx(0.7)
-    assert "viewpoint/azimuth/90/accuracy.low" not in first["a"][1]
+    assert "pose/azimuth/90/accuracy.low" not in first["a"][1]
     assert first["a"][3] == ["figures/filters.png"]
     assert sorted(first["a"][4]) == [(1, 2.0), (2, 1.0)]
 

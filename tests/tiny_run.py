@@ -37,7 +37,7 @@ PARAMS: dict[str, Any] = {
             "validation_per_class": 1,
             "test_scenes": 1,
             "distractor_pool": 1,
-            "factors": {"viewpoint/azimuth": [90], "clutter/distractors": [2]},
+            "factors": {"pose/azimuth": [90], "clutter/distractors": [2]},
             "sphere": None,
         },
     },

@@ -26,7 +26,7 @@ class VariantSettings(Settings):
 
     ``regions``: perturbations of the pixels of the object, or of the background, alone, by the exact masks.
     ``patches``: squares of so many pixels a side beside the object, of any colours (ε = 255).
-    ``conditions``: images of a condition, as ``viewpoint/azimuth/90``: of the image set, else made from the
+    ``conditions``: images of a condition, as ``pose/azimuth/90``: of the image set, else made from the
     clean ones.
     """
 

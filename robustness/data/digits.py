@@ -32,10 +32,10 @@ LEAST_INK = 0.1
 SHARES = {"train": 0.6, "validation": 0.1, "test": 0.3}
 
 DIVERSE: dict[str, tuple[float, float]] = {
-    "viewpoint/rotation": (0.0, 45.0),
-    "viewpoint/perspective": (0.0, 45.0),
-    "viewpoint/scale": (0.0, 0.75),
-    "viewpoint/shift": (0.0, 0.15),
+    "plane/rotation": (0.0, 45.0),
+    "plane/perspective": (0.0, 45.0),
+    "plane/scale": (0.0, 0.75),
+    "plane/shift": (0.0, 0.15),
     "clutter/patches": (0, 4),
     "clutter/texture": (0.0, 0.5),
 }

@@ -15,7 +15,7 @@ class ProbeSettings(Settings):
     """The probes (name → settings) and how many clean test images they look at.
 
     ``placed``: what is put into the clean map of the last layer: conditions of the image set, as
-    ``viewpoint/azimuth/90``, and ``attack/<ε in 255ths>``, images attacked by PGD in L∞; at most
+    ``pose/azimuth/90``, and ``attack/<ε in 255ths>``, images attacked by PGD in L∞; at most
     ``placed_images`` each.
     """
 

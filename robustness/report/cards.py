@@ -22,11 +22,11 @@ from robustness.scores import describe
 
 METRICS = (
     "clean/accuracy",
-    "viewpoint/drop",
-    "viewpoint/relative_drop",
-    "viewpoint/worst_view_accuracy",
-    "viewpoint/pose_space_wrong",
-    "viewpoint/flip_rate",
+    "pose/drop",
+    "pose/relative_drop",
+    "pose/worst_view_accuracy",
+    "pose/pose_space_wrong",
+    "pose/flip_rate",
     "clutter/drop",
     "clutter/relative_drop",
     "clutter/bg_gap",

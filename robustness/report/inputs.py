@@ -27,6 +27,10 @@ TABLES = {
     "checks": ("model", "check", "epsilon", "verdict", "figure", "limit", "detail"),
     "probes": ("model", "layer", "depth", "probe", "unit", "metric", "value"),
     "comparisons": ("metric", "model_a", "model_b", "difference", "low", "high", "p_holm", "n", "verdict"),
+    "effects": (
+        "axis", "a", "b", "held", "metric", "value", "low", "high", "architectures", "seeds", "objects",
+        "verdict", "needed_architectures", "needed_objects",
+    ),
     "noise": ("model", "noise", "epsilon", "robust_accuracy", "low", "high"),
     "eot": ("model", "eot_samples", "epsilon", "robust_accuracy", "low", "high"),
     "transfer": ("source", "target", "norm", "epsilon", "sample", "clean_right", "right"),
@@ -61,6 +65,21 @@ class Difference(Score):
 
     p_holm: float = math.nan
     verdict: str = "undecided"
+
+
+@dataclass(frozen=True)
+class Effect(Score):
+    """The mean of a paired difference over architectures (or over the seeds of one), of ``scores.effects``.
+
+    verdict: higher, lower, equivalent or undecided; then ``needed_architectures`` (seeds, of one
+    architecture) or ``needed_objects`` would decide an effect as large as this.
+    """
+
+    architectures: int = 0
+    seeds: int = 0
+    verdict: str = "undecided"
+    needed_architectures: float = math.inf
+    needed_objects: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -102,12 +121,12 @@ class ReportInputs:
 
     ``params`` is params.yaml as a mapping: its ``models`` are the ones that the report must speak of, present
     or missing. ``comparisons`` is what ``scores.twins.compare_twins`` gives (empty: questions 4 and 7 say
-    that nothing was compared); ``noise`` and ``eot`` are the studies ``noise_modes`` and ``eot_sweep`` of
-    ``robustness.attacks``, ``transfer`` its matrix, ``learning_curve`` the table of
-    ``robustness.scores.from_learning_curve`` (all may be empty). ``pictures`` maps a model to its folder of
-    results, whose arrays are drawn: ``probe/<probe>.npz`` and ``attack/images.npz``. ``environment`` holds
-    versions, commit and the like, shown as they are. Raises ValueError if a table lacks a column of
-    ``TABLES``.
+    that nothing was compared), ``effects`` the means over architectures of ``scores.effects``; ``noise`` and
+    ``eot`` are the studies ``noise_modes`` and ``eot_sweep`` of ``robustness.attacks``, ``transfer`` its
+    table, ``learning_curve`` that of ``robustness.scores.from_learning_curve`` (all may be empty).
+    ``pictures`` maps a model to its folder of results, whose arrays are drawn: ``probe/<probe>.npz`` and
+    ``attack/images.npz``. ``environment`` holds versions, commit and the like, shown as they are. Raises
+    ValueError if a table lacks a column of ``TABLES``.
     """
 
     params: Mapping[str, Any]
@@ -120,6 +139,7 @@ class ReportInputs:
     histories: pd.DataFrame
     data: DataCard
     comparisons: pd.DataFrame = field(default_factory=partial(_no_rows, "comparisons"))
+    effects: pd.DataFrame = field(default_factory=partial(_no_rows, "effects"))
     noise: pd.DataFrame = field(default_factory=partial(_no_rows, "noise"))
     eot: pd.DataFrame = field(default_factory=partial(_no_rows, "eot"))
     transfer: pd.DataFrame = field(default_factory=partial(_no_rows, "transfer"))
@@ -177,6 +197,18 @@ class ReportInputs:
     def difference(self, a: str, b: str, metric: str) -> Difference | None:
         """The paired difference a − b of two models, or None where it was not made."""
         return self._differences.get((a, b, metric))
+
+    @cached_property
+    def _effects(self) -> dict[tuple[str, ...], Effect]:
+        keys = self.effects[["axis", "a", "b", "held", "metric"]].itertuples(index=False, name=None)
+        columns = ["value", "low", "high", "objects", "architectures", "seeds", "verdict",
+                   "needed_architectures", "needed_objects"]  # fmt: skip
+        values = self.effects[columns].itertuples(index=False, name=None)
+        return {key: Effect(*value) for key, value in zip(keys, values, strict=True)}
+
+    def effect(self, axis: str, a: str, b: str, held: str, metric: str) -> Effect | None:
+        """The mean difference a − b on an axis, with the other axis at ``held``, or None."""
+        return self._effects.get((axis, a, b, held, metric))
 
     @cached_property
     def depths(self) -> dict[tuple[str, str], dict[str, float]]:

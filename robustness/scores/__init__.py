@@ -10,6 +10,7 @@ from robustness.scores.collated import collated, corruption_normaliser, headline
 from robustness.scores.comparison import compare
 from robustness.scores.conditions import Condition, Key
 from robustness.scores.consistency import error_consistencies
+from robustness.scores.effects import effects
 from robustness.scores.labels import Label, describe
 from robustness.scores.learning_curve import compare_largest, from_learning_curve
 from robustness.scores.predictions import from_predictions
@@ -27,6 +28,7 @@ __all__ = [
     "compare_largest",
     "corruption_normaliser",
     "describe",
+    "effects",
     "error_consistencies",
     "from_attacks",
     "from_learning_curve",

@@ -48,7 +48,7 @@ def association(
     scores: pd.DataFrame,
     probe_metrics: str | Sequence[str] = "probe/*",
     robustness_metrics: str | Sequence[str] = (
-        "viewpoint/drop",
+        "pose/drop",
         "clutter/drop",
         "attack/worst_*/robust_accuracy",
     ),

@@ -2,7 +2,7 @@
 
 ``worst`` stands for perturbations of the whole of the clean images; in its place stand the other variants:
 ``object`` and ``background`` (perturbations of these pixels alone) and conditions, as
-``viewpoint_azimuth_90``.
+``pose_azimuth_90``.
 
 An L∞ ε is in 255ths, an L2 or L1 ε as it is:
 

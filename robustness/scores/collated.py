@@ -12,14 +12,14 @@ from robustness.scores.probes import from_probes
 from robustness.scores.table import wide
 from robustness.statistics.bootstrap import RESAMPLES
 
-MEASURES = ("clean/accuracy", "viewpoint/drop", "clutter/drop", "corruption/drop")
+MEASURES = ("clean/accuracy", "pose/drop", "clutter/drop", "corruption/drop")
 """What the overview of all models shows, beside worst-case robust accuracies."""
 
 HEADLINES = (
     *MEASURES,
     "corruption/mce",
-    "viewpoint/worst_view_accuracy",
-    "viewpoint/flip_rate",
+    "pose/worst_view_accuracy",
+    "pose/flip_rate",
     "clutter/bg_gap",
     "attack/worst_linf/area",
     "attack/worst_l2/area",

@@ -7,10 +7,20 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+SHIFTS = {
+    "pose": "3-D pose",
+    "plane": "in-plane shifts",
+    "clutter": "clutter",
+    "light": "light",
+    "corruption": "corruptions",
+}
+"""The shifts in words: the camera around the object; the object rolled, farther off or aside; what stands
+around it; where the light comes from; what the image suffers afterwards."""
+
 CLEAN = "clean"
 """The shift of clean rows (their factor is ``none``, their level ``0``)."""
 
-SPHERE = "viewpoint/sphere"
+SPHERE = "pose/sphere"
 """The dense view sphere: its levels are ``az<azimuth>_el<elevation>`` in degrees."""
 
 SWAP_LEVELS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from robustness.scores.conditions import Key
+from robustness.scores.conditions import SHIFTS, Key
 
 
 class Label(NamedTuple):
@@ -24,22 +24,18 @@ _DISTANCES = {"linf": "255ths", "l2": "image units (L2)", "l1": "image units (L1
 # (shift, statistic) → label; ``{normaliser}`` and ``{of}`` (factor and level) are filled in.
 _OF_A_SHIFT = {
     ("clean", "accuracy"): Label("accuracy on clean images", "fraction", "higher"),
-    ("viewpoint", "worst_view_accuracy"): Label(
+    ("pose", "worst_view_accuracy"): Label(
         "accuracy at each object's own worst view of the sphere", "fraction", "higher"
     ),
-    ("viewpoint", "all_views_accuracy"): Label(
+    ("pose", "all_views_accuracy"): Label(
         "objects right from every view of the sphere", "fraction", "higher"
     ),
-    ("viewpoint", "worst_bin_accuracy"): Label(
-        "accuracy at the worst view of the sphere", "fraction", "higher"
-    ),
-    ("viewpoint", "sphere_accuracy"): Label(
+    ("pose", "worst_bin_accuracy"): Label("accuracy at the worst view of the sphere", "fraction", "higher"),
+    ("pose", "sphere_accuracy"): Label(
         "accuracy over the view sphere, weighted by solid angle", "fraction", "higher"
     ),
-    ("viewpoint", "pose_space_wrong"): Label("share of the view sphere that is wrong", "fraction", "lower"),
-    ("viewpoint", "flip_rate"): Label(
-        "neighbouring views that are classified differently", "fraction", "lower"
-    ),
+    ("pose", "pose_space_wrong"): Label("share of the view sphere that is wrong", "fraction", "lower"),
+    ("pose", "flip_rate"): Label("neighbouring views that are classified differently", "fraction", "lower"),
     ("clutter", "bg_gap"): Label("background gap: mixed same less mixed random", "points", "lower"),
     ("clutter", "background_reliance"): Label("accuracy on the background alone", "fraction", "lower"),
     ("clutter", "n50"): Label(
@@ -86,7 +82,8 @@ def describe(key: Key, *, normaliser: str = "our AlexNet") -> Label:
     if (shift, statistic) in _OF_A_SHIFT:
         label, of = _OF_A_SHIFT[shift, statistic], (factor, level)
     elif statistic in _OF_ALL_SHIFTS:
-        label, of = _OF_ALL_SHIFTS[statistic], (shift, factor, level)
+        label = _OF_ALL_SHIFTS[statistic]
+        of = (shift, factor, level) if factor else (SHIFTS.get(shift, shift),)
     else:
         return Label(str(key), "", "neither")
     title = label.title

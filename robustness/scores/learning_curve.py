@@ -16,7 +16,7 @@ from robustness.scores.table import require
 from robustness.statistics.bootstrap import RESAMPLES
 from robustness.statistics.multiple import holm
 
-METRICS = ("clean/accuracy", "viewpoint/accuracy", "clutter/accuracy")
+METRICS = ("clean/accuracy", "pose/accuracy", "clutter/accuracy")
 FACTS = ("model", "axis", "share", "objects", "images", "epochs")
 COLUMNS = (*FACTS, "metric", "value", "low", "high", "n")
 ALL = "all"

@@ -1,12 +1,12 @@
 """Scores of the dense view sphere: an adversary who may move the camera, without an optimiser.
 
-- ``viewpoint/worst_view_accuracy``: mean over objects of the accuracy at the object's own worst view
-- ``viewpoint/all_views_accuracy``: share of objects that are right from every view (equal to the former
+- ``pose/worst_view_accuracy``: mean over objects of the accuracy at the object's own worst view
+- ``pose/all_views_accuracy``: share of objects that are right from every view (equal to the former
   where there is one image per view; lower if a view has several)
-- ``viewpoint/worst_bin_accuracy``: accuracy at the one view that is worst for all objects together
-- ``viewpoint/sphere_accuracy``: accuracy over the sphere, each view weighted by the solid angle it stands
-  for (cos elevation); ``viewpoint/pose_space_wrong`` is 1 less that
-- ``viewpoint/flip_rate``: share of neighbouring views of an object (next azimuth, round the circle if the
+- ``pose/worst_bin_accuracy``: accuracy at the one view that is worst for all objects together
+- ``pose/sphere_accuracy``: accuracy over the sphere, each view weighted by the solid angle it stands
+  for (cos elevation); ``pose/pose_space_wrong`` is 1 less that
+- ``pose/flip_rate``: share of neighbouring views of an object (next azimuth, round the circle if the
   views go round it; next elevation) with different predicted classes, right or wrong
 """
 
@@ -24,7 +24,7 @@ from robustness.scores.conditions import SPHERE, Condition, view
 from robustness.scores.table import Metric
 
 PREFIX = "sphere:"
-VIEWPOINT = Condition("viewpoint")
+POSE = Condition("pose")
 
 
 def add_columns(
@@ -99,14 +99,12 @@ def metrics(totals: Totals) -> Iterator[Metric]:
         return
     for name, column in (("worst_view_accuracy", "worst"), ("all_views_accuracy", "all")):
         key = f"{PREFIX}{column}"
-        yield Metric(VIEWPOINT.score(name), totals.mean(key), totals.n(key), True)
+        yield Metric(POSE.score(name), totals.mean(key), totals.n(key), True)
     bins = [name for name in totals.columns if isinstance(name, Condition) and name.path == SPHERE]
     worst = min(bins, key=lambda name: totals.mean(name)[0])
-    yield Metric(VIEWPOINT.score("worst_bin_accuracy"), totals.mean(worst), totals.n(worst), True, True)
+    yield Metric(POSE.score("worst_bin_accuracy"), totals.mean(worst), totals.n(worst), True, True)
     area = totals.mean(f"{PREFIX}area")
-    yield Metric(VIEWPOINT.score("sphere_accuracy"), area, totals.n(f"{PREFIX}area"), True)
-    yield Metric(VIEWPOINT.score("pose_space_wrong"), 1 - area, totals.n(f"{PREFIX}area"), True)
+    yield Metric(POSE.score("sphere_accuracy"), area, totals.n(f"{PREFIX}area"), True)
+    yield Metric(POSE.score("pose_space_wrong"), 1 - area, totals.n(f"{PREFIX}area"), True)
     if f"{PREFIX}flips" in totals:
-        yield Metric(
-            VIEWPOINT.score("flip_rate"), totals.mean(f"{PREFIX}flips"), totals.n(f"{PREFIX}flips"), True
-        )
+        yield Metric(POSE.score("flip_rate"), totals.mean(f"{PREFIX}flips"), totals.n(f"{PREFIX}flips"), True)

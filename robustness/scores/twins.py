@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from robustness.scores.comparison import COLUMNS, compare
+from robustness.scores.conditions import SHIFTS
 from robustness.statistics.bootstrap import RESAMPLES
 from robustness.statistics.multiple import holm
 
@@ -37,13 +38,9 @@ BOTH = (("vone", "diverse"), ("learned", "canonical"))
 
 METRICS = (
     "clean/accuracy",
-    "viewpoint/drop",
-    "viewpoint/accuracy",
-    "viewpoint/worst_view_accuracy",
-    "clutter/drop",
-    "clutter/accuracy",
+    *(f"{shift}/{statistic}" for shift in SHIFTS for statistic in ("drop", "accuracy")),
+    "pose/worst_view_accuracy",
     "clutter/bg_gap",
-    "corruption/drop",
     "attack/*/eps_*/robust_accuracy",
     "attack/worst_*/area",
 )
@@ -51,8 +48,7 @@ METRICS = (
 
 ACCURACIES = (
     "clean/accuracy",
-    "viewpoint/accuracy",
-    "clutter/accuracy",
+    *(f"{shift}/accuracy" for shift in SHIFTS),
     "attack/worst_*/eps_*/robust_accuracy",
 )
 """The scores (shell patterns) in which the best architecture is compared with the median one."""
@@ -105,7 +101,7 @@ def compare_twins(
                 part = compare(
                     table, a, b, classes=classes, seed=seed, resamples=resamples, clean_levels=clean_levels
                 )
-                parts.append(part[_wanted(part["metric"])].assign(axis=axis))
+                parts.append(part[part["metric"].map(is_wanted)].assign(axis=axis))
     if not parts:
         return pd.DataFrame(columns=[*COLUMNS, "axis"])
     result = pd.concat(parts, ignore_index=True)
@@ -152,8 +148,9 @@ def compare_best(
     return pd.concat(parts, ignore_index=True).assign(axis=ARCHITECTURE, p=np.nan, p_holm=np.nan)
 
 
-def _wanted(metrics: Sequence[str]) -> list[bool]:
-    return [_matches(metric, METRICS) for metric in metrics]
+def is_wanted(metric: str) -> bool:
+    """Whether a score is one whose differences the report speaks of."""
+    return _matches(metric, METRICS)
 
 
 def _matches(metric: str, patterns: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Shifts: viewpoint, clutter, light, corruption; which factors there are, with which levels, where they act.
+"""Shifts (pose, plane, clutter, light, corruption): which factors there are, their levels, where they act.
 
 A file of this folder that registers a factor is found because it lies here.
 """

@@ -1,4 +1,4 @@
-"""In-plane approximations of a change of viewpoint, for any image: rotation, perspective, scale, shift.
+"""Shifts in the image plane, for any image: rotation, perspective, scale, shift.
 
 Pixels from outside the image have the median colour of its border; on a uniform background (the digits, plain
 renderings) that continues the background exactly, otherwise it is a uniform margin.
@@ -18,7 +18,7 @@ CAMERA_DISTANCE = 3.0
 
 
 @register(
-    "viewpoint/rotation",
+    "plane/rotation",
     levels=(0, 15, 30, 60, 90, 180),
     clean_level=0,
     unit="degrees",
@@ -40,7 +40,7 @@ def rotation(images: Tensor, level: float, draws: Draws) -> Tensor:
 
 
 @register(
-    "viewpoint/perspective",
+    "plane/perspective",
     levels=(0, 15, 30, 45, 60),
     clean_level=0,
     unit="degrees",
@@ -76,7 +76,7 @@ def perspective(images: Tensor, level: float, draws: Draws) -> Tensor:
 
 
 @register(
-    "viewpoint/scale",
+    "plane/scale",
     levels=(0, 0.5, 1, 1.5, 2),
     clean_level=0,
     unit="octaves",
@@ -95,7 +95,7 @@ def scale(images: Tensor, level: float, draws: Draws) -> Tensor:
 
 
 @register(
-    "viewpoint/shift",
+    "plane/shift",
     levels=(0, 0.1, 0.2, 0.3, 0.4),
     clean_level=0,
     unit="image widths",

@@ -52,7 +52,7 @@ class Factor:
 
     @property
     def shift(self) -> str:
-        """The shift that it belongs to: viewpoint, clutter …"""
+        """The shift that it belongs to: pose, plane, clutter …"""
         return self.id.partition("/")[0]
 
     @property

@@ -25,7 +25,7 @@ def sphere_level(azimuth: float, elevation: float) -> str:
 
 
 @register(
-    "viewpoint/azimuth",
+    "pose/azimuth",
     levels=(0, 15, 30, 45, 60, 90, 135, 180),
     clean_level=0,
     unit="degrees",
@@ -38,7 +38,7 @@ def azimuth(view: Any, level: float) -> dict[str, Any]:
 
 
 @register(
-    "viewpoint/elevation",
+    "pose/elevation",
     levels=(-30, -15, 0, 15, 30, 45, 60),
     clean_level=0,
     unit="degrees",
@@ -51,7 +51,7 @@ def elevation(view: Any, level: float) -> dict[str, Any]:
 
 
 @register(
-    "viewpoint/roll",
+    "plane/roll",
     levels=(0, 15, 30, 60, 90, 180),
     clean_level=0,
     unit="degrees",
@@ -64,7 +64,7 @@ def roll(view: Any, level: float) -> dict[str, Any]:
 
 
 @register(
-    "viewpoint/distance",
+    "plane/distance",
     levels=(0, 0.5, 1, 1.5, 2),
     clean_level=0,
     unit="octaves",
@@ -77,7 +77,7 @@ def distance(view: Any, level: float) -> dict[str, Any]:
 
 
 @register(
-    "viewpoint/position",
+    "plane/position",
     levels=(0, 0.1, 0.2, 0.3),
     clean_level=0,
     unit="image widths",
@@ -90,7 +90,7 @@ def position(view: Any, level: float) -> dict[str, Any]:
 
 
 @register(
-    "viewpoint/sphere",
+    "pose/sphere",
     levels=tuple(
         sphere_level(azimuth, elevation) for elevation in SPHERE_ELEVATIONS for azimuth in SPHERE_AZIMUTHS
     ),

@@ -78,7 +78,7 @@ DAMAGED: dict[str, Case] = {
         ("no canonical training images",),
     ),
     "no clean test images": (
-        samples(lambda t: t.assign(shift="viewpoint")),
+        samples(lambda t: t.assign(shift="pose")),
         "evaluate",
         ("no clean test images", "again"),
     ),

@@ -58,10 +58,10 @@ SETTINGS: dict[str, tuple[tuple, tuple[str, ...]]] = {
     ),
     "rendered key": (("data", "render", "trainin", 3), ("data.render", "trainin", "did you mean training")),
     "rendered level in a list": (
-        ("data", "render", "factors", {"viewpoint/azimuth": [[1]]}),
+        ("data", "render", "factors", {"pose/azimuth": [[1]]}),
         ("azimuth", "[1]"),
     ),
-    "rendered factor": (("data", "render", "factors", {"viewpoint/azimut": [1]}), ("azimut", "did you mean")),
+    "rendered factor": (("data", "render", "factors", {"pose/azimut": [1]}), ("azimut", "did you mean")),
     "no test scenes": (("data", "render", "test_scenes", 0), ("data.render.test_scenes", "0")),
     "level twice": (
         ("evaluation", "conditions", {"corruption": {"contrast": [1, 1]}}),

@@ -25,7 +25,7 @@ SMALL = {
     "test_scenes": 1,
     "objects_per_class": 1,
     "factors": {
-        "viewpoint/azimuth": [0, 90],
+        "pose/azimuth": [0, 90],
         "clutter/distractors": [2],
         "clutter/background": ["room"],
         "clutter/occlusion": [0.4],
@@ -238,14 +238,14 @@ def test_a_class_without_any_readable_model_is_one_line(
         ({"training": ["canonical", "odd"]}, "data.render.training"),
         ({"training": ["diverse", "diverse"]}, "data.render.training: a role stands twice"),
         (
-            {"factors": ["viewpoint/azimut"]},
-            "no rendered factor 'viewpoint/azimut'; did you mean viewpoint/azimuth",
+            {"factors": ["pose/azimut"]},
+            "no rendered factor 'pose/azimut'; did you mean pose/azimuth",
         ),
         ({"factors": ["corruption/contrast"]}, "no rendered factor 'corruption/contrast'"),
-        ({"factors": {"viewpoint/azimuth": [0, 190]}}, "level 190 is not a number from 0 to 180"),
+        ({"factors": {"pose/azimuth": [0, 190]}}, "level 190 is not a number from 0 to 180"),
         ({"factors": {"clutter/background": ["forest"]}}, "no level 'forest'"),
-        ({"factors": {"viewpoint/azimuth": 30}}, "30 is no list of levels"),
-        ({"factors": {"viewpoint/azimuth": [30, 30]}}, "a level stands twice"),
+        ({"factors": {"pose/azimuth": 30}}, "30 is no list of levels"),
+        ({"factors": {"pose/azimuth": [30, 30]}}, "a level stands twice"),
         ({"factors": "all"}, "neither a list of factors nor factors with levels"),
         ({"sphere": {"azimuths": [400]}}, "data.render.sphere.azimuths"),
         ({"sphere": {"elevations": [90]}}, "data.render.sphere.elevations"),
@@ -258,9 +258,9 @@ def test_wrong_settings_are_one_line(changes: dict, message: str) -> None:
 
 
 def test_factors_may_be_a_list_and_leave_out_the_clean_level() -> None:
-    chosen = settings(factors=["viewpoint/roll", "clutter/background"]).factors
+    chosen = settings(factors=["plane/roll", "clutter/background"]).factors
     assert chosen == {
-        "viewpoint/roll": [15, 30, 60, 90, 180],
+        "plane/roll": [15, 30, 60, 90, 180],
         "clutter/background": ["gradient", "noise", "room"],
     }
     everything = RenderSettings.from_mapping(None, image_size=64, seed=0)

@@ -21,7 +21,7 @@ def samples(n: int = 4) -> pd.DataFrame:
             "role": "test",
             "object": [f"object {i // 2}" for i in range(n)],
             "label": [i % 2 for i in range(n)],
-            "shift": "viewpoint",
+            "shift": "pose",
             "factor": "azimuth",
             "level": [0, 22.5, 90, 180][:n],
         }

@@ -155,7 +155,7 @@ def test_smallnorb_header_and_views(packed: bool, tmp_path: Path) -> None:
     assert set(trained["role"]) == {"canonical"}
     test = images.samples[images.samples["split"] == "test"]
     assert (test["shift"] == "clean").sum() == 5 * 6
-    assert set(test.loc[test["shift"] == "viewpoint", "level"]) == {str(20 * k) for k in range(3, 15)}
+    assert set(test.loc[test["shift"] == "pose", "level"]) == {str(20 * k) for k in range(3, 15)}
     row = images.rows(split="test", label=2, level=60)
     assert images.images[row].reshape(-1).tolist() == [10 * 2 + 6] * (16 * 16 * 3)  # left camera, grey
     assert not set(test["object"]) & set(trained["object"])

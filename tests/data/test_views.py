@@ -26,11 +26,11 @@ POOL = [
 ]
 OBJECTS = ["BlendSwap-CC-0/oakChair", "Scopia/clear_sofa", "KatorLegaz/classic-lamppost"]
 CHANGES = {
-    "viewpoint/azimuth": {"azimuth"},
-    "viewpoint/elevation": {"elevation"},
-    "viewpoint/roll": {"roll"},
-    "viewpoint/distance": {"octaves"},
-    "viewpoint/position": {"offset"},
+    "pose/azimuth": {"azimuth"},
+    "pose/elevation": {"elevation"},
+    "plane/roll": {"roll"},
+    "plane/distance": {"octaves"},
+    "plane/position": {"offset"},
     "clutter/distractors": {"distractors"},
     "clutter/background": {"background"},
     "clutter/occlusion": {"hidden"},
@@ -73,19 +73,19 @@ def test_a_level_changes_one_thing_and_the_clean_level_none(factor: str) -> None
 
 
 def test_every_rendered_factor_is_tested_here() -> None:
-    assert set(CHANGES) == set(shifts.names("rendered")) - {"viewpoint/sphere"}
+    assert set(CHANGES) == set(shifts.names("rendered")) - {"pose/sphere"}
 
 
 def test_a_level_of_the_sphere_is_a_place_whatever_the_view() -> None:
-    view = at_level(canonical(0, "a view"), "viewpoint/sphere", "az22.5_el-30")
+    view = at_level(canonical(0, "a view"), "pose/sphere", "az22.5_el-30")
     assert (view.azimuth, view.elevation) == (22.5, -30)
 
 
 @pytest.mark.parametrize(
     ("factor", "level", "message"),
     [
-        ("viewpoint/azimut", 10, "is unknown"),
-        ("viewpoint/azimuth", 200, "200 is not a number from 0 to 180"),
+        ("pose/azimut", 10, "is unknown"),
+        ("pose/azimuth", 200, "200 is not a number from 0 to 180"),
         ("corruption/contrast", 1, "no factor of a rendered scene"),
     ],
 )
@@ -98,7 +98,7 @@ def test_unknown_factors_and_levels_are_refused(factor: str, level, message: str
 def test_azimuth_moves_the_camera_and_nothing_else(name: str, mesh_of, pool) -> None:
     mesh = mesh_of(name)
     clean = at_level(canonical(0, name), "clutter/background", "room")
-    moved = at_level(clean, "viewpoint/azimuth", 90)
+    moved = at_level(clean, "pose/azimuth", 90)
     assert things(moved, mesh, pool) == things(clean, mesh, pool)
     assert light_of(moved) == light_of(clean)
     before, after = camera_of(clean, mesh), camera_of(moved, mesh)
@@ -174,12 +174,12 @@ def test_levels_are_seen_in_the_picture(mesh_of, pool) -> None:
     clean = canonical(0, "seen")
     camera = camera_of(clean, mesh)
     area = target_area(things(clean, mesh, pool), camera, 64)
-    far = at_level(clean, "viewpoint/distance", 1)
+    far = at_level(clean, "plane/distance", 1)
     assert target_area(things(far, mesh, pool), camera_of(far, mesh), 64) == pytest.approx(area / 4, rel=0.2)
-    aside = at_level(clean, "viewpoint/position", 0.2)
+    aside = at_level(clean, "plane/position", 0.2)
     drawn = [
         render(things(v, mesh, pool), camera_of(v, mesh), light_of(v), backdrop_of(v, 0), 64).mask == 1
-        for v in (at_level(far, "viewpoint/position", 0), at_level(far, "viewpoint/position", 0.2))
+        for v in (at_level(far, "plane/position", 0), at_level(far, "plane/position", 0.2))
     ]
     middles = [np.argwhere(mask).mean(0) for mask in drawn]
     assert np.linalg.norm(middles[1] - middles[0]) == pytest.approx(0.2 * 64, rel=0.05)

@@ -24,7 +24,7 @@ SETTINGS = PARAMS | {
     "training": PARAMS["training"] | {"batch_size": 8, "epochs": 2},
     "evaluation": {
         "batch_size": 16,
-        "conditions": {"viewpoint": {"rotation": [90]}, "corruption": {"contrast": [3]}},
+        "conditions": {"plane": {"rotation": [90]}, "corruption": {"contrast": [3]}},
     },
     "learning_curve": {"model": LENET, "objects": [0.5, 1.0], "views": [0.25]},
 }
@@ -40,8 +40,8 @@ def make_images(folder: Path, seed: int = 0) -> None:
     for label in range(2):
         for condition in (
             ("clean", "none", "0"),
-            ("viewpoint", "azimuth", "90"),
-            ("viewpoint", "sphere", "az0_el0"),
+            ("pose", "azimuth", "90"),
+            ("pose", "sphere", "az0_el0"),
             ("clutter", "distractors", "2"),
             ("light", "azimuth", "45"),
         ):
@@ -108,12 +108,12 @@ def test_each_share_is_trained_for_as_many_steps_and_all_of_the_data_once(
     assert trained == ["on objects_0.5"] * 4 + ["on views_0.25"] * 8 + ["on all_1.0"] * 2
 
 
-def test_it_is_tested_on_clean_images_viewpoints_and_clutter_only(whole: pd.DataFrame) -> None:
+def test_it_is_tested_on_clean_images_pose_plane_and_clutter_only(whole: pd.DataFrame) -> None:
     assert list(whole.columns) == [*FACTS, *evaluation.COLUMNS]
     tested = {
         ("clean", "none"),
-        ("viewpoint", "azimuth"),
-        ("viewpoint", "rotation"),
+        ("pose", "azimuth"),
+        ("plane", "rotation"),
         ("clutter", "distractors"),
     }
     for _, part in whole.groupby("model"):

@@ -98,7 +98,7 @@ CASES = {
     "probe": (("probe", "probes", {"filter": {}}), "probe 'filter' is unknown; did you mean filters"),
     "placed condition": (("probe", "placed", ["azimuth/90"]), "neither shift/factor/level nor attack/ε"),
     "placed attack": (("probe", "placed", ["attack/-4"]), "above 0"),
-    "rendered factor": (("evaluation", "conditions", {"viewpoint": {"azimuth": [90]}}), "is rendered"),
+    "rendered factor": (("evaluation", "conditions", {"pose": {"azimuth": [90]}}), "is rendered"),
     "unknown factor": (("evaluation", "conditions", {"corruption": {"snow": [1]}}), "snow"),
     "severity": (("evaluation", "conditions", {"corruption": {"contrast": [9]}}), "9"),
     "scale jitter": (("training", "scale_jitter", -0.1), "training.scale_jitter"),

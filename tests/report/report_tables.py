@@ -19,9 +19,9 @@ CLASSES = ("chair", "sofa", "bed", "table", "lamp")
 OBJECTS = 20
 CONDITIONS = [
     ("clean", "none", "0", 0.0),
-    *(("viewpoint", "azimuth", f"{a}", a / 180) for a in (15, 30, 45, 60, 90, 135, 180)),
-    *(("viewpoint", "elevation", f"{e}", abs(e) / 90) for e in (-30, 15, 30, 60)),
-    *(("viewpoint", "sphere", f"az{a}_el{e}", 0.3 + a / 900) for a in (0, 90, 180, 270) for e in (0, 45)),
+    *(("pose", "azimuth", f"{a}", a / 180) for a in (15, 30, 45, 60, 90, 135, 180)),
+    *(("pose", "elevation", f"{e}", abs(e) / 90) for e in (-30, 15, 30, 60)),
+    *(("pose", "sphere", f"az{a}_el{e}", 0.3 + a / 900) for a in (0, 90, 180, 270) for e in (0, 45)),
     *(("clutter", "distractors", f"{n}", n / 10) for n in (1, 2, 4, 8)),
     *(("clutter", "background", name, x) for name, x in (("gradient", 0.2), ("noise", 0.5), ("room", 0.8))),
     *(("clutter", "swap", name, x) for name, x in (("mixed_same", 0.3), ("mixed_rand", 0.6), ("only_bg", 2))),
@@ -109,6 +109,7 @@ def make_inputs(
             ],
             ignore_index=True,
         ),
+        effects=scores.effects(predictions, attacks, models, **common),
         learning_curve=scores.from_learning_curve(shares, **common),
         noise=pd.concat([_noise(name, seed) for name in names if "vone" in name], ignore_index=True),
         transfer=_transfer(names, seed),
@@ -279,9 +280,7 @@ def _card(folder: Path) -> DataCard:
 def image_set(folder: Path) -> ImageSet:
     """A tiny set: test objects clean and over azimuth, and canonical training images."""
     rows = [("test", "test", i, "clean", "none", "0") for i in range(OBJECTS)]
-    rows += [
-        ("test", "test", i, "viewpoint", "azimuth", a) for i in range(OBJECTS) for a in ("0", "90", "180")
-    ]
+    rows += [("test", "test", i, "pose", "azimuth", a) for i in range(OBJECTS) for a in ("0", "90", "180")]
     rows += [("train", "canonical", 100 + i, "clean", "none", "0") for i in range(20)]
     samples = pd.DataFrame(rows, columns=["split", "role", "number", "shift", "factor", "level"])
     samples["label"] = samples["number"] % len(CLASSES)

@@ -42,7 +42,7 @@ def test_rank_knows_which_way_is_better_and_what_lies_beyond_the_last_level(
     whole_inputs: ReportInputs,
 ) -> None:
     few = whole_inputs.present[:3]
-    values = {"viewpoint/drop": (0.3, 0.1, 0.2), "clutter/n50": (2.0, math.nan, 5.0)}
+    values = {"pose/drop": (0.3, 0.1, 0.2), "clutter/n50": (2.0, math.nan, 5.0)}
     rows = [
         score_row(model, metric, value, 1.0, value, 9)
         for metric, each in values.items()
@@ -56,7 +56,7 @@ def test_rank_knows_which_way_is_better_and_what_lies_beyond_the_last_level(
         metric: [cards.rank(context, context.models.by_name(model), metric)[0] for model in few]
         for metric in values
     }
-    assert places == {"viewpoint/drop": [3, 1, 2], "clutter/n50": [3, 1, 2]}
+    assert places == {"pose/drop": [3, 1, 2], "clutter/n50": [3, 1, 2]}
 
 
 def test_card_warns(partial_report: LaidOut) -> None:
@@ -81,8 +81,8 @@ def test_typeset_card_is_one_page_with_the_name_scores_and_warning_of_its_model(
     (table,) = typesetting.query(main, root, "<card-scores>")
     cells = [line for line in texts(table) if line.strip()]
     assert cells == ["score", "value", "rank", *(cell for row in values["scores"] for cell in row)]
-    score = context.score_of(model, "viewpoint/drop")
-    shown = cells[cells.index("accuracy lost to viewpoint") + 1]
+    score = context.score_of(model, "pose/drop")
+    shown = cells[cells.index("accuracy lost to 3-D pose") + 1]
     expected = [100 * number for number in (score.value, score.low, score.high)]
     assert numbers(shown.removesuffix(" points")) == pytest.approx(expected, abs=0.0501)
     (warning,) = typesetting.query(main, root, "<card-warning>")

@@ -9,23 +9,23 @@ from robustness.report import typesetting
 
 SUMMARY = (
     "clean/accuracy",
-    "viewpoint/drop",
+    "pose/drop",
     "clutter/drop",
     "attack/worst_linf/eps_4/robust_accuracy",
 )
 COMPARED = (
     "clean/accuracy",
-    "viewpoint/accuracy",
+    "pose/accuracy",
     "clutter/accuracy",
-    "viewpoint/drop",
+    "pose/drop",
     "clutter/drop",
     "attack/worst_linf/eps_4/robust_accuracy",
 )
 COLUMNS = [
     *(("table-summary", column, metric) for column, metric in enumerate(SUMMARY, 1)),
     ("table-clean", 8, "clean/accuracy"),
-    ("table-viewpoint", 1, "viewpoint/drop"),
-    ("table-viewpoint", 3, "viewpoint/worst_view_accuracy"),
+    ("table-pose", 1, "pose/drop"),
+    ("table-pose", 3, "pose/worst_view_accuracy"),
     ("table-clutter", 3, "clutter/bg_gap"),
     ("table-attack", 6, "attack/worst_linf/eps_8/robust_accuracy"),
 ]

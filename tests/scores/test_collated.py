@@ -11,7 +11,7 @@ from robustness.scores import Key
 def table() -> pd.DataFrame:
     """Scores of two models: of predictions under three shifts and of attacks at three ε, 10 among them."""
     right = {"b": (0.9, 0.7, 0.5), "a": (0.8, 0.4, 0.6)}
-    conditions = (("clean", "none", "0"), ("viewpoint", "azimuth", "90"), ("clutter", "distractors", "2"))
+    conditions = (("clean", "none", "0"), ("pose", "azimuth", "90"), ("clutter", "distractors", "2"))
     found = predictions(
         {(m, *c): share(r) for m, rates in right.items() for c, r in zip(conditions, rates, strict=True)}
     )
@@ -57,7 +57,7 @@ def test_summary_has_one_row_per_model_in_their_order_and_the_budgets_by_size() 
     found = scores.summary(table())
     assert list(found.index) == ["b", "a"]
     budgets = [f"attack/worst_linf/eps_{epsilon}/robust_accuracy" for epsilon in (0, 2, 4, 10)]
-    measures = ["clean/accuracy", "viewpoint/drop", "clutter/drop", "corruption/drop"]
+    measures = ["clean/accuracy", "pose/drop", "clutter/drop", "corruption/drop"]
     assert list(found.columns) == [*measures, *budgets]
     assert found["corruption/drop"].isna().all()  # not measured
     assert found.loc["a", budgets].tolist() == [1.0, 0.9, 0.8, 0.5]
@@ -68,7 +68,7 @@ def test_headlines_are_few_and_equal_to_the_scores() -> None:
     found = scores.headlines(every)
     assert list(found) == ["b", "a"]
     for model, metrics in found.items():
-        assert {"clean/accuracy", "viewpoint/drop", "attack/worst_linf/eps_4/robust_accuracy"} <= set(metrics)
+        assert {"clean/accuracy", "pose/drop", "attack/worst_linf/eps_4/robust_accuracy"} <= set(metrics)
         assert len(metrics) <= 13 < len(every[every["model"] == model])
         for metric, value in metrics.items():
             assert value == round(row(every, metric, model)["value"], 6)
@@ -77,6 +77,6 @@ def test_headlines_are_few_and_equal_to_the_scores() -> None:
 def test_columns_select_what_names_say() -> None:
     every = table()
     levels = every[(every["factor"] == "azimuth") & (every["statistic"] == "accuracy")]
-    assert set(levels["metric"]) == {"viewpoint/azimuth/90/accuracy"}
+    assert set(levels["metric"]) == {"pose/azimuth/90/accuracy"}
     for each in every.itertuples():
         assert str(Key(each.shift, each.factor, each.level, each.statistic)) == each.metric

@@ -19,10 +19,10 @@ def two_models(seed: int = 0, gain: float = 0.25) -> pd.DataFrame:
     for model, extra in (("gabor", gain), ("learned", 0.0)):
         for shift, factor, level in (
             ("clean", "none", "0"),
-            ("viewpoint", "roll", "90"),
-            ("viewpoint", "roll", "180"),
+            ("plane", "roll", "90"),
+            ("plane", "roll", "180"),
         ):
-            bonus = extra if shift == "viewpoint" else 0.0
+            bonus = extra if shift == "plane" else 0.0
             entries[model, shift, factor, level] = (rng.random(70) < hard * 0.6 + bonus).astype(int).tolist()
     return predictions(entries)
 
@@ -31,16 +31,16 @@ def test_differences_and_verdicts():
     table = two_models()
     result = compare(table, "gabor", "learned", classes=10).set_index("metric")
     scores = from_predictions(table, classes=10).pivot(index="metric", columns="model", values="value")
-    for metric in ("clean/accuracy", "viewpoint/roll/90/accuracy", "viewpoint/drop", "viewpoint/roll/area"):
+    for metric in ("clean/accuracy", "plane/roll/90/accuracy", "plane/drop", "plane/roll/area"):
         expected = scores.loc[metric, "gabor"] - scores.loc[metric, "learned"]
         assert result.loc[metric, "difference"] == pytest.approx(expected)
     assert result.loc["clean/accuracy", "verdict"] == "undecided"
-    assert result.loc["viewpoint/accuracy", "verdict"] == "higher"
-    assert result.loc["viewpoint/accuracy", "p"] < 0.01
+    assert result.loc["plane/accuracy", "verdict"] == "higher"
+    assert result.loc["plane/accuracy", "p"] < 0.01
     assert (result["p_holm"].dropna() >= result["p"].dropna()).all()
     other = compare(table, "learned", "gabor", classes=10).set_index("metric")
-    assert other.loc["viewpoint/accuracy", "verdict"] == "lower"
-    assert np.isnan(result.loc["viewpoint/roll/worst_accuracy", "p"])
+    assert other.loc["plane/accuracy", "verdict"] == "lower"
+    assert np.isnan(result.loc["plane/roll/worst_accuracy", "p"])
 
 
 def test_agrees_with_scipy_on_the_difference_of_one_condition():
@@ -132,7 +132,7 @@ def test_false_alarms_are_rare():
             "gabor",
             "learned",
             classes=10,
-            metrics=["clean/accuracy", "viewpoint/drop"],
+            metrics=["clean/accuracy", "plane/drop"],
             resamples=200,
             seed=seed,
         )
@@ -163,12 +163,12 @@ def test_mistakes_are_named():
     [
         (Key("clean", "", "", "accuracy"), "accuracy on clean images", "fraction", "higher"),
         (
-            Key("viewpoint", "azimuth", "90", "accuracy"),
-            "accuracy under viewpoint azimuth 90",
+            Key("pose", "azimuth", "90", "accuracy"),
+            "accuracy under pose azimuth 90",
             "fraction",
             "higher",
         ),
-        (Key("viewpoint", "", "", "drop"), "accuracy lost to viewpoint", "points", "lower"),
+        (Key("pose", "", "", "drop"), "accuracy lost to 3-D pose", "points", "lower"),
         (Key("corruption", "", "", "mce"), "mean corruption error, our AlexNet = 1", "ratio", "lower"),
         (
             Key("attack", "worst_linf", "4", "robust_accuracy"),
@@ -202,7 +202,7 @@ def test_a_key_says_its_metric_and_fills_its_columns():
     for row in scores.itertuples():
         assert str(Key(row.shift, row.factor, row.level, row.statistic)) == row.metric
     areas = scores[(scores["statistic"] == "area") & (scores["model"] == "gabor")]
-    assert areas[["shift", "factor", "level"]].to_numpy().tolist() == [["viewpoint", "roll", ""]]
+    assert areas[["shift", "factor", "level"]].to_numpy().tolist() == [["plane", "roll", ""]]
     assert (
         str(Key("attack", "worst_linf", "4", "robust_accuracy")) == "attack/worst_linf/eps_4/robust_accuracy"
     )

@@ -20,9 +20,9 @@ RIGHT = {
 }
 CONDITIONS = (
     ("clean", "none", "0"),
-    ("viewpoint", "azimuth", "90"),
+    ("pose", "azimuth", "90"),
     ("clutter", "distractors", "2"),
-    ("viewpoint", "sphere", "az0_el0"),
+    ("pose", "sphere", "az0_el0"),
 )
 
 
@@ -60,8 +60,8 @@ def test_the_largest_share_is_set_against_the_one_below() -> None:
     assert pairs == {("all_1.0", "objects_0.5"), ("all_1.0", "views_0.5")}
     by = found.set_index(["model_b", "metric"])
     assert by.loc[("objects_0.5", "clean/accuracy"), "difference"] == pytest.approx(0.2)
-    assert by.loc[("objects_0.5", "viewpoint/accuracy"), "difference"] == pytest.approx(0.4)
-    assert by.loc[("objects_0.5", "viewpoint/accuracy"), "verdict"] == "higher"
+    assert by.loc[("objects_0.5", "pose/accuracy"), "difference"] == pytest.approx(0.4)
+    assert by.loc[("objects_0.5", "pose/accuracy"), "verdict"] == "higher"
     assert by.loc[("views_0.5", "clean/accuracy"), "difference"] == pytest.approx(0.0)
     assert by.loc[("views_0.5", "clean/accuracy"), "verdict"] == "undecided"
     assert (found["p_holm"] >= found["p"]).all()

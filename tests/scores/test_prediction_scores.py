@@ -15,34 +15,34 @@ from robustness.statistics.bootstrap import interval_over_objects, percentiles, 
 CLEAN = ("net", "clean", "none", "0")
 
 
-def viewpoint(factor: str, level: str) -> tuple[str, str, str, str]:
-    return ("net", "viewpoint", factor, level)
+def pose(factor: str, level: str) -> tuple[str, str, str, str]:
+    return ("net", "pose", factor, level)
 
 
 def test_accuracy_and_drops():
     table = predictions(
         {
             CLEAN: share(0.8),
-            viewpoint("azimuth", "30"): share(0.6),
-            viewpoint("azimuth", "90"): share(0.4),
-            viewpoint("roll", "90"): share(0.2),
+            pose("azimuth", "30"): share(0.6),
+            pose("azimuth", "90"): share(0.4),
+            pose("elevation", "90"): share(0.2),
         }
     )
     scores = from_predictions(table, classes=10)
     assert value(scores, "clean/accuracy") == pytest.approx(0.8)
-    assert value(scores, "viewpoint/azimuth/90/accuracy") == pytest.approx(0.4)
-    assert value(scores, "viewpoint/azimuth/90/drop") == pytest.approx(0.4)
-    assert value(scores, "viewpoint/azimuth/90/relative_drop") == pytest.approx(0.5)
-    assert value(scores, "viewpoint/azimuth/90/retained") == pytest.approx((0.4 - 0.1) / (0.8 - 0.1))
-    assert value(scores, "viewpoint/azimuth/drop") == pytest.approx(0.3)
+    assert value(scores, "pose/azimuth/90/accuracy") == pytest.approx(0.4)
+    assert value(scores, "pose/azimuth/90/drop") == pytest.approx(0.4)
+    assert value(scores, "pose/azimuth/90/relative_drop") == pytest.approx(0.5)
+    assert value(scores, "pose/azimuth/90/retained") == pytest.approx((0.4 - 0.1) / (0.8 - 0.1))
+    assert value(scores, "pose/azimuth/drop") == pytest.approx(0.3)
     # Each factor counts once: (0.3 + 0.6) / 2, not the mean of three levels.
-    assert value(scores, "viewpoint/drop") == pytest.approx(0.45)
-    assert value(scores, "viewpoint/accuracy") == pytest.approx(0.35)
-    assert value(scores, "viewpoint/relative_drop") == pytest.approx(1 - 0.35 / 0.8)
-    assert value(scores, "viewpoint/azimuth/worst_accuracy") == pytest.approx(0.4)
-    assert value(scores, "viewpoint/azimuth/worst_drop") == pytest.approx(0.4)
+    assert value(scores, "pose/drop") == pytest.approx(0.45)
+    assert value(scores, "pose/accuracy") == pytest.approx(0.35)
+    assert value(scores, "pose/relative_drop") == pytest.approx(1 - 0.35 / 0.8)
+    assert value(scores, "pose/azimuth/worst_accuracy") == pytest.approx(0.4)
+    assert value(scores, "pose/azimuth/worst_drop") == pytest.approx(0.4)
     # Trapezoids over 0, 30, 90 degrees with 0.8, 0.6, 0.4, divided by 90.
-    assert value(scores, "viewpoint/azimuth/area") == pytest.approx((0.7 * 30 + 0.5 * 60) / 90)
+    assert value(scores, "pose/azimuth/area") == pytest.approx((0.7 * 30 + 0.5 * 60) / 90)
     assert tuple(scores.columns) == COLUMNS
     assert (scores["n"] == 20).all()
     inside = scores.dropna()
@@ -61,28 +61,28 @@ def test_the_interval_is_the_bootstrap_over_objects():
 
 def test_a_drop_is_paired_over_the_same_objects():
     # The shifted images show the ten objects that are all right when clean, and nine stay right.
-    table = predictions({CLEAN: share(0.5), viewpoint("azimuth", "90"): share(0.9, 10)})
+    table = predictions({CLEAN: share(0.5), pose("azimuth", "90"): share(0.9, 10)})
     scores = from_predictions(table, classes=10)
     assert value(scores, "clean/accuracy") == pytest.approx(0.5)
-    assert value(scores, "viewpoint/azimuth/90/drop") == pytest.approx(0.1)
-    assert row(scores, "viewpoint/azimuth/90/drop")["n"] == 10
+    assert value(scores, "pose/azimuth/90/drop") == pytest.approx(0.1)
+    assert row(scores, "pose/azimuth/90/drop")["n"] == 10
     # Objects with more shifted samples weigh more, on both sides.
-    table = predictions({CLEAN: [1, 0], viewpoint("azimuth", "90"): [[1, 1, 0], [0]]})
+    table = predictions({CLEAN: [1, 0], pose("azimuth", "90"): [[1, 1, 0], [0]]})
     scores = from_predictions(table, classes=2)
-    assert value(scores, "viewpoint/azimuth/90/drop") == pytest.approx((1 + 1 + 1 + 0) / 4 - 2 / 4)
+    assert value(scores, "pose/azimuth/90/drop") == pytest.approx((1 + 1 + 1 + 0) / 4 - 2 / 4)
 
 
 def test_no_effect_gives_a_drop_of_exactly_zero():
     right = share(0.65)
-    scores = from_predictions(predictions({CLEAN: right, viewpoint("roll", "90"): right}), classes=10)
-    assert tuple(row(scores, "viewpoint/drop")[["value", "low", "high"]]) == (0, 0, 0)
+    scores = from_predictions(predictions({CLEAN: right, pose("elevation", "90"): right}), classes=10)
+    assert tuple(row(scores, "pose/drop")[["value", "low", "high"]]) == (0, 0, 0)
 
 
 def test_shares_of_nothing_are_left_out():
     scores = from_predictions(
-        predictions({CLEAN: share(0.25), viewpoint("roll", "90"): share(0.2)}), classes=4
+        predictions({CLEAN: share(0.25), pose("elevation", "90"): share(0.2)}), classes=4
     )
-    assert "viewpoint/roll/90/drop" in set(scores["metric"])
+    assert "pose/elevation/90/drop" in set(scores["metric"])
     assert not scores["metric"].str.contains("relative_drop|retained").any()
 
 
@@ -112,7 +112,7 @@ def test_clean_levels_are_no_drop():
 def sphere(codes: dict[str, list[int]], labels: int = 0) -> pd.DataFrame:
     """Predicted classes of objects (label 0) by view."""
     rows = [
-        ("net", "viewpoint", "sphere", level, number, f"object{number}", labels, guess)
+        ("net", "pose", "sphere", level, number, f"object{number}", labels, guess)
         for level, guesses in codes.items()
         for number, guess in enumerate(guesses)
     ]
@@ -132,31 +132,31 @@ def test_the_view_sphere():
         }
     )
     scores = from_predictions(table, classes=4)
-    assert value(scores, "viewpoint/worst_view_accuracy") == pytest.approx(1 / 3)
-    assert value(scores, "viewpoint/all_views_accuracy") == pytest.approx(1 / 3)
-    assert value(scores, "viewpoint/worst_bin_accuracy") == pytest.approx(1 / 3)
+    assert value(scores, "pose/worst_view_accuracy") == pytest.approx(1 / 3)
+    assert value(scores, "pose/all_views_accuracy") == pytest.approx(1 / 3)
+    assert value(scores, "pose/worst_bin_accuracy") == pytest.approx(1 / 3)
     # Right shares 2/3, 1/3, 2/3, 2/3 at weight 1 and 2/3 at weight cos 60° = 1/2.
     assert view("az22.5_el-30") == (22.5, -30)
     expected = (2 / 3 + 1 / 3 + 2 / 3 + 2 / 3 + 2 / 3 * 0.5) / 4.5
-    assert value(scores, "viewpoint/sphere_accuracy") == pytest.approx(expected)
-    assert value(scores, "viewpoint/pose_space_wrong") == pytest.approx(1 - expected)
+    assert value(scores, "pose/sphere_accuracy") == pytest.approx(expected)
+    assert value(scores, "pose/pose_space_wrong") == pytest.approx(1 - expected)
     # Neighbours: four on the ring (it closes) and one up. Flips: none; 2 of 5; 4 of 5.
-    assert value(scores, "viewpoint/flip_rate") == pytest.approx((0 + 2 + 4) / 15)
-    assert "viewpoint/drop" not in set(scores["metric"])
+    assert value(scores, "pose/flip_rate") == pytest.approx((0 + 2 + 4) / 15)
+    assert "pose/drop" not in set(scores["metric"])
 
 
 def test_an_open_arc_of_views_has_no_seam():
     scores = from_predictions(sphere({"-30,0": [0], "0,0": [0], "30,0": [1]}), classes=2)
-    assert value(scores, "viewpoint/flip_rate") == pytest.approx(1 / 2)
+    assert value(scores, "pose/flip_rate") == pytest.approx(1 / 2)
 
 
 def test_several_images_a_view():
     table = sphere({"0,0": [0, 0], "90,0": [0, 1]})
     table = table.assign(object="object0")  # one object, two images in each view
     scores = from_predictions(table, classes=2)
-    assert value(scores, "viewpoint/worst_view_accuracy") == pytest.approx(0.5)
-    assert value(scores, "viewpoint/all_views_accuracy") == 0
-    assert value(scores, "viewpoint/flip_rate") == pytest.approx(0.5)
+    assert value(scores, "pose/worst_view_accuracy") == pytest.approx(0.5)
+    assert value(scores, "pose/all_views_accuracy") == 0
+    assert value(scores, "pose/flip_rate") == pytest.approx(0.5)
 
 
 def test_background_swaps_and_n50():
@@ -303,5 +303,5 @@ def test_error_consistencies_are_those_of_every_pair_and_shift():
     shares = [weights @ x / weights.sum(axis=1) for x in (a == c, a, c)]
     assert (found.low, found.high) == pytest.approx(percentiles(kappa(*shares)))
     assert found.n == 25
-    with pytest.raises(UserError, match="'viewpoint'"):
-        error_consistencies(table, shifts=["viewpoint"])
+    with pytest.raises(UserError, match="'pose'"):
+        error_consistencies(table, shifts=["pose"])

@@ -63,17 +63,17 @@ def scores_of(columns: dict[str, np.ndarray]) -> pd.DataFrame:
 def test_association_finds_what_is_there_and_not_more():
     rng = np.random.default_rng(0)
     drop = rng.random(26)
-    columns = {"viewpoint/drop": drop, "clutter/drop": rng.random(26), "clean/accuracy": rng.random(26)}
+    columns = {"pose/drop": drop, "clutter/drop": rng.random(26), "clean/accuracy": rng.random(26)}
     columns |= {f"probe/noise/stem/m{i}": rng.random(26) for i in range(40)}
     columns["probe/filters/stem/strong"] = drop + 0.1 * rng.random(26)
     result = association(
-        scores_of(columns), robustness_metrics=["viewpoint/drop", "clutter/drop"], permutations=999
+        scores_of(columns), robustness_metrics=["pose/drop", "clutter/drop"], permutations=999
     )
     assert len(result) == 82
     best = result.iloc[0]
     assert (best["probe_metric"], best["robustness_metric"]) == (
         "probe/filters/stem/strong",
-        "viewpoint/drop",
+        "pose/drop",
     )
     assert best["verdict"] == "related"
     assert best["p_family"] == pytest.approx(0.001)
@@ -97,11 +97,11 @@ def test_association_of_noise_alone_rarely_claims_anything():
     rng = np.random.default_rng(5)
     alarms = 0
     for trial in range(40):
-        columns = {"viewpoint/drop": rng.random(14), "clean/accuracy": rng.random(14)}
+        columns = {"pose/drop": rng.random(14), "clean/accuracy": rng.random(14)}
         columns |= {f"probe/noise/stem/m{i}": rng.random(14) for i in range(20)}
         result = association(
             scores_of(columns),
-            robustness_metrics="viewpoint/drop",
+            robustness_metrics="pose/drop",
             permutations=199,
             resamples=100,
             seed=trial,
@@ -116,11 +116,11 @@ def test_partial_correlation_removes_the_common_cause():
     scores = scores_of(
         {
             "clean/accuracy": clean,
-            "viewpoint/drop": clean + 3 * rng.standard_normal(30),
+            "pose/drop": clean + 3 * rng.standard_normal(30),
             "probe/embedding/late/purity": clean + 3 * rng.standard_normal(30),
         }
     )
-    result = association(scores, robustness_metrics="viewpoint/drop", permutations=199)
+    result = association(scores, robustness_metrics="pose/drop", permutations=199)
     assert result["rho"][0] > 0.8
     assert abs(result["partial"][0]) < 0.4
 
@@ -128,17 +128,17 @@ def test_partial_correlation_removes_the_common_cause():
 def test_families_are_resampled_and_permuted_whole():
     """Six architectures, four copies each: 24 models agree, but only six points are independent."""
     values = np.repeat([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 4)
-    scores = scores_of({"clean/accuracy": values, "viewpoint/drop": values, "probe/filters/stem/m": values})
+    scores = scores_of({"clean/accuracy": values, "pose/drop": values, "probe/filters/stem/m": values})
     models = sorted(scores["model"].unique())
     families = {model: f"family{i // 4}" for i, model in enumerate(models)}
-    alone = association(scores, robustness_metrics="viewpoint/drop", permutations=999)
-    grouped = association(scores, robustness_metrics="viewpoint/drop", permutations=999, families=families)
+    alone = association(scores, robustness_metrics="pose/drop", permutations=999)
+    grouped = association(scores, robustness_metrics="pose/drop", permutations=999, families=families)
     assert alone["p"][0] == 0.001
     # Of 720 orders of six families two reach |ρ| = 1.
     assert grouped["p"][0] == pytest.approx(2 / 720, abs=0.004)
     assert grouped["p"][0] > alone["p"][0]
     with pytest.raises(UserError, match="m00"):
-        association(scores, robustness_metrics="viewpoint/drop", families={})
+        association(scores, robustness_metrics="pose/drop", families={})
 
 
 def test_gaps_and_mistakes():
@@ -148,16 +148,14 @@ def test_gaps_and_mistakes():
     scores = scores_of(
         {
             "clean/accuracy": rng.random(12),
-            "viewpoint/drop": rng.random(12),
+            "pose/drop": rng.random(12),
             "probe/a/stem/full": rng.random(12),
             "probe/a/stem/gaps": gappy,
             "probe/a/stem/few": np.where(np.arange(12) < 4, gappy + 1, np.nan),
             "probe/a/stem/same": np.ones(12),
         }
     )
-    result = association(scores, robustness_metrics="viewpoint/drop", permutations=99).set_index(
-        "probe_metric"
-    )
+    result = association(scores, robustness_metrics="pose/drop", permutations=99).set_index("probe_metric")
     assert result.loc["probe/a/stem/gaps", "n"] == 9
     assert np.isfinite(result.loc["probe/a/stem/gaps", "rho"])
     assert np.isnan(result.loc["probe/a/stem/few", "rho"])
@@ -171,7 +169,7 @@ def test_pairs_of_few_models_do_not_drown_a_strong_one_of_many():
     """Twenty probes that five models have reach |ρ| = 1 by chance; one of forty models is really related."""
     generator = np.random.default_rng(5)
     robust = generator.normal(size=40)
-    columns = {"viewpoint/drop": robust, "probe/x/strong": robust + 0.7 * generator.normal(size=40)}
+    columns = {"pose/drop": robust, "probe/x/strong": robust + 0.7 * generator.normal(size=40)}
     for number in range(20):
         few = np.full(40, np.nan)
         few[:5] = generator.normal(size=5)
@@ -186,7 +184,7 @@ def test_pairs_of_few_models_do_not_drown_a_strong_one_of_many():
         ],
         columns=["model", "metric", "value", "low", "high", "n"],
     )
-    found = association(scores, robustness_metrics="viewpoint/drop", permutations=999)
+    found = association(scores, robustness_metrics="pose/drop", permutations=999)
     assert found.iloc[0]["probe_metric"] == "probe/x/strong", "the strongest is not the one of few models"
     assert found.iloc[0]["verdict"] == "related"
     assert (found.iloc[1:]["verdict"] != "related").all()

@@ -18,15 +18,13 @@ def test_every_factor_is_whole(name: str) -> None:
     assert len(set(factor.levels)) == len(factor.levels)
     for level in factor.levels:
         assert shifts.check(factor.shift, factor.name, level) is factor
-    if name != "viewpoint/sphere":
+    if name != "pose/sphere":
         assert factor.clean_level in factor.levels
 
 
 def test_names_by_where_they_act() -> None:
     rendered = shifts.names("rendered")
-    assert {"viewpoint/azimuth", "clutter/distractors", "clutter/background", "light/azimuth"} <= set(
-        rendered
-    )
+    assert {"pose/azimuth", "clutter/distractors", "clutter/background", "light/azimuth"} <= set(rendered)
     assert not set(rendered) & set(shifts.names("image"))
     assert set(rendered) | set(shifts.names("image")) | set(shifts.names("masked")) == set(shifts.names())
 
@@ -34,11 +32,11 @@ def test_names_by_where_they_act() -> None:
 @pytest.mark.parametrize(
     ("shift", "factor", "level", "message"),
     [
-        ("viewpoint", "azimut", 0, r"factor 'viewpoint/azimut' is unknown; did you mean viewpoint/azimuth"),
-        ("viewpoint", "azimuth", 181, "level 181 is not a number from 0 to 180 degrees"),
-        ("viewpoint", "azimuth", "30", "level '30' is not a number"),
-        ("viewpoint", "azimuth", True, "level True is not a number"),
-        ("viewpoint", "azimuth", float("nan"), "level nan is not a number"),
+        ("pose", "azimut", 0, r"factor 'pose/azimut' is unknown; did you mean pose/azimuth"),
+        ("pose", "azimuth", 181, "level 181 is not a number from 0 to 180 degrees"),
+        ("pose", "azimuth", "30", "level '30' is not a number"),
+        ("pose", "azimuth", True, "level True is not a number"),
+        ("pose", "azimuth", float("nan"), "level nan is not a number"),
         (
             "clutter",
             "background",
@@ -54,4 +52,4 @@ def test_what_is_unknown_or_out_of_range_is_refused(shift, factor, level, messag
 
 
 def test_places_on_the_sphere_have_levels() -> None:
-    assert sphere_level(22.5, -30) in shifts.get("viewpoint/sphere").levels
+    assert sphere_level(22.5, -30) in shifts.get("pose/sphere").levels

@@ -45,7 +45,7 @@ def apply(name: str, level, x: torch.Tensor, rows=None) -> torch.Tensor:
 
 def test_the_registry_has_them():
     assert len(NAMES) == 20
-    assert {"viewpoint/rotation", "clutter/swap", "corruption/jpeg_compression"} <= set(NAMES)
+    assert {"plane/rotation", "clutter/swap", "corruption/jpeg_compression"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -85,10 +85,10 @@ def test_a_sample_depends_on_its_own_seed_and_not_on_its_batch(name):
 
 
 CHANGES = {
-    "viewpoint/rotation": 0.279780,
-    "viewpoint/perspective": 0.218800,
-    "viewpoint/scale": 0.251650,
-    "viewpoint/shift": 0.314320,
+    "plane/rotation": 0.279780,
+    "plane/perspective": 0.218800,
+    "plane/scale": 0.251650,
+    "plane/shift": 0.314320,
     "clutter/patches": 0.024530,
     "clutter/cover": 0.121873,
     "corruption/gaussian_noise": 0.060645,
@@ -145,10 +145,10 @@ def test_corruptions_get_worse_with_severity(name):
 @pytest.mark.parametrize(
     ("name", "level", "message"),
     [
-        ("viewpoint/rotation", 200, "from 0 to 180"),
-        ("viewpoint/rotation", "left", "'left'"),
-        ("viewpoint/rotation", True, "True"),
-        ("viewpoint/rotation", None, "None"),
+        ("plane/rotation", 200, "from 0 to 180"),
+        ("plane/rotation", "left", "'left'"),
+        ("plane/rotation", True, "True"),
+        ("plane/rotation", None, "None"),
         ("clutter/patches", 1.5, "whole number"),
         ("corruption/fog", 6, "allowed are 0, 1, 2, 3, 4, 5"),
         ("clutter/swap", "mixed", "mixed_same"),
@@ -161,7 +161,7 @@ def test_a_wrong_level_is_named(name, level, message):
 
 def test_text_and_number_name_the_same_level():
     x = images()
-    assert torch.equal(apply("viewpoint/scale", "0.5", x), apply("viewpoint/scale", 0.5, x))
+    assert torch.equal(apply("plane/scale", "0.5", x), apply("plane/scale", 0.5, x))
     assert torch.equal(apply("corruption/fog", "3", x), apply("corruption/fog", 3, x))
 
 
@@ -173,7 +173,7 @@ def test_masks_are_asked_for():
         with pytest.raises(UserError, match="needs exact masks"):
             factor.apply(x, factor.levels[1], seeds=[0, 1])
     with pytest.raises(ValueError, match="1 seeds"):
-        shifts.get("viewpoint/shift").apply(x, 0.1, seeds=[0])
+        shifts.get("plane/shift").apply(x, 0.1, seeds=[0])
 
 
 def test_an_empty_batch_stays_empty():

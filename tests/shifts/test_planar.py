@@ -28,7 +28,7 @@ def centre(images: torch.Tensor) -> torch.Tensor:
 
 def apply(name: str, level: float, image: torch.Tensor, count: int = 12) -> torch.Tensor:
     batch = image.expand(count, -1, -1, -1).contiguous()
-    return shifts.get(f"viewpoint/{name}").apply(batch, level, seeds=range(count))
+    return shifts.get(f"plane/{name}").apply(batch, level, seeds=range(count))
 
 
 def test_quarter_and_half_turns_are_exact():
@@ -56,7 +56,7 @@ def test_a_turn_moves_a_spot_by_its_angle():
 @given(st.sampled_from([0.1, 0.2, 0.3]), st.integers(0, 2**40))
 def test_a_shift_moves_by_its_length_and_loses_nothing(level, seed):
     image = blob(40, sd=1.0)
-    moved = shifts.get("viewpoint/shift").apply(image[None], level, seeds=[seed])
+    moved = shifts.get("plane/shift").apply(image[None], level, seeds=[seed])
     assert centre(moved).norm().item() == pytest.approx(level * 40, abs=1.0)
     # Whole pixels: the same values elsewhere.
     assert torch.equal(moved.flatten().sort().values[-40:], image.flatten().sort().values[-40:])
@@ -100,5 +100,5 @@ def test_perspective_makes_the_near_side_larger():
 def test_the_ground_continues():
     image = blob() * 0.5 + 0.3
     for name in ("rotation", "perspective", "scale", "shift"):
-        outcome = apply(name, shifts.get(f"viewpoint/{name}").levels[-1], image)
+        outcome = apply(name, shifts.get(f"plane/{name}").levels[-1], image)
         assert outcome.min() > 0.299, name

@@ -13,7 +13,7 @@ from robustness.settings import Settings
 from robustness.shifts import Level
 from robustness.shifts.rendered import SPHERE_AZIMUTHS, SPHERE_ELEVATIONS
 
-SPHERE = "viewpoint/sphere"
+SPHERE = "pose/sphere"
 
 
 def default_factors() -> dict[str, list[Level]]:

@@ -40,7 +40,7 @@ def listing(
     outputs = _outputs(root, set(labels.values()))
     shared = sorted(outputs)
     place = {label: number for number, label in enumerate(shared)}
-    condition = ("viewpoint", "objectnet", "1") if reference else ("clean", "none", "0")
+    condition = ("pose", "objectnet", "1") if reference else ("clean", "none", "0")
     images = need_folder(root / "images", WHAT)
     found, seen = [], set()
     for folder in folders_in(images):

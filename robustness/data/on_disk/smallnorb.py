@@ -98,7 +98,7 @@ def _rows(split: str, kinds: np.ndarray, info: np.ndarray, policy: str, seed: in
             "role": "canonical" if split == "train" else "test",
             "object": [f"{CLASSES[kinds[row]]}{info[row, 0]}" for row in chosen],
             "label": kinds[chosen].astype(np.int64),
-            "shift": np.where(clean, "clean", "viewpoint"),
+            "shift": np.where(clean, "clean", "pose"),
             "factor": np.where(clean, "none", policy),
             "level": np.where(clean, "0", angle[chosen].astype(str)),
             "row": chosen,

@@ -8,7 +8,7 @@ from robustness.report.document import NOTHING, Answer, Cell, Table, columns
 from robustness.report.shading import shaded
 from robustness.report.wording import number
 
-SHIFTS = ("viewpoint", "clutter", "clean")
+SHIFTS = ("pose", "plane", "clutter", "clean")
 """The shift that the agreement is measured under: the first of these that was measured."""
 
 

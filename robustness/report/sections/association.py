@@ -34,9 +34,9 @@ BOOKKEEPING = ("filters", "kernel_size", "stride", "channels", "gabor_r2_null", 
 SHOWN_ROWS = 30
 SHOWN_SCATTERS = 6
 TARGETS = {
-    "viewpoint/drop": "viewpoint drop",
+    "pose/drop": "pose drop",
     "clutter/drop": "clutter drop",
-    "viewpoint/worst_view_accuracy": "worst view",
+    "pose/worst_view_accuracy": "worst view",
     "clutter/bg_gap": "BG-gap",
     "corruption/mce": "corruption error",
     "attack/worst_linf/area": "robust area L∞",

@@ -8,21 +8,24 @@ import pandas as pd
 
 from robustness.report import conditions, published
 from robustness.report.context import ReportContext
-from robustness.report.document import Answer, Figure, Section, Table, Text
+from robustness.report.document import NOTHING, Answer, Cell, Figure, Section, Table, Text, columns
 from robustness.report.model_table import Model
 from robustness.report.palette import FRONTEND_COLOURS, FRONTENDS, NOISE_COLOURS, OTHER_FRONTEND
 from robustness.report.plots.dots import DotPanel, Row, dot_rows
 from robustness.report.plots.lines import line_panels
 from robustness.report.sections import twins
 from robustness.report.sections.registry import register
+from robustness.report.wording import points
+from robustness.scores.conditions import SHIFTS
 
 TITLE = (
     "What does a fixed V1 front-end change: learned against Gabor, and which part of it (filters, "
     "noise) does the work?"
 )
 METHOD = (
-    "The stem is replaced at equal stride and channels by a fixed Gabor bank with simple and complex "
-    "cells and neuronal noise (vone); the rest is trained as before.",
+    "The stem is replaced at equal channels by a fixed Gabor bank with simple and complex cells and neuronal "
+    "noise (vone); the rest is trained as before. The bank has the stem's stride, but 4 at least: where the "
+    "stem's is smaller, interpolation gives the map its size back.",
     "Controls: the bank without noise (gabor), fixed random filters with the noise (random), the learned "
     "stem with the same noise (learned_noise), Gabor filters that are trained on (gabor_trained).",
     "Differences are paired: both models see the same images, and their intervals resample the same objects. "
@@ -39,8 +42,10 @@ CONTROLS = (
     ("vone", "random", "Gabor filters in place of random ones, both with noise"),
 )
 
-SHOWN = ("clean", "viewpoint", "clutter", "robust")
+SHOWN = ("clean", "pose", "clutter", "corruption", "robust")
 """The measures of the figure; the table has the drops too."""
+
+AREA = "attack/worst_linf/area"
 
 
 @register("frontend", number=4)
@@ -48,6 +53,7 @@ def write(context: ReportContext) -> Section:
     """The section of question 4."""
     blocks = [
         Text(METHOD, "Method.", "method"),
+        _claims(context),
         _forest(context),
         *(_controls_figure(context, architecture) for architecture in _with_controls(context)),
         _table(context),
@@ -79,17 +85,21 @@ def _controls(context: ReportContext) -> list[tuple[str, str, str]]:
 
 def _answers(context: ReportContext) -> list[Answer]:
     measures = twins.measures(conditions.reference_budget(context.inputs))
-    order = [measures[name] for name in ("robust", "clean", "viewpoint", "clutter") if name in measures]
-    many = [
-        twins.sentence_of_many(context, "The V1 front-end (vone against learned)", _pairs(context), measure)
-        for measure in order
+    robust = [
+        twins.Measure(metric, f"robust, {epsilon:g}/255", f"robust accuracy at L∞ {epsilon:g}/255")
+        for epsilon, metric in conditions.budgets(context.inputs, "worst_linf")
+        if epsilon > 0
     ]
-    answers = [answer for answer in many if answer is not None]
-    if not answers:
+    area = twins.Measure(AREA, "robust area", "robust accuracy averaged over log ε")
+    others = [measures[name] for name in ("clean", *SHIFTS) if name in measures]
+    subject, pairs = "The V1 front-end (vone against learned)", _pairs(context)
+    attacked, shifted = (
+        [a for m in group if (a := twins.sentence_of_many(context, subject, pairs, m)) is not None]
+        for group in ([area, *robust], others)
+    )
+    if not attacked and not shifted:
         return [Answer("No pair of a learned and a V1 front-end was compared.", "missing")]
-    if "robust" in measures:
-        answers[1:1] = _control_answers(context, measures["robust"])
-    return [*answers, *_shifted_answers(context)]
+    return [*attacked, *_control_answers(context, area), *shifted, *_shifted_answers(context)]
 
 
 def _shifted_answers(context: ReportContext) -> list[Answer]:
@@ -119,6 +129,51 @@ def _control_answers(context: ReportContext, robust: twins.Measure) -> list[Answ
     return [sentence for sentence in found if sentence is not None]
 
 
+CLAIMS = (
+    (
+        "White-box robustness rises",
+        "+34.7 points, mean of L∞ 1/1020 and 1/255, L2, L1",
+        "learned",
+        AREA,
+        "higher",
+    ),
+    ("Clean accuracy falls a little", "−3.9 points", "learned", "clean/accuracy", "lower"),
+    ("Accuracy under corruptions rises", "+1.2 points", "learned", "corruption/accuracy", "higher"),
+    ("Noise adds to the filters' robustness", "yes", "gabor", AREA, "higher"),
+    ("Filters add to the noise's robustness", "yes", "learned_noise", AREA, "higher"),
+)
+"""What Dapello et al. (2020) say of the V1 block on ImageNet and ResNet-50: claim, figure, the front-end that
+it is compared with, our metric, and the direction."""
+
+
+def _claims(context: ReportContext) -> Table | None:
+    """The claims of the VOneNet paper beside our effects."""
+    rows = []
+    for claim, published_value, other, metric, direction in CLAIMS:
+        effect = context.inputs.effect("frontend", "vone", other, "canonical", metric)
+        if effect is None:
+            verdict, ours, over = "not tested here", NOTHING, NOTHING
+        else:
+            words = {direction: "reproduced", "undecided": "undecided"}
+            verdict, ours = words.get(effect.verdict, "not reproduced"), points(effect)
+            over = str(effect.architectures)
+        tone = {"reproduced": "good", "not reproduced": "bad"}.get(verdict, "muted")
+        rows.append(
+            [Cell(claim), Cell(published_value), Cell(ours), Cell(over), Cell(verdict, verdict, tone)]
+        )
+    if all(row[2].text == NOTHING for row in rows):
+        return None
+    neural = ("Units respond as neurons of V1 do", "yes", NOTHING, NOTHING, "not testable here")
+    rows.append([*map(Cell, neural[:-1]), Cell(neural[-1], neural[-1], "muted")])
+    caption = (
+        "What Dapello et al. (2020) report for the V1 block on ImageNet with ResNet-50, and the mean effect "
+        "here, on other images, smaller networks and other attacks: directions can be compared, sizes "
+        "cannot. Intervals (95 %) hold architectures and objects; of one architecture, objects alone."
+    )
+    head = columns("claim", "published", "here (vone less the other)", "architectures", "verdict")
+    return Table("table-claims", caption, head, rows, small=True)
+
+
 def _forest(context: ReportContext) -> Figure | None:
     pairs = _pairs(context)
     measures = twins.measures(conditions.reference_budget(context.inputs))
@@ -126,16 +181,18 @@ def _forest(context: ReportContext) -> Figure | None:
     for measure in (measures[name] for name in SHOWN if name in measures):
         scores = [context.inputs.difference(a.name, b.name, measure.metric) for a, b in pairs]
         if any(score is not None for score in scores):
+            scores.append(twins.effect_of(context, pairs, measure.metric))
             panels.append(DotPanel(f"{measure.label}\n(points)", scores, [(0, "no change")]))
     if not panels:
         return None
     rows = [Row(a.architecture, b, a.architecture) for a, b in pairs]
+    rows.append(Row("mean", rows[0].model, "mean"))
     dot_rows(context.figure("frontend_differences"), rows, panels)
     return Figure.of(
         "frontend_differences",
         "What the V1 front-end changes: vone less learned of the same architecture, in points, on the "
-        "same images, with 95 % intervals over objects. A bar across the line: undecided. Right of "
-        "the line is better.",
+        "same images, with 95 % intervals over objects; last the mean, with architectures and objects in its "
+        "interval. A bar across the line: undecided. Right of the line is better.",
     )
 
 
@@ -203,7 +260,7 @@ def _noise_table(context: ReportContext) -> Table | None:
 def curve_sets(context: ReportContext, models: list[Model]) -> list[tuple[str, str, pd.DataFrame]]:
     """(title, axis label, curves) for attack, azimuth and distractors."""
     found = [("attack", "ε (L∞, 255ths)", conditions.attack_curves(context.inputs, models, "worst_linf"))]
-    for shift, factor in (("viewpoint", "azimuth"), ("clutter", "distractors")):
+    for shift, factor in (("pose", "azimuth"), ("clutter", "distractors")):
         curves = conditions.factor_curves(context.inputs, models, shift, factor)
         found.append((shift, conditions.axis_label(shift, factor), curves))
     return found

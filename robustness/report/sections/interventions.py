@@ -12,6 +12,7 @@ from robustness.report.model_table import Model
 from robustness.report.plots.dots import DotPanel, Row, dot_rows
 from robustness.report.sections import twins
 from robustness.report.wording import count_cell, loss, number, share, told
+from robustness.scores.conditions import SHIFTS
 
 INTERVENTIONS = {
     "diverse training": ("learned", "diverse"),
@@ -21,7 +22,7 @@ INTERVENTIONS = {
 }
 """Intervention → (front-end, training) that replace learned stem and canonical training."""
 
-SHOWN = ("viewpoint", "clutter", "robust", "clean")
+SHOWN = ("pose", "plane", "clutter", "robust", "clean")
 BEST = "best architecture"
 BEST_WORDS = (
     "Best architecture: the best less the median model with learned stem and canonical training, chosen anew "
@@ -88,11 +89,11 @@ def answers(context: ReportContext) -> list[Answer]:
     plain = next(each.plain for each in rows if each.plain.name == max(names, key=names.count))
     measures = {measure.metric: measure for measure in _shown(context)}
     found = []
-    for shift in ("viewpoint", "clutter"):
+    for shift in ("pose", "plane", "clutter"):
         lost = context.score_of(plain, f"{shift}/drop")
         measure = measures.get(f"{shift}/accuracy")
         if lost is not None and measure is not None:
-            words = f"{plain.name} loses {loss(lost)} to {shift}; its accuracy there changes by"
+            words = f"{plain.name} loses {loss(lost)} to {SHIFTS[shift]}; its accuracy there changes by"
             found.append(_answer(context, words, plain, rows, measure))
     robust = measures.get((conditions.reference_budget(context.inputs) or (0, ""))[1])
     kept = context.score_of(plain, robust.metric) if robust is not None else None

@@ -16,7 +16,7 @@ from robustness.report.wording import percent, told
 
 METRICS = {
     "clean/accuracy": ("clean", "clean accuracy"),
-    "viewpoint/accuracy": ("viewpoint", "accuracy under viewpoint"),
+    "pose/accuracy": ("pose", "accuracy under 3-D pose"),
     "clutter/accuracy": ("clutter", "accuracy under clutter"),
 }
 """Metric → (title of its panel, noun)."""

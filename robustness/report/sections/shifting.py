@@ -1,4 +1,4 @@
-"""Question 2: how much does each model lose to viewpoint, and to clutter?"""
+"""Question 2: how much does each model lose to viewpoint (in 3-D and in the plane), and to clutter?"""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from robustness.report.plots.spheres import sphere_maps
 from robustness.report.sections.registry import register
 from robustness.report.shading import shaded
 from robustness.report.wording import capital, loss, of, percent
-from robustness.scores.conditions import view
+from robustness.scores.conditions import SHIFTS, view
 
-TITLE = "How much does it lose to viewpoint, and to clutter?"
+TITLE = "How much does it lose to viewpoint (3-D pose, in-plane shifts), and to clutter?"
 DOUBLE_DIGIT = 0.10
 METHOD = (
     "One factor is changed at a time; object, light and seed stay the same at every level (paired), and the "
@@ -32,17 +32,22 @@ METHOD = (
     "Models whose clean accuracy is not significantly above chance are left out of sentences on "
     "drops: they have nothing to lose.",
 )
-MAIN = {"viewpoint": ("azimuth", "rotation"), "clutter": ("distractors", "patches", "occlusion")}
+MAIN = {
+    "pose": ("azimuth",),
+    "plane": ("roll", "rotation"),
+    "clutter": ("distractors", "patches", "occlusion"),
+}
 """The factor of each shift that gets curves of its own: the first of these that was measured."""
 
 TABLES = {
-    "viewpoint": (
-        ("drop (points)", "viewpoint/drop"),
-        ("relative (%)", "viewpoint/relative_drop"),
-        ("worst view (%)", "viewpoint/worst_view_accuracy"),
-        ("sphere wrong (%)", "viewpoint/pose_space_wrong"),
-        ("flip rate (%)", "viewpoint/flip_rate"),
+    "pose": (
+        ("drop (points)", "pose/drop"),
+        ("relative (%)", "pose/relative_drop"),
+        ("worst view (%)", "pose/worst_view_accuracy"),
+        ("sphere wrong (%)", "pose/pose_space_wrong"),
+        ("flip rate (%)", "pose/flip_rate"),
     ),
+    "plane": (("drop (points)", "plane/drop"), ("relative (%)", "plane/relative_drop")),
     "clutter": (
         ("drop (points)", "clutter/drop"),
         ("relative (%)", "clutter/relative_drop"),
@@ -52,10 +57,13 @@ TABLES = {
     ),
 }
 CAPTIONS = {
-    "viewpoint": "What viewpoint takes, with 95 % intervals over objects. Relative: share of the clean "
-    "accuracy lost (left out where clean accuracy is not significantly above chance). Worst view: objects "
-    "that are right at their own worst view of the dense sphere. Sphere wrong: share of directions, "
-    "weighted by solid angle. Flip rate: share of neighbouring views with different answers.",
+    "pose": "What a change of the camera's direction (azimuth, elevation) takes, with 95 % intervals over "
+    "objects. Relative: share of the clean accuracy lost (left out where clean accuracy is not "
+    "significantly above chance). Worst view: objects that are right at their own worst view of the dense "
+    "sphere. Sphere wrong: share of directions, weighted by solid angle. Flip rate: share of neighbouring "
+    "views with different answers.",
+    "plane": "What a change in the image plane (roll, distance, position) takes, with 95 % intervals over "
+    "objects.",
     "clutter": "What clutter takes, with 95 % intervals over objects. BG-gap: accuracy on backgrounds of the "
     "object's own class less that on random ones. Background alone: accuracy when the object is not "
     "there. Last column: number of distractors at which half of the accuracy above chance is lost (>: "
@@ -76,7 +84,8 @@ def write(context: ReportContext) -> Section:
         *(_table(context, shift) for shift in MAIN),
         published.table(context, 2),
     ]
-    answers = [*_answers(context, "viewpoint"), *_answers(context, "clutter"), *_worst_view(context)]
+    answers = [answer for shift in SHIFTS for answer in _answers(context, shift)]
+    answers += _worst_view(context)
     return Section("shift", TITLE, 2, answers, blocks)
 
 
@@ -89,14 +98,17 @@ def _able(context: ReportContext, metric: str) -> list[tuple]:
 def _answers(context: ReportContext, shift: str) -> list[Answer]:
     drops = _able(context, f"{shift}/drop")
     if not drops:
+        if shift not in MAIN:
+            return []
         return [Answer(f"No {shift} drops of a model that learned the task are among the scores.", "missing")]
     large = [model for score, model in drops if score.low > DOUBLE_DIGIT]
     small = [model for score, model in drops if score.high < DOUBLE_DIGIT]
     open_ = len(drops) - len(large) - len(small)
     if len(drops) == 1:
         (score, model), status = drops[0], "found" if large or small else "undecided"
-        return [Answer(f"{capital(shift)} costs {model.name} {loss(score)}.", status)]
-    text = capital(f"{shift} costs {of(len(large), len(drops), 'model')} significantly more than ten points")
+        return [Answer(f"{capital(SHIFTS[shift])}: {model.name} loses {loss(score)}.", status)]
+    text = f"{capital(SHIFTS[shift])}: {of(len(large), len(drops), 'model')} lose significantly more than "
+    text += "ten points"
     if small or open_:
         text += f" ({len(small)} less than ten, {open_} undecided)"
     (most, loser), (least, keeper) = drops[0], drops[-1]
@@ -111,7 +123,7 @@ def _clean(context: ReportContext, model: Model) -> str:
 
 
 def _worst_view(context: ReportContext) -> list[Answer]:
-    scored = _able(context, "viewpoint/worst_view_accuracy")
+    scored = _able(context, "pose/worst_view_accuracy")
     if not scored:
         return []
     best, model = scored[0]
@@ -136,7 +148,7 @@ def _drops(context: ReportContext) -> Figure | None:
     dot_rows(context.figure("shift_drops"), model_rows(models), panels)
     return Figure.of(
         "shift_drops",
-        "What each model loses to viewpoint and to clutter: clean accuracy less mean accuracy under "
+        "What each model loses to each shift: clean accuracy less mean accuracy under "
         "the shift, in points, with 95 % intervals over objects. Right of the line the loss has double "
         "digits.",
     )
@@ -214,7 +226,7 @@ def sphere_grid(context: ReportContext, model: Model) -> pd.DataFrame | None:
     rows = [
         (*view(key.level)[::-1], score.value)
         for metric, key in context.inputs.keys.items()
-        if (key.shift, key.factor, key.statistic) == ("viewpoint", "sphere", "accuracy") and view(key.level)
+        if (key.shift, key.factor, key.statistic) == ("pose", "sphere", "accuracy") and view(key.level)
         if (score := context.score_of(model, metric)) is not None
     ]
     grid = pd.DataFrame(rows, columns=["elevation", "azimuth", "value"])

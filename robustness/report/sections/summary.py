@@ -14,7 +14,7 @@ def write(context: ReportContext) -> list[Block]:
     robust = f"worst-case robust accuracy, L∞ {budget[0]:g}/255 (%)" if budget else "robust accuracy (%)"
     metrics = [
         ("clean accuracy (%)", "clean/accuracy"),
-        ("viewpoint drop (points)", "viewpoint/drop"),
+        ("pose drop (points)", "pose/drop"),
         ("clutter drop (points)", "clutter/drop"),
         (robust, budget[1] if budget else ""),
     ]
@@ -30,7 +30,7 @@ def write(context: ReportContext) -> list[Block]:
 
 
 def _overview(context: ReportContext, budget: tuple[float, str] | None) -> Figure:
-    panels = [("clean/accuracy", "clean accuracy\n(%)"), ("viewpoint/drop", "viewpoint drop\n(points)")]
+    panels = [("clean/accuracy", "clean accuracy\n(%)"), ("pose/drop", "pose drop\n(points)")]
     panels.append(("clutter/drop", "clutter drop\n(points)"))
     if budget is not None:
         panels.append((budget[1], f"robust accuracy,\nL∞ {budget[0]:g}/255 (%)"))
@@ -42,7 +42,7 @@ def _overview(context: ReportContext, budget: tuple[float, str] | None) -> Figur
     dot_rows(context.figure("overview"), model_rows(context.models), drawn)
     return Figure.of(
         "overview",
-        "Overview: clean accuracy, what viewpoint and clutter take from it, and worst-case robust "
+        "Overview: clean accuracy, what 3-D pose and clutter take from it, and worst-case robust "
         "accuracy, by model, oldest family first. Colour and marker: family; open marker: diverse or "
         "adversarial training. Bars: 95 % intervals over objects. Dotted: chance.",
     )

@@ -57,14 +57,17 @@ def _groups(context: ReportContext) -> list[tuple[str, str]]:
 
 def _answers(context: ReportContext) -> list[Answer]:
     spoken = twins.measures(conditions.reference_budget(context.inputs))
-    first = {"diverse": ("viewpoint", "clutter"), "adversarial": ("robust",)}
+    first = {"diverse": ("pose", "plane", "clutter"), "adversarial": ("robust",)}
     leading, others = [], []
     for training, subject in SUBJECTS.items():
         pairs = _pairs(context, training)
-        for name, measure in spoken.items():
-            answer = twins.sentence_of_many(context, subject, pairs, measure)
-            if answer is not None:
-                (leading if name in first[training] else others).append(answer)
+        for held in dict.fromkeys(a.frontend for a, _ in pairs):
+            own = [pair for pair in pairs if pair[0].frontend == held]
+            words = subject if held == "learned" else f"{subject}, with front-end {held}"
+            for name, measure in spoken.items():
+                answer = twins.sentence_of_many(context, words, own, measure)
+                if answer is not None:
+                    (leading if name in first[training] else others).append(answer)
     more = learning_curve.answers(context)
     if not leading and not others:
         text = "Only one training is among the models, so data and architecture cannot be told apart."
@@ -80,7 +83,7 @@ def _ranges(context: ReportContext) -> list[Answer]:
         if conditions.learned_the_task(context.inputs, model)
     ]
     parts = []
-    for metric, name in (("viewpoint/accuracy", "under viewpoint"), ("clutter/accuracy", "under clutter")):
+    for metric, name in (("pose/accuracy", "under 3-D pose"), ("clutter/accuracy", "under clutter")):
         scored = context.ranked(metric, models)
         if len(scored) > 1:
             (high, last), (low, first) = scored[0], scored[-1]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from robustness.report.context import ReportContext
 from robustness.report.document import EMPTY, NOTHING, Answer, Cell, Table, columns
-from robustness.report.inputs import Difference
+from robustness.report.inputs import Difference, Effect
 from robustness.report.model_table import Model
 from robustness.report.wording import interval_signed, points
+from robustness.scores.conditions import SHIFTS
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Measure:
         return self.metric.endswith("/drop")
 
     def words(self, higher: bool) -> str:
-        """What a change does: raises accuracy under viewpoint; makes the viewpoint drop smaller."""
+        """What a change does: raises accuracy under clutter; makes the clutter drop smaller."""
         if self.is_drop:
             return f"makes {self.noun} {'larger' if higher else 'smaller'}"
         return f"{'raises' if higher else 'lowers'} {self.noun}"
@@ -36,11 +38,11 @@ Pair = tuple[Model, Model]
 
 
 def measures(robust: tuple[float, str] | None) -> dict[str, Measure]:
-    """What is compared, by short name: clean, two shifted accuracies, two drops, robust (if measured)."""
+    """What is compared, by short name: clean, accuracy and drop under each shift, robust (if measured)."""
     found = {"clean": Measure("clean/accuracy", "clean accuracy", "clean accuracy")}
-    for shift in ("viewpoint", "clutter"):
-        found[shift] = Measure(f"{shift}/accuracy", f"under {shift}", f"accuracy under {shift}")
-    for shift in ("viewpoint", "clutter"):
+    for shift, words in SHIFTS.items():
+        found[shift] = Measure(f"{shift}/accuracy", f"under {words}", f"accuracy under {words}")
+    for shift in SHIFTS:
         found[f"{shift} drop"] = Measure(f"{shift}/drop", f"{shift} drop", f"the {shift} drop")
     if robust is not None:
         budget = f"{robust[0]:g}/255"
@@ -54,30 +56,50 @@ def known(context: ReportContext, pairs: Sequence[Pair], metric: str) -> list[tu
     return sorted([(d, pair) for d, pair in found if d is not None], key=lambda each: -each[0].value)
 
 
+def effect_of(context: ReportContext, pairs: Sequence[Pair], metric: str) -> Effect | None:
+    """The mean difference over the architectures of these pairs, which differ in one axis alone."""
+    a, b = pairs[0]
+    axis, held = ("frontend", a.training) if a.frontend != b.frontend else ("training", a.frontend)
+    return context.inputs.effect(axis, getattr(a, axis), getattr(b, axis), held, metric)
+
+
 def sentence_of_many(
     context: ReportContext, subject: str, pairs: Sequence[Pair], measure: Measure
 ) -> Answer | None:
-    """What an exchange does over several architectures: how often it raises, lowers, leaves undecided."""
+    """What an exchange does on average over architectures or seeds, and to how many of the pairs."""
     found = known(context, pairs, measure.metric)
-    if not found:
+    if len(found) < 2:
+        return sentence_of_one(context, subject, found[0][1], measure) if found else None
+    effect = effect_of(context, [pair for _, pair in found], measure.metric)
+    if effect is None:
         return None
-    if len(found) == 1:
-        return sentence_of_one(context, f"{subject} ({found[0][1][0].architecture})", found[0][1], measure)
     verdicts = [difference.verdict for difference, _ in found]
-    counts = {each: verdicts.count(each) for each in ("higher", "lower", "undecided")}
-    (most, (top, _)), (least, (bottom, _)) = found[0], found[-1]
-    architectures = {a.architecture for _, (a, _) in found}
-    # An architecture may be there with several front-ends: then its name alone does not say which.
-    one_each = len(architectures) == len(found)
-    things = "architectures" if one_each else "models"
-    low, high = (net.architecture if one_each else net.name for net in (bottom, top))
-    lower = "smaller" if measure.is_drop else "lowers it"
-    text = (
-        f"{subject} {measure.words(True)} for {counts['higher']} of {len(found)} {things} and {lower} for "
-        f"{counts['lower']}; {counts['undecided']} undecided. It changes by {points(least)} ({low}) to "
-        f"{points(most)} ({high})."
-    )
-    return Answer(text, "undecided" if counts["undecided"] == len(found) else "found")
+    counts = ", ".join(f"{verdicts.count(each)} {each}" for each in ("higher", "lower", "undecided"))
+    mean = f"{points(effect)}, the mean of {_over(effect)} (of {len(found)} pairs {counts})"
+    if effect.verdict == "equivalent":
+        return Answer(f"{subject} changes {measure.noun} by less than three points: {mean}.")
+    if effect.verdict == "undecided":
+        text = f"{subject}: its effect on {measure.noun} is undecided, {mean}; {would_decide(effect)}."
+        return Answer(text, "undecided")
+    return Answer(f"{subject} {measure.words(effect.verdict == 'higher')}: {mean}.")
+
+
+def _over(effect: Effect) -> str:
+    """14 architectures; 3 architectures with 2 seeds each; 3 seeds of one architecture."""
+    if effect.architectures == 1:
+        return f"{effect.seeds} seeds of one architecture"
+    seeds = f" with {effect.seeds} seeds each" if effect.seeds > 1 else ""
+    return f"{effect.architectures} architectures{seeds}"
+
+
+def would_decide(effect: Effect) -> str:
+    """With how many architectures or objects an effect as large as this would be decided."""
+    units = "seeds" if effect.architectures == 1 else "architectures"
+    needed = ((effect.needed_architectures, units), (effect.needed_objects, "test objects"))
+    able = [f"{count:.0f} {noun}" for count, noun in needed if math.isfinite(count)]
+    if not able:
+        return f"neither more {units} nor more objects alone would decide an effect this small"
+    return f"about {' or '.join(able)} would decide an effect this large"
 
 
 def sentence_of_one(context: ReportContext, subject: str, pair: Pair, measure: Measure) -> Answer | None:

@@ -1,0 +1,102 @@
+"""What an axis changes on average: paired differences of twins, over architectures, seeds and objects.
+
+One row per axis, its two values, what the other axes are held at, and metric. Twins differ in the axis alone
+and see the same images; replicates from other seeds are averaged within their architecture. The mean is over
+architectures, or over seeds where there is one architecture, and its interval holds the spread over them and
+over objects (:mod:`robustness.statistics.crossed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from robustness.scores import attacks as attack_scores
+from robustness.scores import predictions as prediction_scores
+from robustness.scores.cluster_sums import draw_weights
+from robustness.scores.table import Metric
+from robustness.scores.twins import is_wanted, twins
+from robustness.statistics.bootstrap import RESAMPLES
+from robustness.statistics.crossed import CrossedMean, crossed_mean
+
+COLUMNS = ("axis", "a", "b", "held", "metric", "value", "low", "high", "error", "architectures", "seeds",
+           "objects", "verdict", "needed_architectures", "needed_objects")  # fmt: skip
+"""``held``: the value of the other axis (training for front-ends, front-end for trainings); ``value``: a − b;
+``seeds``: the smallest number of them within an architecture; ``needed_architectures`` counts seeds where
+there is one architecture."""
+
+Draws = Mapping[str, tuple[np.ndarray, int]]  # metric → (1 + R,) draws, objects
+
+
+def effects(
+    predictions: pd.DataFrame,
+    attacks: pd.DataFrame,
+    models: pd.DataFrame,
+    *,
+    classes: int,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> pd.DataFrame:
+    """The table ``effects`` (``COLUMNS``) from the tables of a run; ``classes``: K, for chance."""
+    draws = draws_by_model(predictions, attacks, classes=classes, seed=seed, resamples=resamples)
+    facts = models.drop_duplicates("model").set_index("model")
+    groups: dict[tuple[str, ...], dict[str, list[tuple[str, str]]]] = {}
+    for axis, a, b in twins(models):
+        if axis != "both" and a in draws and b in draws:
+            held = facts.loc[a, "training" if axis == "frontend" else "frontend"]
+            key = (axis, str(facts.loc[a, axis]), str(facts.loc[b, axis]), str(held))
+            groups.setdefault(key, {}).setdefault(str(facts.loc[a, "architecture"]), []).append((a, b))
+    rows = []
+    for key, pairs in groups.items():
+        seeds = min(map(len, pairs.values()))
+        for metric in draws[next(iter(pairs.values()))[0][0]]:
+            found = _mean(draws, pairs, metric)
+            if found is not None:
+                facts_of_mean = (found.value, found.low, found.high, found.error, len(pairs), seeds,
+                                 found.objects, found.verdict, found.needed_units,
+                                 found.needed_objects)  # fmt: skip
+                rows.append((*key, metric, *facts_of_mean))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def draws_by_model(
+    predictions: pd.DataFrame, attacks: pd.DataFrame, *, classes: int, seed: int, resamples: int
+) -> dict[str, Draws]:
+    """Model → metric → its draws, of the metrics that twins are compared in; all models see the same
+    resamples of objects."""
+    found: dict[str, dict[str, tuple[np.ndarray, int]]] = {}
+
+    def take(model: str, metrics: list[Metric]) -> None:
+        wanted = {m.name: (m.draws, m.n) for m in metrics if is_wanted(m.name) and not m.selected}
+        found.setdefault(model, {}).update(wanted)
+
+    prepared = attack_scores.prepared(attacks)
+    for table, sums, metrics in (
+        (predictions, prediction_scores.predictions_by_cluster,
+         lambda totals: prediction_scores.metrics(totals, classes)),
+        (prepared, attack_scores.attacks_by_cluster, attack_scores.metrics),
+    ):  # fmt: skip
+        objects = pd.Index(np.sort(table["object"].unique()))
+        weights = draw_weights(len(objects), resamples=resamples, seed=seed)
+        for model, part in table.groupby("model", sort=True, observed=True):
+            take(str(model), list(metrics(sums(part, objects).totals(weights))))
+    return found
+
+
+def _mean(
+    draws: Mapping[str, Draws], pairs: Mapping[str, list[tuple[str, str]]], metric: str
+) -> CrossedMean | None:
+    """The mean over architectures, or over the seeds of the only one; None where a model lacks the metric."""
+    if any(metric not in draws[model] for own in pairs.values() for pair in own for model in pair):
+        return None
+    differences = [
+        np.stack([draws[a][metric][0] - draws[b][metric][0] for a, b in own]) for own in pairs.values()
+    ]
+    objects = min(draws[model][metric][1] for own in pairs.values() for pair in own for model in pair)
+    if objects < 2 or differences[0].shape[1] < 3:
+        return None
+    if len(differences) == 1:
+        return crossed_mean(differences[0], objects)
+    return crossed_mean(np.stack([own.mean(axis=0) for own in differences]), objects)
