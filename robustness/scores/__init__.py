@@ -6,6 +6,7 @@ one is, its unit and which direction is better.
 
 from robustness.scores.association import association
 from robustness.scores.attacks import from_attacks
+from robustness.scores.calibration import from_confidences
 from robustness.scores.collated import collated, corruption_normaliser, headlines, summary, worst_case_metrics
 from robustness.scores.comparison import compare
 from robustness.scores.conditions import Condition, Key
@@ -31,6 +32,7 @@ __all__ = [
     "effects",
     "error_consistencies",
     "from_attacks",
+    "from_confidences",
     "from_learning_curve",
     "from_predictions",
     "from_probes",

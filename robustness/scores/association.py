@@ -1,20 +1,23 @@
-"""Question 6: do the probes' numbers predict the robustness numbers? Rank correlations over all models.
+"""Question 6: do the probes' numbers predict the robustness numbers? Rank correlations with accuracy held.
 
-Every probe number is correlated with every robustness number: Spearman's ρ over the models that have both.
+Every probe number is correlated with every robustness number: Spearman's partial ρ over the units that have
+both, clean accuracy held constant, since a probe may follow robustness only because both follow how well a
+network was trained. Units must be independent: architectures, or paired differences of one model per
+architecture; models that share an architecture are not.
+
 Many pairs are tested, so each gets two corrections: ``p_family`` (Westfall & Young's max-T over all pairs:
 the probability that the best pair is as strong when nothing is related) and ``p_fdr`` (Benjamini &
-Hochberg). Both rest on permuting the models. The strength of a pair is |ρ|·√(n − 1), which has the same
-spread for every number n of models: by |ρ| alone, the few pairs that five models have would drown all others.
-Models that share an architecture are not independent points: with ``families`` the interval resamples whole
-families and the permutation moves whole families of equal size. ``partial`` is ρ with clean accuracy held
-constant: a probe may follow robustness only because both follow how well a network was trained.
+Hochberg). Both rest on permuting the units: what clean accuracy leaves of one number's ranks is permuted
+against the other's (Freedman & Lane 1983, on ranks). The strength of a pair is |ρ|·√(n − 1), which has the
+same spread for every number n of units: by |ρ| alone, the few pairs that five units have would drown all
+others.
 
-Own code: ``scipy.stats.spearmanr`` neither resamples nor permutes whole families, nor has it max-T.
+Own code: ``scipy.stats.spearmanr`` has neither partial correlations nor max-T.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -34,13 +37,13 @@ COLUMNS = (
     "p",
     "p_fdr",
     "p_family",
-    "partial",
+    "plain",
     "n",
     "verdict",
 )
 _CELLS = 5_000_000  # of one part of the permuted correlations: 40 MB
 MINIMUM = 5
-"""Fewer models cannot give a significant rank correlation: the smallest two-sided p of four points is
+"""Fewer units cannot give a significant rank correlation: the smallest two-sided p of four points is
 2/24."""
 
 
@@ -53,7 +56,6 @@ def association(
         "attack/worst_*/robust_accuracy",
     ),
     *,
-    families: Mapping[str, str] | None = None,
     control: str = "clean/accuracy",
     seed: int = 0,
     resamples: int = RESAMPLES,
@@ -62,11 +64,12 @@ def association(
 ) -> pd.DataFrame:
     """Rank correlations of all pairs, the strongest, by |ρ|·√(n − 1), first (columns: ``COLUMNS``).
 
-    ``scores`` (model, metric, value, low, high, n); metrics by name or shell pattern; ``families``: the
-    family (architecture) of each model. A pair is tested if at least five models have both numbers and
-    neither is constant; else its ρ is NaN. The verdict is ``related`` if p_family ≤ alpha and the interval
-    lies off 0, ``suggestive`` if p_fdr ≤ alpha, else ``undecided``. Raises UserError for a pattern
-    that matches nothing.
+    ``scores`` (model, metric, value, low, high, n), its models being the units; metrics by name or shell
+    pattern; ``control``: the metric that is held constant, where all units of a pair have it. ``rho`` and its
+    interval are with it held, ``plain`` is Spearman's ρ without. A pair is tested if at least five units have
+    both numbers and neither is constant; else its ρ is NaN. The verdict is ``related`` if p_family ≤ alpha
+    and the interval lies off 0, ``suggestive`` if p_fdr ≤ alpha, else ``undecided``. Raises UserError for a
+    pattern that matches nothing.
     """
     names = list(dict.fromkeys(scores["metric"]))
     probes = metrics_matching(names, probe_metrics)
@@ -75,10 +78,9 @@ def association(
         raise UserError("association: the robustness metrics are all among the probe metrics")
     table = wide(scores, [*probes, *targets])
     table = table.join(wide(scores, [control])) if control not in table else table
-    groups = _family_codes(table.index, families)
 
     size = (len(probes), len(targets))
-    rho, low, high, p, partial = (np.full(size, np.nan) for _ in range(5))
+    rho, low, high, p, plain = (np.full(size, np.nan) for _ in range(5))
     count = np.zeros(size, dtype=np.int64)
     largest_parts: list[np.ndarray] = []
     x, y = table[probes].to_numpy(), table[targets].to_numpy()
@@ -90,15 +92,20 @@ def association(
             continue
         first, second = x[np.ix_(known, i)].T, y[np.ix_(known, j)].T
         a, b = standard_ranks(first), standard_ranks(second)
+        plain[np.ix_(i, j)] = a @ b.T
+        held = standard_ranks(z[known]) if np.isfinite(z[known]).all() else np.full(n, np.nan)
+        held = np.nan_to_num(held)  # one that is constant, or not known, holds nothing
+        a, b = _without(a, held), _without(b, held)
         observed = a @ b.T
         rho[np.ix_(i, j)] = observed
-        low[np.ix_(i, j)], high[np.ix_(i, j)] = _interval(first, second, groups[known], resamples, seed)
-        orders = _orders(groups[known], permutations, seed, np.flatnonzero(known))
+        control_values = z[known] if held.any() else np.arange(0)
+        low[np.ix_(i, j)], high[np.ix_(i, j)] = _interval(first, second, control_values, resamples, seed)
+        # One random number per unit of the whole table, so that blocks with other gaps are permuted alike.
+        keys = numpy_generator(seed, "permute units").random((permutations, len(table)))
+        orders = np.argsort(keys[:, known], axis=1)
         extreme, largest = _permuted(a, b, orders, observed)
         p[np.ix_(i, j)] = np.where(np.isnan(observed), np.nan, (1 + extreme) / (1 + len(orders)))
         largest_parts.append(largest * np.sqrt(n - 1))
-        if not np.isnan(z[known]).any():
-            partial[np.ix_(i, j)] = _partial(a, b, standard_ranks(z[known]), observed)
     strength = (np.abs(rho) * np.sqrt(np.maximum(count - 1, 0))).ravel()
     family = np.full(strength.shape, np.nan)
     if largest_parts:
@@ -114,7 +121,7 @@ def association(
             "p": p.ravel(),
             "p_fdr": benjamini_hochberg(p.ravel()),
             "p_family": family,
-            "partial": partial.ravel(),
+            "plain": plain.ravel(),
             "n": count.ravel(),
         }
     )
@@ -127,15 +134,6 @@ def association(
     strongest = -np.nan_to_num(strength, nan=-1)
     order = np.lexsort((result["robustness_metric"], result["probe_metric"], strongest))
     return result.iloc[order].reset_index(drop=True)[list(COLUMNS)]
-
-
-def _family_codes(models: pd.Index, families: Mapping[str, str] | None) -> np.ndarray:
-    if families is None:
-        return np.arange(len(models))
-    missing = [model for model in models if model not in families]
-    if missing:
-        raise UserError(f"families: has no family for the model {missing[0]!r}")
-    return pd.factorize(np.array([families[model] for model in models]), sort=True)[0]
 
 
 def _blocks(x: np.ndarray, y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -156,16 +154,30 @@ def _blocks(x: np.ndarray, y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, 
 
 
 def _interval(
-    first: np.ndarray, second: np.ndarray, groups: np.ndarray, resamples: int, seed: int
+    first: np.ndarray, second: np.ndarray, held: np.ndarray, resamples: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile bounds (P, Q) of the rank correlations of rows (P, n) and (Q, n), resampling families."""
-    families, member = np.unique(groups, return_inverse=True)
-    generator = numpy_generator(seed, "bootstrap families", len(families))
-    drawn = generator.integers(0, len(families), size=(resamples, len(families)))
-    # How often each model is in each resample: a resample's ranks need no more.
-    times = np.stack([np.bincount(draw, minlength=len(families)) for draw in drawn])[:, member].astype(float)
+    """Percentile bounds (P, Q) of the rank correlations of rows (P, n) and (Q, n), ``held`` (n,) constant
+    (empty: nothing), resampling units."""
+    n = first.shape[1]
+    drawn = numpy_generator(seed, "bootstrap units", n).integers(0, n, size=(resamples, n))
+    # How often each unit is in each resample: a resample's ranks need no more.
+    times = np.stack([np.bincount(draw, minlength=n) for draw in drawn]).astype(float)
     a, b = _resampled_ranks(first, times), _resampled_ranks(second, times)
-    return percentiles((a * times[:, None]) @ b.transpose(0, 2, 1))
+    weights = times[:, None]
+    found = (a * weights) @ b.transpose(0, 2, 1)
+    if len(held):
+        c = np.nan_to_num(_resampled_ranks(held[None], times)).transpose(0, 2, 1)
+        with_first, with_second = (a * weights) @ c, ((b * weights) @ c).transpose(0, 2, 1)
+        room = np.sqrt(np.clip((1 - with_first**2) * (1 - with_second**2), 0, None))
+        found = np.where(room > 1e-6, (found - with_first * with_second) / np.maximum(room, 1e-6), np.nan)
+    return percentiles(found)
+
+
+def _without(ranks: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """What ``held`` (n,), of unit length or 0, leaves of ranks (P, n): of unit length, NaN where nothing."""
+    left = ranks - np.outer(ranks @ held, held)
+    length = np.sqrt((left**2).sum(axis=-1, keepdims=True))
+    return np.where(length > 1e-6, left / np.maximum(length, 1e-6), np.nan)
 
 
 def standard_ranks(values: np.ndarray) -> np.ndarray:
@@ -192,23 +204,6 @@ def _resampled_ranks(values: np.ndarray, times: np.ndarray) -> np.ndarray:
     return np.where(length > 1e-9, ranks / np.where(length > 1e-9, length, 1.0), np.nan)
 
 
-def _orders(groups: np.ndarray, count: int, seed: int, ids: np.ndarray) -> np.ndarray:
-    """Random orders (count, n) that exchange whole families of equal size, members keeping their order.
-
-    ``ids``: the models' places among all, so that blocks with different gaps are permuted alike.
-    """
-    n = len(groups)
-    orders = np.tile(np.arange(n), (count, 1))
-    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    for size in sorted({len(each) for each in members}):
-        alike = np.stack([each for each in members if len(each) == size])
-        # One random number per model of the whole table: the first member's decides the place of its family.
-        keys = numpy_generator(seed, "permute families").random((count, int(ids.max()) + 1))
-        shuffled = np.argsort(keys[:, ids[alike[:, 0]]], axis=1)
-        orders[:, alike.ravel()] = alike[shuffled].reshape(count, -1)
-    return orders
-
-
 def _permuted(
     a: np.ndarray, b: np.ndarray, orders: np.ndarray, observed: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -227,13 +222,3 @@ def _permuted(
         if known.shape[1]:
             largest[start : start + step] = known.max(axis=1)
     return extreme, largest
-
-
-def _partial(a: np.ndarray, b: np.ndarray, c: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Rank correlation (P, Q) with the third variable's ranks held constant."""
-    with_first, with_second = a @ c, b @ c
-    room = np.sqrt(np.outer(1 - with_first**2, 1 - with_second**2))
-    with np.errstate(invalid="ignore"):
-        return np.where(
-            room > 1e-9, (observed - np.outer(with_first, with_second)) / np.maximum(room, 1e-9), np.nan
-        )

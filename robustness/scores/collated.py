@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 import pandas as pd
 
 from robustness.scores.attacks import from_attacks
+from robustness.scores.calibration import from_confidences
 from robustness.scores.predictions import from_predictions
 from robustness.scores.probes import from_probes
 from robustness.scores.table import wide
@@ -49,6 +50,7 @@ def collated(
             samples=samples,
             **common,
         ),
+        from_confidences(tables["predictions"], **common),
         from_attacks(tables["attacks"], **common),
         from_probes(tables["probes"], **common),
     ]

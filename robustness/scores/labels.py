@@ -24,6 +24,7 @@ _DISTANCES = {"linf": "255ths", "l2": "image units (L2)", "l1": "image units (L1
 # (shift, statistic) → label; ``{normaliser}`` and ``{of}`` (factor and level) are filled in.
 _OF_A_SHIFT = {
     ("clean", "accuracy"): Label("accuracy on clean images", "fraction", "higher"),
+    ("clean", "balanced_accuracy"): Label("mean accuracy of a class on clean images", "fraction", "higher"),
     ("pose", "worst_view_accuracy"): Label(
         "accuracy at each object's own worst view of the sphere", "fraction", "higher"
     ),
@@ -49,6 +50,12 @@ _OF_A_SHIFT = {
 }
 # Statistic → label, for every shift; ``{of}`` is shift, factor and level.
 _OF_ALL_SHIFTS = {
+    "overconfidence": Label("mean confidence less accuracy under {of}", "points", "neither"),
+    "calibration_error": Label("expected calibration error under {of}", "fraction", "lower"),
+    "calibration_error_by_chance": Label(
+        "calibration error of a perfectly calibrated model under {of}", "fraction", "neither"
+    ),
+    "selective_accuracy": Label("accuracy on the surer half of the images under {of}", "fraction", "higher"),
     "worst_accuracy": Label("accuracy at the worst level of {of}", "fraction", "higher"),
     "worst_drop": Label("accuracy lost at the worst level of {of}", "points", "lower"),
     "area": Label("mean accuracy over the range of {of}", "fraction", "higher"),

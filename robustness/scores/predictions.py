@@ -4,6 +4,8 @@ With acc_c the accuracy under condition c and r_c the clean accuracy *of the sam
 sample is paired with its object's mean clean correctness):
 
 - ``clean/accuracy``; ``<shift>/<factor>/<level>/accuracy``
+- ``clean/balanced_accuracy``: the mean over classes of the accuracy within a class, so that naming the
+  largest class gives 1/K however many images it has
 - ``…/drop`` = r_c − acc_c; ``…/relative_drop`` = 1 − acc_c / r_c;
   ``…/retained`` = (acc_c − 1/K) / (r_c − 1/K), the share of the accuracy above chance that is kept
 - a factor: ``<shift>/<factor>/drop`` (also ``relative_drop``, ``retained``) from the mean of acc_c and of r_c
@@ -22,6 +24,7 @@ draws for every model.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -82,8 +85,9 @@ def from_predictions(
 def predictions_by_cluster(predictions: pd.DataFrame, objects: pd.Index) -> ClusterSums:
     """The sums of ONE model over the sorted ``objects``.
 
-    Columns: ``clean``; every other ``Condition`` c; (paired, c), its samples whose object has a clean image;
-    (reference, c), the clean correctness of those objects, weighted alike; the sphere's and clutter's.
+    Columns: ``clean``; (class, k), its part of class k; every other ``Condition`` c; (paired, c), its samples
+    whose object has a clean image; (reference, c), the clean correctness of those objects, weighted alike;
+    the sphere's and clutter's.
     """
     clusters = ClusterSums(len(objects))
     place = objects.get_indexer(predictions["object"])
@@ -101,6 +105,11 @@ def predictions_by_cluster(predictions: pd.DataFrame, objects: pd.Index) -> Clus
     has_clean = clean_count > 0
     if has_clean.any():
         clusters.add(CLEAN, clean_sum, clean_count)
+        kinds = np.zeros(len(objects), dtype=np.int64)
+        kinds[place] = predictions["label"]
+        for kind in np.unique(kinds[has_clean]):
+            own = kinds == kind
+            clusters.add(("class", int(kind)), clean_sum * own, clean_count * own)
     for index in np.flatnonzero(~is_clean):
         name = conditions[index]
         clusters.add(name, sums[index], counts[index])
@@ -132,6 +141,11 @@ def metrics(
     """Every score of one model's totals. The draws may be a bootstrap's or a permutation test's."""
     if CLEAN in totals:
         yield Metric(Condition(CLEAN).score("accuracy"), totals.mean(CLEAN), totals.n(CLEAN), True)
+        of_classes = [totals.mean(name) for name in totals.columns if name[0] == "class"]
+        with warnings.catch_warnings():  # a draw without any clean image has no mean
+            warnings.simplefilter("ignore", RuntimeWarning)
+            balanced = np.nanmean(of_classes, axis=0)
+        yield Metric(Condition(CLEAN).score("balanced_accuracy"), balanced, totals.n(CLEAN), True)
     by_path = conditions_of(totals)
     main: dict[str, list[tuple[np.ndarray, np.ndarray, int]]] = {}
     for path, conditions in by_path.items():

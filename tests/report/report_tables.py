@@ -86,6 +86,7 @@ def make_inputs(
     table = pd.concat(
         [
             scores.from_predictions(predictions, classes=len(CLASSES), **common),
+            scores.from_confidences(predictions, **common),
             scores.from_attacks(attacks, **common),
             scores.from_probes(probes, **common),
         ],

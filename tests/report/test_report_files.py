@@ -91,7 +91,7 @@ def test_page_needs_nothing_from_outside_and_holds_all_scores(
     page.feed(text)
     assert page.outside == []
     assert not re.search(r"url\(|@import|https?://", text.split("<body>")[0])
-    assert {"table-summary", "table-attack", "table-rho", "all-scores"} <= set(page.tables)
+    assert {"table-summary", "table-attack", "table-rho-across", "all-scores"} <= set(page.tables)
     data = json.loads(page.data)
     shown = {
         (model, data["metrics"][row[0]]): row[1]

@@ -342,19 +342,20 @@ def association_answers(noise: float) -> list[Answer]:
         scores[name, "clean/accuracy"] = (0.5 + 0.03 * float(generator.random()), 0.4, 0.6)
         scores[name, "pose/drop"] = (0.02 * index, 0.0, 1.0)
         value = index + noise * float(generator.normal())
-        scores[name, "probe/embedding/penultimate/knn_purity"] = (value, value, value)
+        scores[name, "probe/filters/stem/gabor_r2"] = (value, value, value)
     made = context({name: model(name) for name in names}, scores)
-    table, reason = association.associate(made)
-    assert table is not None, reason
-    return association._answers(table)
+    tables, reason = association.associate(made)
+    assert list(tables) == ["across"], reason
+    return association._answers(tables)
 
 
 def test_a_planted_relation_is_found_and_noise_is_not() -> None:
-    assert association_answers(0.0)[0].text.startswith(
-        "1 of 1 pairs of a probe number and a robustness number are related after correction; the "
-        "strongest is knn purity (embedding, penultimate) with pose drop: ρ = 1.00 [1.00, 1.00] "
-        "over 10 models."
+    found = association_answers(0.0)
+    assert found[0].text == (
+        "Probe numbers predict robustness numbers with clean accuracy held constant, after correction for so "
+        "many tests: 1 of 1 pairs across architectures are related."
     )
+    assert "gabor r2 (filters, stem) with pose drop, ρ = 1.00 [1.00, 1.00] over 10" in found[1].text
     nothing = association_answers(1000.0)
     assert nothing[0].status == "undecided"
-    assert nothing[0].text.startswith("None of the 1 pairs")
+    assert nothing[0].text.startswith("Probe numbers do not predict")

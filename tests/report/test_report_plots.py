@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from robustness.report.inputs import ReportInputs, Score
 from robustness.report.model_table import Model, ModelTable
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
+from robustness.report.plots.heat_maps import sphere_maps
 from robustness.report.plots.lines import curve_panels
-from robustness.report.plots.spheres import sphere_maps
 
 
 @pytest.fixture(scope="module")

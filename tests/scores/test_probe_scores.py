@@ -80,7 +80,7 @@ def test_association_finds_what_is_there_and_not_more():
     assert (result["verdict"].iloc[1:] != "related").all()
     assert (result["p_family"] >= result["p"] - 1e-12).all()
     strong = columns["probe/filters/stem/strong"]
-    assert best["rho"] == pytest.approx(stats.spearmanr(strong, drop).statistic)
+    assert best["plain"] == pytest.approx(stats.spearmanr(strong, drop).statistic)
     plain = stats.bootstrap(
         (strong, drop),
         lambda x, y: stats.spearmanr(x, y).statistic,
@@ -90,7 +90,7 @@ def test_association_finds_what_is_there_and_not_more():
         n_resamples=1000,
         rng=1,
     ).confidence_interval
-    assert (best["low"], best["high"]) == pytest.approx((plain.low, plain.high), abs=0.05)
+    assert (best["low"], best["high"]) == pytest.approx((plain.low, plain.high), abs=0.08)
 
 
 def test_association_of_noise_alone_rarely_claims_anything():
@@ -121,24 +121,13 @@ def test_partial_correlation_removes_the_common_cause():
         }
     )
     result = association(scores, robustness_metrics="pose/drop", permutations=199)
-    assert result["rho"][0] > 0.8
-    assert abs(result["partial"][0]) < 0.4
-
-
-def test_families_are_resampled_and_permuted_whole():
-    """Six architectures, four copies each: 24 models agree, but only six points are independent."""
-    values = np.repeat([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 4)
-    scores = scores_of({"clean/accuracy": values, "pose/drop": values, "probe/filters/stem/m": values})
-    models = sorted(scores["model"].unique())
-    families = {model: f"family{i // 4}" for i, model in enumerate(models)}
-    alone = association(scores, robustness_metrics="pose/drop", permutations=999)
-    grouped = association(scores, robustness_metrics="pose/drop", permutations=999, families=families)
-    assert alone["p"][0] == 0.001
-    # Of 720 orders of six families two reach |ρ| = 1.
-    assert grouped["p"][0] == pytest.approx(2 / 720, abs=0.004)
-    assert grouped["p"][0] > alone["p"][0]
-    with pytest.raises(UserError, match="m00"):
-        association(scores, robustness_metrics="pose/drop", families={})
+    assert result["plain"][0] > 0.8
+    assert abs(result["rho"][0]) < 0.4
+    assert result["verdict"][0] == "undecided"
+    ranks = pd.DataFrame({name: part["value"].to_numpy() for name, part in scores.groupby("metric")}).rank()
+    x, y, z = (ranks[name] for name in ("probe/embedding/late/purity", "pose/drop", "clean/accuracy"))
+    left = [column - np.polyval(np.polyfit(z, column, 1), z) for column in (x, y)]
+    assert result["rho"][0] == pytest.approx(np.corrcoef(*left)[0, 1])
 
 
 def test_gaps_and_mistakes():

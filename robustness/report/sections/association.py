@@ -10,7 +10,18 @@ import pandas as pd
 from robustness import scores
 from robustness.report import conditions
 from robustness.report.context import ReportContext
-from robustness.report.document import EMPTY, Answer, Cell, Column, Figure, Section, Table, Text, columns
+from robustness.report.document import (
+    EMPTY,
+    Answer,
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Section,
+    Table,
+    Text,
+    columns,
+)
 from robustness.report.plots.dots import scatters
 from robustness.report.sections.registry import register
 from robustness.report.shading import DIVERGING, shaded
@@ -20,21 +31,24 @@ from robustness.scores.association import MINIMUM
 
 TITLE = "Do the visualizations predict the robustness?"
 METHOD = (
-    "Every probe number (counts and sizes apart) is correlated with every robustness number: Spearman's ρ "
-    "over the models that have both, with an interval that resamples whole architectures, as models of "
-    "one architecture are not independent.",
+    "Every probe number (counts, sizes and what restates accuracy apart) is correlated with every robustness "
+    "number, twice: across architectures (learned stems, canonical training), and within architectures (what "
+    "the V1 front-end changes of the one against what it changes of the other). Clean accuracy is held "
+    "constant: Spearman's partial ρ, with an interval over architectures.",
     "Many pairs are tested: a pair is called related only if its ρ stands after a correction over all "
     "pairs (max-T, Westfall & Young: the probability that the best of all pairs is as strong when nothing is "
-    "related) and its interval lies off 0; suggestive if only the false discovery rate is held.",
-    "A correlation over trained networks is no cause: the column with clean accuracy held constant "
-    "shows what is left when the quality of training is taken out.",
+    "related) and its interval excludes 0; suggestive if only the false discovery rate is held.",
+    "A correlation over trained networks is no cause.",
 )
+RESTATING = ("knn_purity", "silhouette", "label_consistency")
+"""Probe numbers computed from the labels of the images: they restate accuracy."""
 BOOKKEEPING = ("filters", "kernel_size", "stride", "channels", "gabor_r2_null", "field_share")
 """Probe numbers that describe the probe or the layer's shape and not what was learned, as do all ``…_sd``."""
-SHOWN_ROWS = 30
-SHOWN_SCATTERS = 6
+SHOWN_ROWS = 15
+SHOWN_SCATTERS = 3
 TARGETS = {
     "pose/drop": "pose drop",
+    "plane/drop": "in-plane drop",
     "clutter/drop": "clutter drop",
     "pose/worst_view_accuracy": "worst view",
     "clutter/bg_gap": "BG-gap",
@@ -44,15 +58,19 @@ TARGETS = {
 }
 
 
+SCOPES = {"across": "across architectures", "within": "within architectures (vone less learned)"}
+
+
 @register("association", number=6)
 def write(context: ReportContext) -> Section:
     """The section of question 6."""
-    table, reason = associate(context)
-    blocks = [Text(METHOD, "Method.", "method")]
-    if table is None:
+    tables, reason = associate(context)
+    blocks: list[Block] = [Text(METHOD, "Method.", "method")]
+    if not tables:
         return Section("association", TITLE, 6, [Answer(reason, "missing")], blocks)
-    blocks += [_map(context, table), _scatter(context, table), _table(table)]
-    return Section("association", TITLE, 6, _answers(table), blocks)
+    for scope, table in tables.items():
+        blocks += [_map(context, table, scope), _scatter(context, table, scope), _table(table, scope)]
+    return Section("association", TITLE, 6, _answers(tables), blocks)
 
 
 def targets(context: ReportContext) -> dict[str, str]:
@@ -64,33 +82,50 @@ def targets(context: ReportContext) -> dict[str, str]:
     return {metric: name for metric, name in wanted.items() if metric in context.inputs.keys}
 
 
-def associate(context: ReportContext) -> tuple[pd.DataFrame | None, str]:
-    """The table of ``robustness.scores.association``; None and the reason where it cannot be made."""
+def associate(context: ReportContext) -> tuple[dict[str, pd.DataFrame], str]:
+    """The tables of ``robustness.scores.association`` by scope; none, and the reason, where none can be
+    made."""
     table = context.inputs.scores
     table = table[table["model"].isin(context.inputs.present)]
     is_probe, number_of = table["shift"] == "probe", table["statistic"].str.split("/").str[-1]
-    table = table[~(is_probe & (number_of.isin(BOOKKEEPING) | number_of.str.endswith("_sd")))]
-    if not is_probe.loc[table.index].any():
-        return None, "No probe numbers are among the scores, so nothing can be said."
-    wanted = targets(context)
-    if not wanted or len(context.models) < MINIMUM:
-        return (
-            None,
-            f"Too few models or robustness numbers: rank correlations need at least {MINIMUM} models.",
-        )
-    found = scores.association(
-        table,
-        "probe/*",
-        list(wanted),
-        families={model.name: model.architecture for model in context.models},
-        seed=context.inputs.seed,
-        resamples=context.inputs.resamples,
+    left_out = (
+        number_of.isin(BOOKKEEPING) | number_of.str.endswith("_sd") | number_of.str.startswith(RESTATING)
     )
-    found = found[found["rho"].notna()].reset_index(drop=True)
-    if found.empty:
-        return None, f"No probe number varies over at least {MINIMUM} models that have robustness numbers."
-    probes = found["probe_metric"].map(lambda metric: probe_name(context.inputs.keys[metric]))
-    return found.assign(target=found["robustness_metric"].map(wanted), probe=probes), ""
+    table = table[~(is_probe & left_out)]
+    if not is_probe.loc[table.index].any():
+        return {}, "No probe numbers are among the scores, so nothing can be said."
+    wanted, found = targets(context), {}
+    for scope, units in units_of(context, table).items():
+        if len(units) < MINIMUM or not wanted:
+            continue
+        long = units.rename_axis(index="model", columns="metric").stack().rename("value").reset_index()
+        metrics = [metric for metric in wanted if metric in units]
+        result = scores.association(
+            long.assign(low=np.nan, high=np.nan, n=1),
+            "probe/*",
+            metrics,
+            seed=context.inputs.seed,
+            resamples=context.inputs.resamples,
+        )
+        result = result[result["rho"].notna()].reset_index(drop=True)
+        if len(result):
+            probes = result["probe_metric"].map(lambda metric: probe_name(context.inputs.keys[metric]))
+            found[scope] = result.assign(target=result["robustness_metric"].map(wanted), probe=probes)
+    few = f"Rank correlations need at least {MINIMUM} architectures with probe and robustness numbers."
+    return found, "" if found else few
+
+
+def units_of(context: ReportContext, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Scope → one row per architecture, one column per metric of the scores: the learned, canonical model's
+    value, and what the V1 front-end changes of it; replicates averaged."""
+    means = {}
+    for frontend in ("learned", "vone"):
+        own = {m.name: m.architecture for m in context.models.where(frontend=frontend, training="canonical")}
+        rows = table[table["model"].isin(list(own))]
+        groups = [rows["model"].map(own).rename("architecture"), rows["metric"]]
+        means[frontend] = rows["value"].groupby(groups).mean().unstack()
+    both = means["learned"].index.intersection(means["vone"].index)
+    return {"across": means["learned"], "within": means["vone"].loc[both] - means["learned"].loc[both]}
 
 
 def probe_name(key: Key) -> str:
@@ -98,39 +133,27 @@ def probe_name(key: Key) -> str:
     return f"{key.statistic.replace('_', ' ').replace('/', ', ')} ({key.factor}, {key.level})"
 
 
-def _answers(table: pd.DataFrame) -> list[Answer]:
-    related = table[table["verdict"] == "related"]
-    suggestive = table[table["verdict"] == "suggestive"]
-    tested = len(table)
-    if len(related):
-        first = related.iloc[0]
-        text = (
-            f"{len(related)} of {tested} pairs of a probe number and a robustness number are related after "
-            f"correction; the strongest is {first['probe']} with {first['target']}: "
-            f"ρ = {_rho(first)} over {first['n']} models."
-        )
-        answers = [Answer(text)]
-        held = related[related["partial"].abs() >= 0.5 * related["rho"].abs()]
-        text = (
-            f"With clean accuracy held constant, {len(held)} of these {len(related)} keep at least half of ρ."
-        )
-        answers.append(Answer(text))
-    else:
+def _answers(tables: dict[str, pd.DataFrame]) -> list[Answer]:
+    counts = [
+        f"{(table['verdict'] == 'related').sum()} of {len(table)} pairs {SCOPES[scope]}"
+        for scope, table in tables.items()
+    ]
+    found = any((table["verdict"] == "related").any() for table in tables.values())
+    text = (
+        f"Probe numbers {'predict' if found else 'do not predict'} robustness numbers with clean accuracy "
+        f"held constant, after correction for so many tests: {listed(counts)} are related."
+    )
+    answers = [Answer(text, "found" if found else "undecided")]
+    for scope, table in tables.items():
         first = table.iloc[0]
-        text = (
-            f"None of the {tested} pairs of a probe number and a robustness number stands after "
-            "correction for so many tests: on these models the visualizations do not predict the "
-            f"robustness. The strongest, {first['probe']} with {first['target']}, "
-            f"has ρ = {_rho(first)} over {first['n']} models (corrected p = "
-            f"{number(first['p_family'])})."
+        answers.append(
+            Answer(
+                f"The strongest pair {SCOPES[scope]}: {first['probe']} with {first['target']}, ρ = "
+                f"{_rho(first)} over {first['n']} (corrected p = {number(first['p_family'], 3)}; without "
+                f"accuracy held {number(first['plain'])}).",
+                "found" if first["verdict"] == "related" else "undecided",
+            )
         )
-        answers = [Answer(text, "undecided")]
-    if len(suggestive):
-        names = [f"{row.probe} with {row.target}" for row in suggestive.head(3).itertuples()]
-        text = (
-            f"{len(suggestive)} more pairs are suggestive (false discovery rate at most 5 %): {listed(names)}"
-        )
-        answers.append(Answer(text + (", and others." if len(suggestive) > 3 else "."), "undecided"))
     return answers
 
 
@@ -138,7 +161,7 @@ def _rho(row: pd.Series) -> str:
     return f"{number(row['rho'])} [{number(row['low'])}, {number(row['high'])}]"
 
 
-def _map(context: ReportContext, table: pd.DataFrame) -> Table:
+def _map(context: ReportContext, table: pd.DataFrame, scope: str) -> Table:
     """ρ of the leading probe numbers with all robustness numbers, on a diverging scale."""
     probes = list(dict.fromkeys(table["probe_metric"]))[:SHOWN_ROWS]
     names = {
@@ -153,13 +176,13 @@ def _map(context: ReportContext, table: pd.DataFrame) -> Table:
     total = table["probe_metric"].nunique()
     shown = f"the {len(probes)} of {total} probe numbers" if total > len(probes) else "all probe numbers,"
     caption = (
-        f"Rank correlation ρ of probe numbers with robustness numbers over all models; {shown} with the "
-        "largest |ρ| first. ●: related after correction over all pairs; ○: suggestive (false discovery "
-        "rate). Orange: they rise together; purple: one falls as the other rises. A drop, BG-gap and "
-        "corruption error are better small, the others better large."
+        f"Rank correlation ρ of probe numbers with robustness numbers {SCOPES[scope]}, clean accuracy held "
+        f"constant; {shown} with the largest |ρ| first. ●: related after correction over all pairs; ○: "
+        "suggestive (false discovery rate). Orange: they rise together; purple: one falls as the other "
+        "rises. A drop, BG-gap and corruption error are better small, the others better large."
     )
     head = columns("probe number", numbers=list(names.values()))
-    return Table("table-rho", caption, head, rows, small=True)
+    return Table(f"table-rho-{scope}", caption, head, rows, small=True)
 
 
 def _rho_cell(row: Any) -> Cell:
@@ -169,33 +192,35 @@ def _rho_cell(row: Any) -> Cell:
     return shaded(Cell(number(row.rho) + sign, row.rho), (row.rho + 1) / 2, DIVERGING)
 
 
-def _scatter(context: ReportContext, table: pd.DataFrame) -> Figure:
+def _scatter(context: ReportContext, table: pd.DataFrame, scope: str) -> Figure:
+    units = units_of(context, context.inputs.scores)[scope]
+    looks = {m.architecture: m.name for m in context.models.where(frontend="learned", training="canonical")}
     rows = []
     for row in table.drop_duplicates("probe_metric").head(SHOWN_SCATTERS).itertuples():
-        unit = "points" if row.robustness_metric.endswith(("drop", "gap")) else "%"
+        unit = "points" if scope == "within" or row.robustness_metric.endswith(("drop", "gap")) else "%"
         title = f"ρ = {number(row.rho)}, {row.verdict}"
         labels = (row.probe.replace(" (", "\n("), f"{row.target} ({unit})")
-        for model in context.models:
-            x, y = (context.score_of(model, name) for name in (row.probe_metric, row.robustness_metric))
-            if x is not None and y is not None:
-                rows.append((row.probe_metric, title, *labels, model.name, x.value, 100 * y.value))
+        known = units[[row.probe_metric, row.robustness_metric]].dropna()
+        for architecture, (x, y) in zip(known.index, known.to_numpy(), strict=True):
+            rows.append((row.probe_metric, title, *labels, looks[architecture], x, 100 * y))
     points = pd.DataFrame(rows, columns=["pair", "title", "x_label", "y_label", "model", "x", "y"])
-    scatters(context.figure("association_scatter"), points, context.models)
+    scatters(context.figure(f"association_{scope}"), points, context.models)
     return Figure.of(
-        "association_scatter",
-        "The strongest pairs, each probe number once. One point per model; colour and marker: family; "
-        "filled: learned stem, open: another front-end. Horizontal axes have the unit of the probe number.",
+        f"association_{scope}",
+        f"The strongest pairs {SCOPES[scope]}, each probe number once. One point per architecture; colour "
+        "and marker: family. Horizontal axes have the unit of the probe number. ρ is with clean accuracy "
+        "held.",
     )
 
 
-def _table(table: pd.DataFrame, rows: int = 20) -> Table:
+def _table(table: pd.DataFrame, scope: str, rows: int = 12) -> Table:
     tones = {"related": "good", "undecided": "muted"}
     body = [
         [
             Cell(row.probe),
             Cell(row.target),
             Cell(f"{number(row.rho)} [{number(row.low)}, {number(row.high)}]", row.rho),
-            Cell(number(row.partial), row.partial if np.isfinite(row.partial) else None),
+            Cell(number(row.plain), row.plain),
             Cell(number(row.p, 4), row.p),
             Cell(number(row.p_fdr, 3), row.p_fdr),
             Cell(number(row.p_family, 3), row.p_family),
@@ -204,11 +229,11 @@ def _table(table: pd.DataFrame, rows: int = 20) -> Table:
         ]
         for row in table.head(rows).itertuples()
     ]
-    numbers = ("ρ", "ρ, clean held", "p", "p, FDR", "p, max-T", "models")
+    numbers = ("ρ", "ρ, not held", "p", "p, FDR", "p, max-T", "n")
     head = [*columns("probe number", "robustness number", numbers=numbers), Column("verdict", False)]
     caption = (
-        f"The {len(body)} strongest of {len(table)} rank correlations: ρ with 95 % interval over "
-        "architectures, ρ with clean accuracy held constant, permutation p, p for the false discovery "
-        "rate, p corrected over all pairs, number of models, verdict."
+        f"The {len(body)} strongest of {len(table)} rank correlations {SCOPES[scope]}: ρ with clean accuracy "
+        "held and its 95 % interval over architectures, ρ without, permutation p, p for the false discovery "
+        "rate, p corrected over all pairs, number of architectures, verdict."
     )
-    return Table("table-association", caption, head, body, small=True)
+    return Table(f"table-association-{scope}", caption, head, body, small=True)

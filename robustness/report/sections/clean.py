@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from robustness.report import published
+from robustness.report import conditions, published
 from robustness.report.conditions import chance, learned_the_task
 from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Cell, Figure, Section, Table, Text, columns
 from robustness.report.inputs import Score
 from robustness.report.model_table import Model
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
+from robustness.report.plots.heat_maps import confusions
 from robustness.report.plots.lines import curve_panels
 from robustness.report.sections.registry import register
 from robustness.report.wording import count_cell, listed, percent, plain_cell, points, score_cell, share
 from robustness.scores import compare
 
-METRIC = "clean/accuracy"
+METRIC, BALANCED = "clean/accuracy", "clean/balanced_accuracy"
+MOST_CLASSES = 30  # of which a confusion matrix can be read
 METHOD = (
     "Accuracy is the share of clean test images whose largest logit is that of the right class; a stochastic "
     "model sees each image once, under noise that belongs to the image.",
@@ -30,6 +32,7 @@ def write(context: ReportContext) -> Section:
         Text(METHOD, "Method.", "method"),
         _figure(context),
         _table(context),
+        _confusions(context),
         _histories(context),
         published.table(context, 1),
         published.sets(context),
@@ -46,14 +49,16 @@ def _answers(context: ReportContext) -> list[Answer]:
     (best, winner), (worst, last) = scored[0], scored[-1]
     text = f"{winner.name} is the most accurate of {len(scored)} models on clean images: {share(best)}"
     text += f"; {last.name} the least: {share(worst)}." if len(scored) > 1 else "."
-    answers = [Answer(f"{text} Guessing would give {percent(guess)} %.")]
+    most = conditions.majority(context.inputs)
+    text += f" Guessing would give {percent(guess)} %, always naming the most frequent class "
+    answers = [Answer(f"{text}{percent(most)} %.")]
     answers += _lead(context, scored)
     failed = [model.name for _, model in scored if not learned_the_task(context.inputs, model)]
     if failed:
         answers.append(
             Answer(
-                f"The interval of {listed(failed)} includes chance: drops of such a model are not "
-                "meaningful, and sentences on drops leave it out.",
+                f"The interval of {listed(failed)} includes the share of the most frequent class: drops of "
+                "such a model are not meaningful, and sentences on drops leave it out.",
                 "doubtful",
             )
         )
@@ -98,6 +103,26 @@ def _figure(context: ReportContext) -> Figure:
     )
 
 
+def _confusions(context: ReportContext) -> Figure | None:
+    """Which classes are taken for which, over the models with learned stem and over those with V1."""
+    table = context.inputs.predictions
+    table = table[table["shift"] == "clean"]
+    groups = {}
+    for frontend, title in (("learned", "learned stem"), ("vone", "V1 front-end")):
+        names = [m.name for m in context.models.grid() if m.frontend == frontend]
+        rows = table[table["model"].isin(names)]
+        if len(rows):
+            groups[f"{title}, {rows['model'].nunique()} models"] = rows
+    if not groups or len(context.inputs.data.classes) > MOST_CLASSES:
+        return None
+    confusions(context.figure("confusions"), groups, context.inputs.data.classes)
+    return Figure.of(
+        "confusions",
+        "What clean test images are taken for: of each class (row) the share (%) that is called by each name "
+        "(column), over all models with canonical training and that front-end. Rows sum to 100.",
+    )
+
+
 def _histories(context: ReportContext) -> Figure | None:
     models = context.models.grid()
     table = context.inputs.histories.rename(columns={"epoch": "level"}).sort_values("level")
@@ -130,15 +155,17 @@ def _table(context: ReportContext) -> Table:
             count_cell(model.epochs),
             *([count_cell(model.seconds)] if timed else []),
             score_cell(context.score_of(model, METRIC)),
+            score_cell(context.score_of(model, BALANCED)),
         ]
         for model in context.models
     ]
     caption = (
         "The models and their clean accuracy with 95 % intervals over objects. Width multiplies the "
-        "published channel counts."
+        "published channel counts. Balanced: the mean over classes of the accuracy within a class."
     )
     if timed:
         caption += " Training time is wall-clock on the machine named under Environment."
-    numbers = ["width", "parameters", "epochs", *["training (s)"] * timed, "clean accuracy (%)"]
+    accuracies = ["clean accuracy (%)", "balanced (%)"]
+    numbers = ["width", "parameters", "epochs", *["training (s)"] * timed, *accuracies]
     head = columns("model", "family (year)", "front-end", "training", numbers=numbers)
     return Table("table-clean", caption, head, rows, small=True)

@@ -14,8 +14,8 @@ from robustness.report.document import EMPTY, Answer, Cell, Figure, Section, Tab
 from robustness.report.inputs import Score
 from robustness.report.model_table import Model
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
+from robustness.report.plots.heat_maps import sphere_maps
 from robustness.report.plots.lines import curve_panels
-from robustness.report.plots.spheres import sphere_maps
 from robustness.report.sections.registry import register
 from robustness.report.shading import shaded
 from robustness.report.wording import capital, loss, of, percent
@@ -82,6 +82,7 @@ def write(context: ReportContext) -> Section:
         _factors(context),
         _spheres(context),
         *(_table(context, shift) for shift in MAIN),
+        _calibration(context),
         published.table(context, 2),
     ]
     answers = [answer for shift in SHIFTS for answer in _answers(context, shift)]
@@ -213,8 +214,8 @@ def _spheres(context: ReportContext) -> Figure | None:
     return Figure.of(
         "view_sphere",
         "Accuracy over the view sphere: each cell is a camera direction, azimuth and elevation in degrees "
-        "from the object's front and horizon. One scale for all models. Models that are not shown have their "
-        "sphere on their card.",
+        "from the object's front and horizon. One scale for all that are shown; the others have their sphere "
+        "on their card.",
     )
 
 
@@ -238,6 +239,29 @@ def _for_spheres(context: ReportContext) -> list[Model]:
     grid = context.models.grid()
     learned = [model for model in grid if model.frontend == "learned"]
     return grid if len(grid) <= SPHERES else learned[:SPHERES]
+
+
+def _calibration(context: ReportContext) -> Table | None:
+    """Does a model know when it is wrong?"""
+    known = [
+        (title.format(words), f"{shift}/{statistic}")
+        for statistic, title in (
+            ("overconfidence", "overconfidence, {} (points)"),
+            ("calibration_error", "ECE, {} (%)"),
+            ("calibration_error_by_chance", "ECE by chance, {} (%)"),
+            ("selective_accuracy", "surer half right, {} (%)"),
+        )
+        for shift, words in {"clean": "clean", **SHIFTS}.items()
+        if statistic == "overconfidence" or shift == "clean"
+    ]
+    caption = (
+        "Confidence, the largest softmax probability. Overconfidence: its mean less the accuracy, with 95 "
+        "% intervals over objects. ECE: expected calibration error on clean images; by chance: what a "
+        "perfectly calibrated model shows in as many images (mean and middle 95 %); only above that is it "
+        "an error. Last: accuracy on the half of the clean images of which the model is surest."
+    )
+    known = [(title, metric) for title, metric in known if metric in context.inputs.keys]
+    return context.score_table("table-calibration", caption, known)
 
 
 def _table(context: ReportContext, shift: str) -> Table | None:
