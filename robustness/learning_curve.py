@@ -25,7 +25,7 @@ from robustness.settings import Settings
 FACTS = ("model", "axis", "share", "objects", "images", "epochs")
 SHIFTS = ("clean", "pose", "plane", "clutter")
 # They have scores of their own, which no learning curve shows.
-LEFT_OUT = ("sphere", "swap")
+LEFT_OUT = ("sphere", "random", "swap")
 # Images whose pixels tell one image set from another.
 TELLTALES = 64
 

@@ -1,7 +1,7 @@
 """Scores of confidence: does a model know when it is wrong, on clean images and under each shift?
 
-Of the images of ``clean`` or a shift (background swaps and the view sphere apart), with confidence the
-largest softmax probability:
+Of the images of ``clean`` or a shift (background swaps, view sphere and random views apart), with confidence
+the largest softmax probability:
 
 - ``<shift>/overconfidence``: mean confidence less accuracy, with an interval over objects
 - ``<shift>/calibration_error``: the expected calibration error over ``BINS`` bins of equally many images
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from robustness.scores.cluster_sums import ClusterSums, draw_weights
-from robustness.scores.conditions import SPHERE, SWAP_LEVELS, Condition
+from robustness.scores.conditions import RANDOM, SPHERE, SWAP_LEVELS, Condition
 from robustness.scores.table import Metric, join, rows
 from robustness.seeds import numpy_generator
 from robustness.statistics.bootstrap import RESAMPLES
@@ -33,7 +33,7 @@ def from_confidences(predictions: pd.DataFrame, *, seed: int = 0, resamples: int
     """The scores (model, metric, value, low, high, n) of the columns ``confidence``, ``label`` and
     ``prediction`` of the table ``predictions``."""
     path = predictions["shift"].astype(str) + "/" + predictions["factor"].astype(str)
-    own = (path == SPHERE) | predictions["level"].isin(SWAP_LEVELS)
+    own = path.isin((SPHERE, RANDOM)) | predictions["level"].isin(SWAP_LEVELS)
     table = predictions[~own]
     table = table.assign(right=(table["prediction"] == table["label"]).astype(float))
     objects = pd.Index(np.sort(table["object"].unique()))

@@ -12,16 +12,18 @@ SHIFTS = {
     "plane": "in-plane shifts",
     "clutter": "clutter",
     "light": "light",
+    "combined": "several shifts at once",
     "corruption": "corruptions",
 }
 """The shifts in words: the camera around the object; the object rolled, farther off or aside; what stands
-around it; where the light comes from; what the image suffers afterwards."""
+around it; where the light comes from; some of these together; what the image suffers afterwards."""
 
 CLEAN = "clean"
 """The shift of clean rows (their factor is ``none``, their level ``0``)."""
 
-SPHERE = "pose/sphere"
-"""The dense view sphere: its levels are ``az<azimuth>_el<elevation>`` in degrees."""
+SPHERE, RANDOM = "pose/sphere", "pose/random"
+"""The dense view sphere, its levels ``az<azimuth>_el<elevation>`` in degrees; random views, its levels
+draws."""
 
 SWAP_LEVELS = (
     "mixed_same",

@@ -28,6 +28,9 @@ _OF_A_SHIFT = {
     ("pose", "worst_view_accuracy"): Label(
         "accuracy at each object's own worst view of the sphere", "fraction", "higher"
     ),
+    ("pose", "worst_random_accuracy"): Label(
+        "accuracy at each object's own worst random view", "fraction", "higher"
+    ),
     ("pose", "all_views_accuracy"): Label(
         "objects right from every view of the sphere", "fraction", "higher"
     ),

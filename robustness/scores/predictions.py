@@ -33,7 +33,16 @@ import pandas as pd
 from robustness.errors import UserError
 from robustness.scores import clutter, corruption, sphere
 from robustness.scores.cluster_sums import ClusterSums, Totals, draw_weights, ratio
-from robustness.scores.conditions import CLEAN, SPHERE, Condition, clean_level, in_order, is_swap, number
+from robustness.scores.conditions import (
+    CLEAN,
+    RANDOM,
+    SPHERE,
+    Condition,
+    clean_level,
+    in_order,
+    is_swap,
+    number,
+)
 from robustness.scores.table import Metric, join, require, rows
 from robustness.statistics.bootstrap import RESAMPLES, percentiles
 
@@ -151,7 +160,7 @@ def metrics(
     for path, conditions in by_path.items():
         for condition in conditions:
             yield Metric(condition.score("accuracy"), totals.mean(condition), totals.n(condition), True)
-        if path == SPHERE:
+        if path in (SPHERE, RANDOM):
             continue
         shifted = [c for c in conditions if c.level != clean_level(path, clean_levels)]
         shifted = [c for c in shifted if ("paired", c) in totals]

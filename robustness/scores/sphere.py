@@ -1,5 +1,7 @@
 """Scores of the dense view sphere: an adversary who may move the camera, without an optimiser.
 
+- ``pose/worst_random_accuracy``: mean over objects of the accuracy at the object's worst random view, of
+  camera and light (the same draws for every model, so that each had as many renders to search)
 - ``pose/worst_view_accuracy``: mean over objects of the accuracy at the object's own worst view
 - ``pose/all_views_accuracy``: share of objects that are right from every view (equal to the former
   where there is one image per view; lower if a view has several)
@@ -20,7 +22,7 @@ import pandas as pd
 
 from robustness.errors import UserError
 from robustness.scores.cluster_sums import ClusterSums, Totals
-from robustness.scores.conditions import SPHERE, Condition, view
+from robustness.scores.conditions import RANDOM, SPHERE, Condition, view
 from robustness.scores.table import Metric
 
 PREFIX = "sphere:"
@@ -31,8 +33,13 @@ def add_columns(
     clusters: ClusterSums, predictions: pd.DataFrame, place: np.ndarray, correct: np.ndarray
 ) -> None:
     """Add the sphere's columns to a model's sums (nothing if the table has no sphere)."""
-    shift, factor = SPHERE.split("/")
-    chosen = np.flatnonzero(((predictions["shift"] == shift) & (predictions["factor"] == factor)).to_numpy())
+    drawn = _rows_of(predictions, RANDOM)
+    if len(drawn):
+        worst = np.ones(clusters.objects)
+        np.minimum.at(worst, place[drawn], correct[drawn])
+        present = np.bincount(place[drawn], minlength=clusters.objects) > 0
+        clusters.add(f"{PREFIX}random", worst * present, present)
+    chosen = _rows_of(predictions, SPHERE)
     if not len(chosen):
         return
     level_codes, level_names = pd.factorize(predictions["level"].to_numpy()[chosen])
@@ -72,6 +79,11 @@ def add_columns(
         clusters.add(f"{PREFIX}flips", flips, pairs)
 
 
+def _rows_of(predictions: pd.DataFrame, path: str) -> np.ndarray:
+    shift, factor = path.split("/")
+    return np.flatnonzero(((predictions["shift"] == shift) & (predictions["factor"] == factor)).to_numpy())
+
+
 def neighbours(azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
     """Pairs (E, 2) of views (V,) next to each other on the sphere's grid.
 
@@ -95,6 +107,8 @@ def neighbours(azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
 
 def metrics(totals: Totals) -> Iterator[Metric]:
     """The scores of the sphere, if the totals have it."""
+    if (key := f"{PREFIX}random") in totals:
+        yield Metric(POSE.score("worst_random_accuracy"), totals.mean(key), totals.n(key), True)
     if f"{PREFIX}all" not in totals:
         return
     for name, column in (("worst_view_accuracy", "worst"), ("all_views_accuracy", "all")):

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from robustness.seeds import numpy_generator
 from robustness.shifts.registry import register
 
 BACKGROUNDS = ("plain", "gradient", "noise", "room")
 SPHERE_AZIMUTHS = tuple(i * 22.5 for i in range(16))
 SPHERE_ELEVATIONS = (-30, 0, 30, 60)
+RANDOM_LEVELS = tuple(f"draw{i:02d}" for i in range(16))
 
 
 def sphere_level(azimuth: float, elevation: float) -> str:
@@ -102,6 +106,58 @@ def sphere(view: Any, level: str) -> dict[str, Any]:
     """The camera stands on a grid over the sphere around the object, whatever the clean view is."""
     azimuth, elevation = level.removeprefix("az").split("_el")
     return {"azimuth": float(azimuth), "elevation": float(elevation)}
+
+
+@register(
+    "pose/random",
+    levels=RANDOM_LEVELS,
+    clean_level="clean",
+    unit="draw",
+    applies="rendered",
+)
+def random_view(view: Any, level: str) -> dict[str, Any]:
+    """Camera and key light stand anywhere above −30 degrees, drawn for each scene: random search for the
+    worst of as many renders."""
+    draw = numpy_generator(RANDOM_LEVELS.index(level), "random view", view.key)
+    return {
+        "azimuth": draw.uniform(-180, 180),
+        "elevation": float(np.degrees(np.arcsin(draw.uniform(-0.5, 1)))),
+        "light_azimuth": draw.uniform(-180, 180),
+        "light_elevation": draw.uniform(25, 75),
+    }
+
+
+@register(
+    "combined/pose_and_clutter",
+    levels=(0, 1, 2),
+    clean_level=0,
+    unit="steps",
+    applies="rendered",
+)
+def pose_and_clutter(view: Any, level: float) -> dict[str, Any]:
+    """45 degrees of azimuth and two distractors at each step: is the loss the sum of the two?"""
+    return {"azimuth": view.azimuth + 45 * view.side * level, "distractors": int(2 * level)}
+
+
+@register(
+    "combined/everything",
+    levels=(0, 1, 2),
+    clean_level=0,
+    unit="steps",
+    applies="rendered",
+)
+def everything(view: Any, level: float) -> dict[str, Any]:
+    """A little of each factor at once, twice as much at the second step."""
+    return {
+        "azimuth": view.azimuth + 30 * view.side * level,
+        "elevation": view.elevation + 15 * level,
+        "roll": view.roll + 15 * view.roll_side * level,
+        "octaves": view.octaves + 0.25 * level,
+        "offset": 0.05 * level,
+        "light_azimuth": view.light_azimuth + 45 * view.light_side * level,
+        "background": "gradient" if level < 2 else "room",
+        "distractors": int(level),
+    }
 
 
 @register(

@@ -31,8 +31,9 @@ SMALL = {
         "clutter/occlusion": [0.4],
     },
     "sphere": {"azimuths": [0, 180], "elevations": [0]},
+    "random_views": 1,
 }
-PER_TEST_OBJECT = 1 + 4 + 2
+PER_TEST_OBJECT = 1 + 4 + 2 + 1
 FEW_DISTRACTORS = 3
 
 
@@ -195,7 +196,10 @@ def test_a_model_that_cannot_be_read_is_left_out_and_named(
 ) -> None:
     library = ModelLibrary(library_folder)
     classes = read_class_list(build.class_list, library)
-    jobs = plan(classes, settings(objects_per_class=2, factors={"clutter/distractors": [1]}, sphere=None))
+    jobs = plan(
+        classes,
+        settings(objects_per_class=2, factors={"clutter/distractors": [1]}, sphere=None, random_views=0),
+    )
     test_jobs = [job for job in jobs if job.object.split == "test"]
     bad_object, bad_distractor = test_jobs[0].object.id, test_jobs[-1].pool[0]
     load = benchmark.load_mesh
@@ -225,7 +229,7 @@ def test_a_class_without_any_readable_model_is_one_line(
 
     monkeypatch.setattr(benchmark, "load_mesh", failing)
     with pytest.raises(UserError, match=r"class 'chair' has no object left in split 'train': .*no faces"):
-        build(tmp_path / "set", factors={}, sphere=None)
+        build(tmp_path / "set", factors={}, sphere=None, random_views=0)
     assert not (tmp_path / "set").exists()
 
 
@@ -264,7 +268,7 @@ def test_factors_may_be_a_list_and_leave_out_the_clean_level() -> None:
         "clutter/background": ["gradient", "noise", "room"],
     }
     everything = RenderSettings.from_mapping(None, image_size=64, seed=0)
-    assert len(everything.factors) == 9
+    assert len(everything.factors) == 11
     assert everything.sphere is not None
 
 

@@ -54,9 +54,11 @@ def test_the_card_has_the_totals(classes: ClassList) -> None:
 def test_the_card_has_the_numbers_of_images_and_the_levels(classes: ClassList) -> None:
     settings = RenderSettings.from_mapping(None, image_size=64, seed=0)
     rows = [row for job in plan(classes, settings) for row in job.rows if row["split"] == "test"]
-    kinds = Counter("sphere" if row["factor"] == "sphere" else row["shift"] == "clean" for row in rows)
+    kinds = Counter(
+        row["factor"] if row["factor"] in ("sphere", "random") else row["shift"] == "clean" for row in rows
+    )
     numbers = [int(number.replace(",", "")) for number in re.findall(r"\| test, .*\| ([\d,]+) \|", CARD)]
-    assert numbers == [kinds[True], kinds[False], kinds["sphere"]]
+    assert numbers == [kinds[True], kinds[False], kinds["sphere"], kinds["random"]]
     for name, levels in settings.factors.items():
         listed = next(
             line for line in CARD.splitlines() if line.startswith(f"| {name.replace('/', ' / ')} |")

@@ -16,6 +16,7 @@ from robustness.data.objects.placement import backdrop_of, camera_of, light_of, 
 from robustness.data.objects.renderer import render, target_area
 from robustness.data.objects.views import at_level, canonical, diverse, on_sphere
 from robustness.errors import UserError
+from robustness.shifts.rendered import RANDOM_LEVELS
 
 POOL = [
     "BlendSwap-CC-0/basketball",
@@ -35,6 +36,10 @@ CHANGES = {
     "clutter/background": {"background"},
     "clutter/occlusion": {"hidden"},
     "light/azimuth": {"light_azimuth"},
+    "combined/pose_and_clutter": {"azimuth", "distractors"},
+    "combined/everything": {
+        *("azimuth", "elevation", "roll", "octaves", "offset", "light_azimuth", "background", "distractors")
+    },
 }
 
 
@@ -60,7 +65,7 @@ def image(view, mesh: Mesh, pool) -> np.ndarray:
 
 
 @pytest.mark.parametrize("factor", CHANGES)
-def test_a_level_changes_one_thing_and_the_clean_level_none(factor: str) -> None:
+def test_a_level_changes_its_things_and_the_clean_level_none(factor: str) -> None:
     view = canonical(0, "a view")
     known = shifts.get(factor)
     assert at_level(view, factor, known.clean_level) is view
@@ -73,12 +78,22 @@ def test_a_level_changes_one_thing_and_the_clean_level_none(factor: str) -> None
 
 
 def test_every_rendered_factor_is_tested_here() -> None:
-    assert set(CHANGES) == set(shifts.names("rendered")) - {"pose/sphere"}
+    assert set(CHANGES) == set(shifts.names("rendered")) - {"pose/sphere", "pose/random"}
 
 
 def test_a_level_of_the_sphere_is_a_place_whatever_the_view() -> None:
     view = at_level(canonical(0, "a view"), "pose/sphere", "az22.5_el-30")
     assert (view.azimuth, view.elevation) == (22.5, -30)
+
+
+def test_random_views_are_the_same_for_every_model_and_spread_over_the_sphere() -> None:
+    view = canonical(0, "a view")
+    drawn = [at_level(view, "pose/random", level) for level in RANDOM_LEVELS]
+    assert drawn == [at_level(view, "pose/random", level) for level in RANDOM_LEVELS]
+    assert len({each.azimuth for each in drawn}) == len(drawn) == 16
+    assert drawn[0] != at_level(canonical(0, "another"), "pose/random", RANDOM_LEVELS[0])
+    assert all(-30 <= each.elevation <= 90 for each in drawn)
+    assert {each.distractors for each in drawn} == {0}
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from typing import Any
 
 from robustness.data.image_set import format_level
 from robustness.data.objects.class_list import CLASSES, ClassList, ListedObject
-from robustness.data.objects.settings import SPHERE, RenderSettings
+from robustness.data.objects.settings import RANDOM, SPHERE, RenderSettings
 from robustness.data.objects.views import View, at_level, canonical, diverse, on_sphere
 from robustness.seeds import derive, numpy_generator
-from robustness.shifts.rendered import sphere_level
+from robustness.shifts.rendered import RANDOM_LEVELS, sphere_level
 
 POOLS = 24
 """So many pools of distractors are drawn for training, and as many for test."""
@@ -47,7 +47,8 @@ def plan(classes: ClassList, settings: RenderSettings) -> list[Job]:
 
 
 def _test_job(classes: ClassList, settings: RenderSettings, each: ListedObject) -> Job:
-    """Every scene of a test object: clean, then each factor at each level; the sphere for the first scene."""
+    """Every scene of a test object: clean, then each factor at each level; of the first scene also the sphere
+    and random views."""
     rows, views = [], []
     for scene in range(settings.test_scenes):
         clean = canonical(settings.seed, f"test/{each.id}/{scene}")
@@ -62,6 +63,10 @@ def _test_job(classes: ClassList, settings: RenderSettings, each: ListedObject) 
                 for azimuth in settings.sphere.azimuths:
                     rows.append(_row(each, "test", SPHERE, sphere_level(azimuth, elevation), scene))
                     views.append(on_sphere(clean, azimuth, elevation))
+        if scene == 0:
+            for level in RANDOM_LEVELS[: settings.random_views]:
+                rows.append(_row(each, "test", RANDOM, level, scene))
+                views.append(at_level(clean, RANDOM, level))
     return _job(classes, settings, each, "test", rows, views)
 
 

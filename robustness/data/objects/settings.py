@@ -11,14 +11,14 @@ from robustness import shifts
 from robustness.errors import UserError, at, nearest
 from robustness.settings import Settings
 from robustness.shifts import Level
-from robustness.shifts.rendered import SPHERE_AZIMUTHS, SPHERE_ELEVATIONS
+from robustness.shifts.rendered import RANDOM_LEVELS, SPHERE_AZIMUTHS, SPHERE_ELEVATIONS
 
-SPHERE = "pose/sphere"
+SPHERE, RANDOM = "pose/sphere", "pose/random"
 
 
 def default_factors() -> dict[str, list[Level]]:
-    """The rendered factors with all their levels but the clean one; the view sphere is set apart."""
-    rendered = [shifts.get(name) for name in shifts.names("rendered") if name != SPHERE]
+    """The rendered factors with all their levels but the clean one; sphere and random views are apart."""
+    rendered = [shifts.get(name) for name in shifts.names("rendered") if name not in (SPHERE, RANDOM)]
     return {f.id: [level for level in f.levels if level != f.clean_level] for f in rendered}
 
 
@@ -34,8 +34,9 @@ class RenderSettings(Settings):
 
     ``train_per_class`` images for each class and each of the ``training`` roles, divided evenly among the
     class's objects; ``validation_per_class`` likewise, canonical; ``test_scenes`` clean scenes for every test
-    object, each of them at every level of ``factors``; ``sphere`` is null for none; ``distractor_pool``:
-    distractors to choose from for each object; ``objects_per_class`` takes only the first objects of a class
+    object, each of them at every level of ``factors``; ``sphere`` is null for none; ``random_views``
+    of camera and light for one scene of every test object; ``distractor_pool``: distractors to choose from
+    for each object; ``objects_per_class`` takes only the first objects of a class
     in each split (null: all).
     """
 
@@ -49,6 +50,7 @@ class RenderSettings(Settings):
     distractor_pool: int = Field(default=12, ge=1, le=100)
     factors: dict[str, list[Level]] = Field(default_factory=default_factors)
     sphere: Sphere | None = Sphere()
+    random_views: int = Field(default=len(RANDOM_LEVELS), ge=0, le=len(RANDOM_LEVELS))
 
     def check(self) -> None:
         if len(set(self.training)) != len(self.training):

@@ -44,6 +44,7 @@ TABLES = {
         ("drop (points)", "pose/drop"),
         ("relative (%)", "pose/relative_drop"),
         ("worst view (%)", "pose/worst_view_accuracy"),
+        ("worst random view (%)", "pose/worst_random_accuracy"),
         ("sphere wrong (%)", "pose/pose_space_wrong"),
         ("flip rate (%)", "pose/flip_rate"),
     ),
