@@ -16,6 +16,7 @@ from robustness.report.document import Answer
 from robustness.report.inputs import TABLES, DataCard, ReportInputs
 from robustness.report.model_table import ModelTable
 from robustness.report.sections import (
+    agreement,
     association,
     attacking,
     clean,
@@ -347,6 +348,23 @@ def association_answers(noise: float) -> list[Answer]:
     tables, reason = association.associate(made)
     assert list(tables) == ["across"], reason
     return association._answers(tables)
+
+
+def test_agreement_of_architectures_is_judged_by_that_of_a_net_with_itself() -> None:
+    architectures = {"a": "alexnet", "a2": "alexnet", "v": "vgg11"}
+    kappas = [("a", "a2", 0.6), ("a", "v", 0.3), ("a2", "v", 0.3)]
+    found = pd.DataFrame(kappas, columns=["model_a", "model_b", "kappa"])
+    told = agreement.answer(found, "pose", architectures)
+    assert told.text == (
+        "On images under 3-D pose the errors of different architectures agree with κ = 0.30 (mean of 2 pairs, "
+        "0.30 to 0.30), those of one net trained from two seeds with κ = 0.60 (1 pairs): 50 % of the agreement "
+        "that a net has with itself is shared by all."
+    )
+    alone = agreement.answer(found[1:], "clean", architectures)
+    assert alone.status == "undecided"
+    assert "was not measured" in alone.text
+    alike = agreement.answer(found.assign(kappa=0.5), "clean", architectures)
+    assert alike.text.endswith("which objects are hard does not depend on the architecture.")
 
 
 def test_a_planted_relation_is_found_and_noise_is_not() -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import pandas as pd
+
 from robustness import scores
 from robustness.report.context import ReportContext
 from robustness.report.document import NOTHING, Answer, Cell, Table, columns
 from robustness.report.shading import shaded
-from robustness.report.wording import number
+from robustness.report.wording import number, percent
+from robustness.scores.conditions import SHIFTS
 
-SHIFTS = ("pose", "plane", "clutter", "clean")
+ORDER = ("pose", "plane", "clutter", "clean")
 """The shift that the agreement is measured under: the first of these that was measured."""
 
 
 def write(context: ReportContext) -> tuple[Answer | None, Table | None]:
     """The sentence and the table of κ between every two learned models; None for fewer than three."""
     table = context.inputs.predictions
-    shift = next((name for name in SHIFTS if (table["shift"] == name).any()), None)
+    shift = next((name for name in ORDER if (table["shift"] == name).any()), None)
     grid = [model for model in context.models.grid() if model.frontend == "learned"]
     if shift is None or len(grid) < 3:
         return None, None
@@ -28,21 +33,30 @@ def write(context: ReportContext) -> tuple[Answer | None, Table | None]:
     )
     if found.empty or found["kappa"].isna().all():
         return None, None
-    return _answer(found, shift), _table(found, names, shift)
-
-
-def _answer(found, shift: str) -> Answer:
-    above = int((found["low"] > 0).sum())
-    known = found[found["kappa"].notna()]
-    low, high = known["kappa"].min(), known["kappa"].max()
-    where = "clean images" if shift == "clean" else f"images under {shift}"
-    text = (
-        f"On {where} {above} of {len(known)} pairs of architectures err together more often than chance "
-        f"(κ from {number(low)} to {number(high)}): "
+    return _answer(found, shift, {model.name: model.architecture for model in grid}), _table(
+        found, names, shift
     )
-    if above > len(known) / 2:
-        return Answer(text + "most of them find the same images hard, which points to the data.")
-    return Answer(text + "most of them fail on different images.", "found" if above == 0 else "undecided")
+
+
+def answer(found: pd.DataFrame, shift: str, architectures: Mapping[str, str]) -> Answer:
+    """κ between architectures beside κ of one net trained twice: only their ratio says what the data do."""
+    known = found[found["kappa"].notna()]
+    same = known["model_a"].map(architectures) == known["model_b"].map(architectures)
+    where = "clean images" if shift == "clean" else f"images under {SHIFTS[shift]}"
+    other = known.loc[~same, "kappa"]
+    text = (
+        f"On {where} the errors of different architectures agree with κ = {number(other.mean())} (mean of "
+        f"{len(other)} pairs, {number(other.min())} to {number(other.max())})"
+    )
+    if not same.any():
+        text += "; that of one net trained from two seeds, without which this says little, was not measured."
+        return Answer(text, "undecided")
+    own = known.loc[same, "kappa"]
+    text += f", those of one net trained from two seeds with κ = {number(own.mean())} ({len(own)} pairs): "
+    if other.mean() >= own.mean():
+        return Answer(text + "which objects are hard does not depend on the architecture.")
+    share = percent(other.mean() / own.mean(), 0)
+    return Answer(f"{text}{share} % of the agreement that a net has with itself is shared by all.")
 
 
 def _table(found, names: list[str], shift: str) -> Table:
