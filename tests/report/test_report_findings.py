@@ -356,9 +356,9 @@ def test_agreement_of_architectures_is_judged_by_that_of_a_net_with_itself() -> 
     found = pd.DataFrame(kappas, columns=["model_a", "model_b", "kappa"])
     told = agreement.answer(found, "pose", architectures)
     assert told.text == (
-        "On images under 3-D pose the errors of different architectures agree with κ = 0.30 (mean of 2 pairs, "
-        "0.30 to 0.30), those of one net trained from two seeds with κ = 0.60 (1 pairs): 50 % of the agreement "
-        "that a net has with itself is shared by all."
+        "On images under 3-D pose the errors of different architectures agree with κ = 0.30 (mean of 2 "
+        "pairs, 0.30 to 0.30), those of one net trained from two seeds with κ = 0.60 (1 pairs): 50 % of the "
+        "agreement that a net has with itself is shared by all."
     )
     alone = agreement.answer(found[1:], "clean", architectures)
     assert alone.status == "undecided"

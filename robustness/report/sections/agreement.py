@@ -33,9 +33,8 @@ def write(context: ReportContext) -> tuple[Answer | None, Table | None]:
     )
     if found.empty or found["kappa"].isna().all():
         return None, None
-    return _answer(found, shift, {model.name: model.architecture for model in grid}), _table(
-        found, names, shift
-    )
+    architectures = {model.name: model.architecture for model in grid}
+    return answer(found, shift, architectures), _table(found, names, shift)
 
 
 def answer(found: pd.DataFrame, shift: str, architectures: Mapping[str, str]) -> Answer:
