@@ -1,8 +1,9 @@
 """What an axis changes on average: paired differences of twins, over architectures, seeds and objects.
 
-One row per axis, its two values, what the other axes are held at, and metric. Twins differ in the axis alone
-and see the same images; replicates from other seeds are averaged within their architecture. The mean is over
-architectures, or over seeds where there is one architecture, and its interval holds the spread over them and
+One row per axis, its two values, what the other axis is held at, and metric; rows of the axis ``mean``, with
+b empty, are means of the scores themselves, of front-end a under the held training. Twins differ in the axis
+alone and see the same images; replicates from other seeds are averaged within their architecture. The mean
+is over architectures, or over seeds where there is one architecture, and its interval holds the spread over them and
 over objects (:mod:`robustness.statistics.crossed`).
 """
 
@@ -23,10 +24,12 @@ from robustness.statistics.crossed import CrossedMean, crossed_mean
 
 COLUMNS = ("axis", "a", "b", "held", "metric", "value", "low", "high", "error", "architectures", "seeds",
            "objects", "verdict", "needed_architectures", "needed_objects")  # fmt: skip
-"""``held``: the value of the other axis (training for front-ends, front-end for trainings); ``value``: a − b;
+"""``held``: the value of the other axis (training for front-ends, front-end for trainings); ``value``: a − b,
+or a where b is empty;
 ``seeds``: the smallest number of them within an architecture; ``needed_architectures`` counts seeds where
 there is one architecture."""
 
+MEAN = "mean"
 Draws = Mapping[str, tuple[np.ndarray, int]]  # metric → (1 + R,) draws, objects
 
 
@@ -42,7 +45,11 @@ def effects(
     """The table ``effects`` (``COLUMNS``) from the tables of a run; ``classes``: K, for chance."""
     draws = draws_by_model(predictions, attacks, classes=classes, seed=seed, resamples=resamples)
     facts = models.drop_duplicates("model").set_index("model")
-    groups: dict[tuple[str, ...], dict[str, list[tuple[str, str]]]] = {}
+    groups: dict[tuple[str, ...], dict[str, list[tuple[str, ...]]]] = {}
+    for model, fact in facts.iterrows():
+        if model in draws:
+            key = (MEAN, str(fact["frontend"]), "", str(fact["training"]))
+            groups.setdefault(key, {}).setdefault(str(fact["architecture"]), []).append((str(model),))
     for axis, a, b in twins(models):
         if axis != "both" and a in draws and b in draws:
             held = facts.loc[a, "training" if axis == "frontend" else "frontend"]
@@ -86,13 +93,14 @@ def draws_by_model(
 
 
 def _mean(
-    draws: Mapping[str, Draws], pairs: Mapping[str, list[tuple[str, str]]], metric: str
+    draws: Mapping[str, Draws], pairs: Mapping[str, list[tuple[str, ...]]], metric: str
 ) -> CrossedMean | None:
     """The mean over architectures, or over the seeds of the only one; None where a model lacks the metric."""
     if any(metric not in draws[model] for own in pairs.values() for pair in own for model in pair):
         return None
     differences = [
-        np.stack([draws[a][metric][0] - draws[b][metric][0] for a, b in own]) for own in pairs.values()
+        np.stack([draws[a][metric][0] - sum(draws[b][metric][0] for b in others) for a, *others in own])
+        for own in pairs.values()
     ]
     objects = min(draws[model][metric][1] for own in pairs.values() for pair in own for model in pair)
     if objects < 2 or differences[0].shape[1] < 3:

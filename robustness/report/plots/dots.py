@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -87,10 +87,16 @@ def dot_rows(path: Path, rows: Sequence[Row], panels: Sequence[DotPanel]) -> Non
         grid[0].set_ylim(places[-1] + 0.8, -0.8)
 
 
-def scatters(path: Path, table: pd.DataFrame, models: Sequence[Model]) -> None:
+def scatters(
+    path: Path,
+    table: pd.DataFrame,
+    models: Sequence[Model],
+    lines: Mapping[str, tuple[float, float]] | None = None,
+) -> None:
     """Scatter plots three abreast, one point per model in its family's look; open: not the learned stem.
 
-    ``table``: columns pair (one panel each), title, x_label, y_label, model, x, y.
+    ``table``: columns pair (one panel each), title, x_label, y_label, model, x, y. ``lines``: pair → slope
+    and intercept of a line through its panel.
     """
     known = {model.name: model for model in models if (table["model"] == model.name).any()}
     models = list(known.values())
@@ -108,6 +114,9 @@ def scatters(path: Path, table: pd.DataFrame, models: Sequence[Model]) -> None:
     with style.figure(path, style.PAGE_WIDTH, height) as figure:
         for axes, panel in zip(style.draw(plot, figure), panels.itertuples(), strict=True):
             axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
+            if lines is not None:
+                slope, intercept = lines[panel.pair]
+                axes.axline((0, intercept), slope=slope, color=CHANCE, linewidth=0.7, zorder=1)
             for axis in (axes.xaxis, axes.yaxis):  # seaborn hides those of inner panels
                 axis.label.set_visible(True)
         style.legend(figure, entries)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pandas as pd
 
 from robustness import shifts
@@ -13,12 +14,12 @@ from robustness.report.context import ReportContext
 from robustness.report.document import EMPTY, Answer, Cell, Figure, Section, Table, Text
 from robustness.report.inputs import Score
 from robustness.report.model_table import Model
-from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
+from robustness.report.plots.dots import DotPanel, dot_rows, model_rows, scatters
 from robustness.report.plots.heat_maps import sphere_maps
 from robustness.report.plots.lines import curve_panels
 from robustness.report.sections.registry import register
 from robustness.report.shading import shaded
-from robustness.report.wording import capital, loss, of, percent
+from robustness.report.wording import capital, loss, of, percent, signed
 from robustness.scores.conditions import SHIFTS, view
 
 TITLE = "How much does it lose to viewpoint (3-D pose, in-plane shifts), and to clutter?"
@@ -79,6 +80,7 @@ def write(context: ReportContext) -> Section:
     blocks = [
         Text(METHOD, "Method.", "method"),
         _drops(context),
+        _effective(context),
         *(_curves(context, shift) for shift in MAIN),
         _factors(context),
         _spheres(context),
@@ -86,9 +88,60 @@ def write(context: ReportContext) -> Section:
         _calibration(context),
         published.table(context, 2),
     ]
-    answers = [answer for shift in SHIFTS for answer in _answers(context, shift)]
+    answers = _mean_losses(context)
+    answers += [answer for shift in SHIFTS for answer in _answers(context, shift)]
     answers += _worst_view(context)
     return Section("shift", TITLE, 2, answers, blocks)
+
+
+def _mean_losses(context: ReportContext) -> list[Answer]:
+    """What each shift takes from learned nets on average."""
+    means = {
+        words: effect
+        for shift, words in SHIFTS.items()
+        if (effect := context.inputs.effect("mean", "learned", "", "canonical", f"{shift}/drop")) is not None
+    }
+    if not means:
+        return []
+    lost = [f"{loss(effect)} to {words}" for words, effect in means.items()]
+    count = next(iter(means.values())).architectures
+    over = f"mean of {count} architectures" if count > 1 else "one architecture"
+    return [Answer(f"Nets with a learned stem lose {', '.join(lost)} ({over}).")]
+
+
+def _effective(context: ReportContext) -> Figure | None:
+    """Accuracy under each shift against clean accuracy: who keeps more than that leads to expect?"""
+    rows, lines = [], {}
+    for shift, words in SHIFTS.items():
+        known = [
+            (model, clean.value, score.value)
+            for model in context.models
+            if (score := context.score_of(model, f"{shift}/accuracy")) is not None
+            and (clean := context.score_of(model, "clean/accuracy")) is not None
+        ]
+        plain = [(x, y) for m, x, y in known if (m.frontend, m.training) == ("learned", "canonical")]
+        if len(plain) < 5 or len({x for x, _ in plain}) < 2:
+            continue
+        slope, intercept = np.polyfit(*np.transpose(plain), 1)
+        lines[shift] = (slope, 100 * intercept)
+        spread = np.std([y - slope * x - intercept for x, y in plain], ddof=2)
+        rest = [y - slope * x - intercept for m, x, y in known if m.frontend == "vone"]
+        title = f"{words}: scatter {percent(spread)} points"
+        if rest:
+            title += f",\nV1 {signed(np.mean(rest))} off the line"
+        labels = (title, "clean accuracy (%)", "accuracy under the shift (%)")
+        rows += [(shift, *labels, model.name, 100 * x, 100 * y) for model, x, y in known]
+    if not rows:
+        return None
+    table = pd.DataFrame(rows, columns=["pair", "title", "x_label", "y_label", "model", "x", "y"])
+    scatters(context.figure("effective_robustness"), table, context.models, lines=lines)
+    return Figure.of(
+        "effective_robustness",
+        "Effective robustness (Taori et al. 2020): accuracy under each shift against clean accuracy, one "
+        "point per model, filled: learned stem. The line is fitted to learned stems with canonical "
+        "training; who lies above it keeps more than its clean accuracy leads to expect. Scatter: the "
+        "standard deviation of these models about the line.",
+    )
 
 
 def _able(context: ReportContext, metric: str) -> list[tuple]:
