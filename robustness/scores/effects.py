@@ -3,8 +3,8 @@
 One row per axis, its two values, what the other axis is held at, and metric; rows of the axis ``mean``, with
 b empty, are means of the scores themselves, of front-end a under the held training. Twins differ in the axis
 alone and see the same images; replicates from other seeds are averaged within their architecture. The mean
-is over architectures, or over seeds where there is one architecture, and its interval holds the spread over them and
-over objects (:mod:`robustness.statistics.crossed`).
+is over architectures, or over seeds where there is one architecture, and its interval holds the spread over
+them and over objects (:mod:`robustness.statistics.crossed`).
 """
 
 from __future__ import annotations
