@@ -38,19 +38,8 @@ def attacked(names: list[str]) -> pd.DataFrame:
     """The same attacks on all models: no effect whatever."""
     rows = [
         (name, "worst", "linf", e / 255, i, f"object{i:03d}", 1.0, float(i % e == 0), "none", 0.01)
-            name,
-            "worst",
-            "linf",
-            epsilon / 255,
-            i,
-            f"object{i:03d}",
-            1.0,
-            float(i % epsilon == 0),
-            "none",
-            0.01,
-        )
         for name in names
-        for epsilon in (1, 2)
+        for e in (1, 2)
         for i in range(OBJECTS)
     ]
     columns = ["model", "variant", "norm", "epsilon", "sample", "object", "clean_right", "right", "noise",
