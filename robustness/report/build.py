@@ -20,7 +20,7 @@ from robustness.report.wording import listed
 from robustness.whole_files import whole, write_text
 
 TITLE = "What holds up: viewpoint, clutter, attack"
-FINDINGS_PER_QUESTION = 4
+FINDINGS_PER_QUESTION = 1
 
 
 def write_report(inputs: ReportInputs, out_folder: Path) -> None:

@@ -11,6 +11,9 @@ from robustness.report.inputs import ReportInputs
 from robustness.report.model_table import Model
 from robustness.scores.conditions import number
 
+REFERENCE = 2.0
+"""The L∞ ε (255ths) of the summary: at 4/255 next to nothing stands of nets without a defence."""
+
 Levels = Sequence[tuple[float, str]]
 """(level, metric) pairs, ascending."""
 
@@ -65,11 +68,11 @@ def axis_label(shift: str, factor: str) -> str:
 
 
 def reference_budget(inputs: ReportInputs) -> tuple[float, str] | None:
-    """The L∞ budget of the summary: 4/255 where it was measured, else the largest one; with its metric."""
+    """The L∞ budget of the summary: 2/255 where it was measured, else the largest one; with its metric."""
     known = [(e, metric) for e, metric in budgets(inputs, "worst_linf") if e > 0]
     if not known:
         return None
-    return next(((e, metric) for e, metric in known if e == 4), known[-1])
+    return next(((e, metric) for e, metric in known if e == REFERENCE), known[-1])
 
 
 def chance(inputs: ReportInputs) -> float:

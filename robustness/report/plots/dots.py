@@ -13,8 +13,11 @@ import seaborn.objects as so
 
 from robustness.report.inputs import Score
 from robustness.report.model_table import Model
-from robustness.report.palette import CHANCE
+from robustness.report.palette import CHANCE, FRONTEND_COLOURS, OTHER_FRONTEND
 from robustness.report.plots import style
+
+SIDE = 0.26
+"""How far below another a front-end of one row is drawn, in rows."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,45 @@ def dot_rows(path: Path, rows: Sequence[Row], panels: Sequence[DotPanel]) -> Non
             axes.tick_params(axis="y", length=0)
         grid[0].set_yticks(places, [row.label for row in rows])
         grid[0].set_ylim(places[-1] + 0.8, -0.8)
+
+
+def pair_rows(
+    path: Path, rows: Sequence[str], panels: Sequence[tuple[str, Mapping[str, Sequence[Score | None]]]]
+) -> None:
+    """One row per label, the front-ends of each beside each other; fractions, drawn times 100.
+
+    ``panels``: (axis label, front-end → one score per row).
+    """
+    table = pd.DataFrame(
+        [
+            (
+                label,
+                frontend,
+                place + 0.26 * (number - (len(scores) - 1) / 2),
+                *(100 * x for x in (s.value, s.low, s.high)),
+            )
+            for label, scores in panels
+            for number, (frontend, own) in enumerate(scores.items())
+            for place, s in enumerate(own)
+            if s is not None
+        ],
+        columns=["panel", "frontend", "place", "value", "low", "high"],
+    )
+    names = list(dict.fromkeys(table["frontend"]))
+    plot = so.Plot(table, x="value", y="place", color="frontend").facet(col="panel").share(x=False)
+    plot = plot.scale(color={name: FRONTEND_COLOURS.get(name, OTHER_FRONTEND[0]) for name in names})
+    plot = plot.add(so.Range(linewidth=0.9), xmin="low", xmax="high", orient="y", legend=False)
+    plot = plot.add(so.Dot(pointsize=3.2), legend=False)
+    with style.figure(path, style.PAGE_WIDTH, 0.75 + 0.2 * len(rows)) as figure:
+        grid = style.draw(plot, figure)
+        for axes, label in zip(grid, panels, strict=True):
+            axes.set(title="", xlabel=label)
+            axes.grid(visible=False, axis="y")
+            axes.tick_params(axis="y", length=0)
+        grid[0].set_yticks(range(len(rows)), rows)
+        grid[0].set_ylim(len(rows) - 0.4, -0.6)
+        style.legend(figure, {name: {"color": FRONTEND_COLOURS.get(name, OTHER_FRONTEND[0]), "marker": "o",
+                                     "linestyle": "none"} for name in names})  # fmt: skip
 
 
 def scatters(

@@ -53,16 +53,33 @@ def _answers(context: ReportContext) -> list[Answer]:
         return [Answer("No worst-case robust accuracies are among the scores.", "missing")]
     epsilon, metric = budget
     scored = context.ranked(metric)
-    guess = conditions.chance(context.inputs)
+    guess = conditions.majority(context.inputs)
     broken = [model for score, model in scored if score.high < guess]
     best, winner = scored[0]
     text = capital(
-        f"{are(len(broken), len(scored), 'model')} significantly below chance at L∞ {epsilon:g}/255"
+        f"{are(len(broken), len(scored), 'model')} significantly below {percent(guess)} %, what the "
     )
+    text += f"most frequent class gives, at L∞ {epsilon:g}/255"
     verdict = trust(context, winner)
     doubt = f" (checks: {VERDICTS[verdict][1]})" if verdict not in ("", "ok") else ""
     answers = [Answer(f"{text}; {winner.name} keeps most, {share(best)}{doubt}.")]
-    return [*answers, *_trust_answers({model.name: trust(context, model) for _, model in scored})]
+    trusted = _trust_answers({model.name: trust(context, model) for _, model in scored})
+    return [*_means(context, epsilon, metric), *answers, *trusted]
+
+
+def _means(context: ReportContext, epsilon: float, metric: str) -> list[Answer]:
+    """What nets keep on average, by front-end and training."""
+    kept = []
+    for frontend, training, words in (
+        ("learned", "canonical", "nets with a learned stem"),
+        ("vone", "canonical", "with the V1 front-end"),
+        ("learned", "adversarial", "adversarially trained"),
+    ):
+        effect = context.inputs.effect("mean", frontend, "", training, metric)
+        if effect is not None:
+            count = f"{effect.architectures} architecture{'s' if effect.architectures > 1 else ''}"
+            kept.append(f"{words} {share(effect)} ({count})")
+    return [Answer(f"At L∞ {epsilon:g}/255 these accuracies stand: {'; '.join(kept)}.")] if kept else []
 
 
 def _trust_answers(verdicts: dict[str, str]) -> list[Answer]:

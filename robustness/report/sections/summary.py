@@ -1,48 +1,81 @@
-"""The page after the findings: one row per model, the five numbers that matter most."""
+"""The chart that carries the whole, the limits, and one row per model with the numbers that matter most."""
 
 from __future__ import annotations
 
-from robustness.report.conditions import chance, reference_budget
+from robustness.report.conditions import reference_budget
 from robustness.report.context import ReportContext
-from robustness.report.document import Block, Figure
-from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
+from robustness.report.document import Block, Figure, Table, Text
+from robustness.report.plots.dots import pair_rows
+
+SHOWN = (
+    ("clean/accuracy", "clean"),
+    ("pose/accuracy", "3-D pose"),
+    ("plane/accuracy", "in the plane"),
+    ("clutter/accuracy", "clutter"),
+)
 
 
 def write(context: ReportContext) -> list[Block]:
-    """The summary table, and the same numbers as a figure."""
+    """The chart and the limits, which stand on page 1, then the table."""
     budget = reference_budget(context.inputs)
-    robust = f"worst-case robust accuracy, L∞ {budget[0]:g}/255 (%)" if budget else "robust accuracy (%)"
+    return [_overview(context, budget), _limits(context), _table(context, budget)]
+
+
+def _overview(context: ReportContext, budget: tuple[float, str] | None) -> Figure:
+    grid = context.models.grid()
+    architectures = list(dict.fromkeys(model.architecture for model in grid)) or context.models.architectures
+    frontends = list(dict.fromkeys(model.frontend for model in grid)) or ["learned"]
+    shown = [*SHOWN, *([(budget[1], f"L∞ {budget[0]:g}/255")] if budget else [])]
+    panels = {}
+    for metric, title in shown:
+        scores = {}
+        for frontend in frontends:
+            first = {m.architecture: m for m in reversed(grid) if m.frontend == frontend}
+            scores[frontend] = [
+                context.score_of(first[name], metric) if name in first else None for name in architectures
+            ]
+        if any(score is not None for own in scores.values() for score in own):
+            panels[f"{title} (%)"] = scores
+    pair_rows(context.figure("overview"), architectures, panels)
+    return Figure.of(
+        "overview",
+        "Accuracy on clean images, under each shift and under attack, by architecture, learned stem and V1 "
+        "front-end (vone) side by side. Bars: 95 % intervals over objects.",
+    )
+
+
+def _limits(context: ReportContext) -> Text:
+    """Three sentences on what the numbers cannot say."""
+    seeds = context.inputs.models["seed"].nunique() if "seed" in context.inputs.models else 1
+    attacked = context.inputs.attacks["sample"].nunique()
+    one = "One seed per model: two trainings of one net differ by some points, so single models are compared "
+    one += "with caution and effects as means over architectures."
+    several = f"{seeds} seeds per net: effects are means over them and over architectures."
+    return Text(
+        [
+            "Networks are small and trained for minutes: differences between conditions and between twins "
+            "mean more than absolute accuracies.",
+            several if seeds > 1 else one,
+            f"Robust accuracies are upper bounds, on {attacked} images: a stronger attack may find more.",
+        ],
+        "Limits",
+        "list",
+    )
+
+
+def _table(context: ReportContext, budget: tuple[float, str] | None) -> Table | None:
+    robust = f"robust, L∞ {budget[0]:g}/255 (%)" if budget else "robust accuracy (%)"
     metrics = [
         ("clean accuracy (%)", "clean/accuracy"),
         ("pose drop (points)", "pose/drop"),
+        ("in-plane drop (points)", "plane/drop"),
         ("clutter drop (points)", "clutter/drop"),
         (robust, budget[1] if budget else ""),
     ]
     caption = (
-        "Summary. Drops are clean accuracy less mean accuracy over the levels of the shift, each "
-        "factor of the shift counting once. Worst case: an image counts as robust if no attack of the "
-        "suite changed the answer. Brackets: 95 % intervals over objects. Attack checks: the worst "
-        "verdict on the evaluation itself; where it reads FAIL the robust accuracy is not "
-        "reliable."
+        "Summary. Drops are clean accuracy less mean accuracy over the levels of the shift, each factor of "
+        "the shift counting once. Robust: no attack of the suite changed the answer; of models with noise "
+        "the expected share of right answers. Brackets: 95 % intervals over objects. Attack checks: the "
+        "worst verdict on the evaluation itself."
     )
-    table = context.score_table("table-summary", caption, metrics, checks=True, small=False)
-    return [table, _overview(context, budget)]
-
-
-def _overview(context: ReportContext, budget: tuple[float, str] | None) -> Figure:
-    panels = [("clean/accuracy", "clean accuracy\n(%)"), ("pose/drop", "pose drop\n(points)")]
-    panels.append(("clutter/drop", "clutter drop\n(points)"))
-    if budget is not None:
-        panels.append((budget[1], f"robust accuracy,\nL∞ {budget[0]:g}/255 (%)"))
-    guess = [(chance(context.inputs), "chance")]
-    drawn = []
-    for metric, label in panels:
-        scores = [context.score_of(model, metric) for model in context.models]
-        drawn.append(DotPanel(label, scores, [] if metric.endswith("drop") else guess))
-    dot_rows(context.figure("overview"), model_rows(context.models), drawn)
-    return Figure.of(
-        "overview",
-        "Overview: clean accuracy, what 3-D pose and clutter take from it, and worst-case robust "
-        "accuracy, by model, oldest family first. Colour and marker: family; open marker: diverse or "
-        "adversarial training. Bars: 95 % intervals over objects. Dotted: chance.",
-    )
+    return context.score_table("table-summary", caption, metrics, checks=True, small=False)
