@@ -20,6 +20,10 @@ SIDE = 0.26
 """How far below another a front-end of one row is drawn, in rows."""
 
 
+SIDE = 0.26
+"""How far below another a front-end of one row is drawn, in rows."""
+
+
 @dataclass(frozen=True)
 class Row:
     """A row: its label, the model whose look it has, and its group (a gap stands between groups)."""
@@ -91,30 +95,25 @@ def dot_rows(path: Path, rows: Sequence[Row], panels: Sequence[DotPanel]) -> Non
 
 
 def pair_rows(
-    path: Path, rows: Sequence[str], panels: Sequence[tuple[str, Mapping[str, Sequence[Score | None]]]]
+    path: Path, rows: Sequence[str], panels: Mapping[str, Mapping[str, Sequence[Score | None]]]
 ) -> None:
     """One row per label, the front-ends of each beside each other; fractions, drawn times 100.
 
-    ``panels``: (axis label, front-end → one score per row).
+    ``panels``: axis label → front-end → one score per row.
     """
     table = pd.DataFrame(
         [
-            (
-                label,
-                frontend,
-                place + 0.26 * (number - (len(scores) - 1) / 2),
-                *(100 * x for x in (s.value, s.low, s.high)),
-            )
-            for label, scores in panels
+            (label, frontend, place + SIDE * number, 100 * s.value, 100 * s.low, 100 * s.high)
+            for label, scores in panels.items()
             for number, (frontend, own) in enumerate(scores.items())
             for place, s in enumerate(own)
             if s is not None
         ],
         columns=["panel", "frontend", "place", "value", "low", "high"],
     )
-    names = list(dict.fromkeys(table["frontend"]))
+    looks = {name: FRONTEND_COLOURS.get(name, OTHER_FRONTEND[0]) for name in dict.fromkeys(table["frontend"])}
     plot = so.Plot(table, x="value", y="place", color="frontend").facet(col="panel").share(x=False)
-    plot = plot.scale(color={name: FRONTEND_COLOURS.get(name, OTHER_FRONTEND[0]) for name in names})
+    plot = plot.scale(color=looks)
     plot = plot.add(so.Range(linewidth=0.9), xmin="low", xmax="high", orient="y", legend=False)
     plot = plot.add(so.Dot(pointsize=3.2), legend=False)
     with style.figure(path, style.PAGE_WIDTH, 0.75 + 0.2 * len(rows)) as figure:
@@ -125,8 +124,7 @@ def pair_rows(
             axes.tick_params(axis="y", length=0)
         grid[0].set_yticks(range(len(rows)), rows)
         grid[0].set_ylim(len(rows) - 0.4, -0.6)
-        style.legend(figure, {name: {"color": FRONTEND_COLOURS.get(name, OTHER_FRONTEND[0]), "marker": "o",
-                                     "linestyle": "none"} for name in names})  # fmt: skip
+        style.legend(figure, {n: {"color": c, "marker": "o", "linestyle": "none"} for n, c in looks.items()})
 
 
 def scatters(
