@@ -103,8 +103,8 @@ def beside(target: np.ndarray, side: int) -> np.ndarray:
     hidden = np.lib.stride_tricks.sliding_window_view(target, (side, side)).sum((2, 3))
     rows, columns = np.nonzero(hidden == hidden.min())
     corners = np.stack([rows, columns])
-    centre = np.argwhere(target).mean(0) if target.any() else np.array(target.shape) / 2
-    nearest = np.square(corners + side / 2 - centre[:, None]).sum(0).argmin()
+    centre = np.argwhere(target).mean(0) if target.any() else (np.array(target.shape) - 1) / 2
+    nearest = np.square(corners + (side - 1) / 2 - centre[:, None]).sum(0).argmin()
     row, column = corners[:, nearest]
     square = np.zeros_like(target)
     square[row : row + side, column : column + side] = True

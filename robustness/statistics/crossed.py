@@ -68,7 +68,8 @@ def crossed_mean(draws: np.ndarray, objects: int, *, margin: float = MARGIN) -> 
         by_units = float(np.var(draws[:, 0], ddof=1)) / units
         within = float(np.nanvar(draws[:, 1:], axis=1, ddof=1).mean())
         shared = max(0.0, within - by_objects) / (units - 1)
-    variance = max(by_units + by_objects - shared, by_units, by_objects)
+    # In expectation no less than half of the sum: both parts hold all of e.
+    variance = max(by_units + by_objects - shared, (by_units + by_objects) / 2)
     error = float(np.sqrt(variance))
     freedom = _freedom([(by_units, units - 1), (by_objects, objects - 1)], variance)
     low, high = (value + side * error * stats.t.ppf((1 + CONFIDENCE) / 2, freedom) for side in (-1, 1))
@@ -78,7 +79,7 @@ def crossed_mean(draws: np.ndarray, objects: int, *, margin: float = MARGIN) -> 
         verdict = "higher" if low > 0 else "lower"
     elif abs(value) + near < margin:
         verdict = "equivalent"
-    allowed = (value / stats.norm.ppf((1 + CONFIDENCE) / 2)) ** 2
+    allowed = (value / stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) ** 2
     return CrossedMean(
         value,
         float(low),

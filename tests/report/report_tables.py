@@ -21,6 +21,7 @@ CONDITIONS = [
     ("clean", "none", "0", 0.0),
     *(("pose", "azimuth", f"{a}", a / 180) for a in (15, 30, 45, 60, 90, 135, 180)),
     *(("pose", "elevation", f"{e}", abs(e) / 90) for e in (-30, 15, 30, 60)),
+    *(("plane", "roll", f"{a}", a / 120) for a in (30, 90)),
     *(("pose", "sphere", f"az{a}_el{e}", 0.3 + a / 900) for a in (0, 90, 180, 270) for e in (0, 45)),
     *(("clutter", "distractors", f"{n}", n / 10) for n in (1, 2, 4, 8)),
     *(("clutter", "background", name, x) for name, x in (("gradient", 0.2), ("noise", 0.5), ("room", 0.8))),

@@ -80,7 +80,7 @@ def test_best_worst_and_those_at_chance_are_named() -> None:
     assert "a is the most accurate of 3 models on clean images: 80.0 % [70.0, 90.0]; b the least" in texts(
         found
     )
-    assert "interval of b includes chance" in texts(found, "doubtful")
+    assert "interval of b includes the share of the most frequent class" in texts(found, "doubtful")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_robust_accuracy_with_a_failed_check_is_not_praised_plainly() -> None:
     )
     assert [trust(made, each) for each in made.models] == ["small", "weak"]
     found = attacking._answers(made)
-    assert "1 of 2 models is significantly below chance at L∞ 4/255; a keeps most" in found[0].text
+    assert "1 of 2 models is significantly below 10.0 %, what the most frequent class gives, at L∞ 4/255; a" in found[0].text
     assert "(checks: attack too weak)" in found[0].text
     assert "Attack too weak: a; a further rung would break more" in texts(found, "doubtful")
 

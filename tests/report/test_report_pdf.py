@@ -10,16 +10,19 @@ from robustness.report import typesetting
 SUMMARY = (
     "clean/accuracy",
     "pose/drop",
+    "plane/drop",
     "clutter/drop",
-    "attack/worst_linf/eps_4/robust_accuracy",
+    "attack/worst_linf/eps_2/robust_accuracy",
 )
 COMPARED = (
     "clean/accuracy",
     "pose/accuracy",
+    "plane/accuracy",
     "clutter/accuracy",
     "pose/drop",
+    "plane/drop",
     "clutter/drop",
-    "attack/worst_linf/eps_4/robust_accuracy",
+    "attack/worst_linf/eps_2/robust_accuracy",
 )
 COLUMNS = [
     *(("table-summary", column, metric) for column, metric in enumerate(SUMMARY, 1)),

@@ -28,10 +28,11 @@ def simulated(generator: np.random.Generator, units: int, effect: float, spread:
 
 @pytest.mark.parametrize(("units", "spread"), [(3, 0.0), (3, 0.1), (14, 0.0), (14, 0.1)])
 def test_intervals_cover_the_effect_as_often_as_they_say(units: int, spread: float) -> None:
+    # 95 % is meant; where models do not differ, it is 97 to 99 %.
     generator = np.random.default_rng(0)
     means = [crossed_mean(simulated(generator, units, 0.1, spread), OBJECTS) for _ in range(400)]
     covered = np.mean([found.low <= 0.1 <= found.high for found in means])
-    assert 0.90 <= covered <= 0.985
+    assert 0.92 <= covered <= 0.99
 
 
 def test_without_an_effect_hardly_any_is_found_and_with_one_it_is() -> None:
@@ -52,9 +53,9 @@ def test_three_seeds_get_the_t_interval_of_their_means() -> None:
     assert (found.low, found.high) == pytest.approx((low, high))
     assert found.verdict == "undecided"
     assert found.needed_objects == np.inf
-    # About as many seeds as make the half-width of a normal interval as large as the mean.
+    # As many seeds as make the half-width of such an interval as large as the mean.
     assert found.needed_units == np.ceil(
-        np.var(values, ddof=1) * (stats.norm.ppf(0.975) / values.mean()) ** 2
+        np.var(values, ddof=1) * (stats.t.ppf(0.975, 2) / values.mean()) ** 2
     )
 
 

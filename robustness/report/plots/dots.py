@@ -156,7 +156,9 @@ def scatters(
             axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
             if lines is not None:
                 slope, intercept = lines[panel.pair]
-                axes.axline((0, intercept), slope=slope, color=CHANCE, linewidth=0.7, zorder=1)
+                ends = np.array(axes.get_xlim())
+                axes.plot(ends, intercept + slope * ends, color=CHANCE, linewidth=0.7, zorder=1)
+                axes.set_xlim(*ends)
             for axis in (axes.xaxis, axes.yaxis):  # seaborn hides those of inner panels
                 axis.label.set_visible(True)
         style.legend(figure, entries)

@@ -128,7 +128,7 @@ def table(
     context: ReportContext, name: str, caption: str, pairs: Sequence[Pair], spoken: Iterable[Measure]
 ) -> Table | None:
     """One row per pair with its differences; ``*`` marks those that stand after Holm's correction."""
-    spoken = list(spoken)
+    spoken = [measure for measure in spoken if known(context, pairs, measure.metric)]
     rows = []
     for a, b in pairs:
         cells = [difference_cell(context.inputs.difference(a.name, b.name, m.metric)) for m in spoken]
