@@ -10,6 +10,7 @@ from robustness import shifts
 from robustness.report.inputs import ReportInputs
 from robustness.report.model_table import Model
 from robustness.scores.conditions import number
+from robustness.scores.effects import majority as most_frequent
 
 REFERENCE = 2.0
 """The L∞ ε (255ths) of the summary: at 4/255 next to nothing stands of nets without a defence."""
@@ -82,9 +83,7 @@ def chance(inputs: ReportInputs) -> float:
 
 def majority(inputs: ReportInputs) -> float:
     """The clean accuracy of always naming the most frequent class; that of guessing without predictions."""
-    table = inputs.predictions
-    labels = table.loc[table["shift"] == "clean"].drop_duplicates("sample")["label"]
-    return float(labels.value_counts(normalize=True).max()) if len(labels) else chance(inputs)
+    return most_frequent(inputs.predictions) or chance(inputs)
 
 
 def learned_the_task(inputs: ReportInputs, model: Model) -> bool:

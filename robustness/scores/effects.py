@@ -4,7 +4,9 @@ One row per axis, its two values, what the other axis is held at, and metric; ro
 b empty, are means of the scores themselves, of front-end a under the held training. Twins differ in the axis
 alone and see the same images; replicates from other seeds are averaged within their architecture. The mean
 is over architectures, or over seeds where there is one architecture, and its interval holds the spread over
-them and over objects (:mod:`robustness.statistics.crossed`).
+them and over objects (:mod:`robustness.statistics.crossed`). A model whose clean accuracy is not
+significantly above what the most frequent class gives is left out, and its twins with it: it has nothing to
+lose or keep.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ import pandas as pd
 from robustness.scores import attacks as attack_scores
 from robustness.scores import predictions as prediction_scores
 from robustness.scores.cluster_sums import draw_weights
+from robustness.scores.conditions import CLEAN
 from robustness.scores.table import Metric
 from robustness.scores.twins import is_wanted, twins
-from robustness.statistics.bootstrap import RESAMPLES
+from robustness.statistics.bootstrap import RESAMPLES, percentiles
 from robustness.statistics.crossed import CrossedMean, crossed_mean
 
 COLUMNS = ("axis", "a", "b", "held", "metric", "value", "low", "high", "error", "architectures", "seeds",
@@ -44,6 +47,7 @@ def effects(
 ) -> pd.DataFrame:
     """The table ``effects`` (``COLUMNS``) from the tables of a run; ``classes``: K, for chance."""
     draws = draws_by_model(predictions, attacks, classes=classes, seed=seed, resamples=resamples)
+    draws = {model: own for model, own in draws.items() if _learned(own, majority(predictions))}
     facts = models.drop_duplicates("model").set_index("model")
     groups: dict[tuple[str, ...], dict[str, list[tuple[str, ...]]]] = {}
     for model, fact in facts.iterrows():
@@ -66,6 +70,17 @@ def effects(
                                  found.needed_objects)  # fmt: skip
                 rows.append((*key, metric, *facts_of_mean))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def majority(predictions: pd.DataFrame) -> float:
+    """The accuracy of always naming the class that most clean images have; 0 without clean images."""
+    labels = predictions.loc[predictions["shift"] == CLEAN].drop_duplicates("sample")["label"]
+    return float(labels.value_counts(normalize=True).max()) if len(labels) else 0.0
+
+
+def _learned(draws: Draws, most: float) -> bool:
+    clean = draws.get(f"{CLEAN}/accuracy")
+    return clean is None or float(percentiles(clean[0][1:])[0]) > most
 
 
 def draws_by_model(

@@ -14,7 +14,9 @@ from robustness.report.inputs import ReportInputs
 @pytest.fixture(scope="session")
 def whole_inputs(tmp_path_factory: pytest.TempPathFactory) -> ReportInputs:
     """A run in which nothing is missing: one architecture with all controls and trainings, four plain."""
-    return make_inputs(["resnet18", "alexnet", "vgg11", "lenet5", "zfnet"], tmp_path_factory.mktemp("pictures"))
+    return make_inputs(
+        ["resnet18", "alexnet", "vgg11", "lenet5", "zfnet"], tmp_path_factory.mktemp("pictures")
+    )
 
 
 @pytest.fixture(scope="session")

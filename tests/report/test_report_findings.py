@@ -138,7 +138,10 @@ def test_a_robust_accuracy_with_a_failed_check_is_not_praised_plainly() -> None:
     )
     assert [trust(made, each) for each in made.models] == ["small", "weak"]
     found = attacking._answers(made)
-    assert "1 of 2 models is significantly below 10.0 %, what the most frequent class gives, at L∞ 4/255; a" in found[0].text
+    assert (
+        "1 of 2 models is significantly below 10.0 %, what the most frequent class gives, at L∞ 4/255; a"
+        in found[0].text
+    )
     assert "(checks: attack too weak)" in found[0].text
     assert "Attack too weak: a; a further rung would break more" in texts(found, "doubtful")
 

@@ -93,3 +93,13 @@ def test_means_of_a_front_end_stand_beside() -> None:
     each = [accuracy[f"{name}_vone_0", "clean/accuracy"] for name in ARCHITECTURES]
     assert mean["value"].tolist() == pytest.approx([np.mean(each)])
     assert mean["b"].tolist() == [""]
+
+
+def test_a_model_that_did_not_learn_is_left_out_with_its_twin() -> None:
+    table, attacks, models = run(0.2)
+    lost = table["model"] == "net0_vone_0"
+    wrong = (table["label"] + 1) % 4
+    table = table.assign(prediction=np.where(lost, wrong, table["prediction"]))
+    found = effects(table, attacks, models, classes=4, resamples=200)
+    counts = found[found["metric"] == "clean/accuracy"].set_index(["axis", "a"])["architectures"]
+    assert counts.to_dict() == {("mean", "learned"): 8, ("mean", "vone"): 7, ("frontend", "vone"): 7}

@@ -29,6 +29,8 @@ METHOD = (
     "Controls: the bank without noise (gabor), fixed random filters with the noise (random), the learned "
     "stem with the same noise (learned_noise), Gabor filters that are trained on (gabor_trained).",
     "Differences are paired: both models see the same images, and their intervals resample the same objects. "
+    "A model that did not learn the task (clean accuracy not significantly above the share of the most "
+    "frequent class) is left out of means over architectures, and its twin with it. "
     "Gradients through noise are averaged over samples of it (EOT).",
 )
 CONTROLS = (
