@@ -201,9 +201,25 @@ def test_the_front_end_is_judged_by_its_mean_over_architectures(
 ) -> None:
     scores = {(name, ROBUST): (0.5, 0.4, 0.6) for name in TWINS}
     comparisons = [("av", "a", ROBUST, 0.3, 0.2, 0.4), ("vv", "v", ROBUST, 0.01, -0.1, 0.12)]
-    (found,) = frontend._answers(with_effect(context(TWINS, scores, comparisons), effect))
+    made = with_effect(context(TWINS, scores, comparisons), effect)
+    found = twins.sentence_of_many(made, "It", frontend._pairs(made), twins.measures((4, ROBUST))["robust"])
     assert words in found.text
     assert found.status == status
+
+
+def test_effects_on_several_scores_are_told_in_one_sentence() -> None:
+    rows = [
+        ("attack/worst_linf/area", 0.2, 0.1, 0.3, "higher", 2, 2),
+        (ROBUST, 0.155, 0.05, 0.26, "higher", 2, 50),
+        ("pose/accuracy", -0.01, -0.05, 0.03, "undecided", 9, 9),
+    ]
+    scores = {(name, ROBUST): (0.5, 0.4, 0.6) for name in TWINS}
+    comparisons = [(a, b, "attack/worst_linf/area", 0.2, 0.1, 0.3) for a, b in (("av", "a"), ("vv", "v"))]
+    first, robust, shifted = frontend._answers(with_effect(context(TWINS, scores, comparisons), *rows))
+    assert first.text.startswith("The V1 front-end (vone against learned) raises robust accuracy averaged")
+    assert robust == Answer("Its effect on robust accuracy (L∞): +15.5 points [+5.0, +26.0] at 4/255.")
+    assert shifted.text == "Its effect on accuracy: −1.0 points [−5.0, +3.0] under 3-D pose (undecided)."
+    assert shifted.status == "undecided"
 
 
 def test_claims_of_the_paper_are_judged_by_direction() -> None:

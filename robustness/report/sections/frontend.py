@@ -87,21 +87,26 @@ def _controls(context: ReportContext) -> list[tuple[str, str, str]]:
 
 def _answers(context: ReportContext) -> list[Answer]:
     measures = twins.measures(conditions.reference_budget(context.inputs))
-    robust = [
-        twins.Measure(metric, f"robust, {epsilon:g}/255", f"robust accuracy at L∞ {epsilon:g}/255")
+    area = twins.Measure(AREA, "robust area", "robust accuracy averaged over log ε")
+    subject, pairs = "The V1 front-end (vone against learned)", _pairs(context)
+    whole = [twins.sentence_of_many(context, subject, pairs, m) for m in (area, measures["clean"])]
+    if not any(whole):
+        return [Answer("No pair of a learned and a V1 front-end was compared.", "missing")]
+    budgets = [
+        twins.Measure(metric, "", f"at {epsilon:g}/255")
         for epsilon, metric in conditions.budgets(context.inputs, "worst_linf")
         if epsilon > 0
     ]
-    area = twins.Measure(AREA, "robust area", "robust accuracy averaged over log ε")
-    others = [measures[name] for name in ("clean", *SHIFTS) if name in measures]
-    subject, pairs = "The V1 front-end (vone against learned)", _pairs(context)
-    attacked, shifted = (
-        [a for m in group if (a := twins.sentence_of_many(context, subject, pairs, m)) is not None]
-        for group in ([area, *robust], others)
-    )
-    if not attacked and not shifted:
-        return [Answer("No pair of a learned and a V1 front-end was compared.", "missing")]
-    return [*attacked, *_control_answers(context, area), *shifted, *_shifted_answers(context)]
+    shifted = [twins.Measure(f"{shift}/accuracy", "", f"under {words}") for shift, words in SHIFTS.items()]
+    found = [
+        whole[0],
+        *twins.list_of_effects(context, "Its effect on robust accuracy (L∞)", pairs, budgets),
+        whole[1],
+        *twins.list_of_effects(context, "Its effect on accuracy", pairs, shifted),
+        *_control_answers(context, area),
+        *_shifted_answers(context),
+    ]
+    return [answer for answer in found if answer is not None]
 
 
 def _shifted_answers(context: ReportContext) -> list[Answer]:

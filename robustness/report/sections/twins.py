@@ -84,6 +84,22 @@ def sentence_of_many(
     return Answer(f"{subject} {measure.words(effect.verdict == 'higher')}: {mean}.")
 
 
+def list_of_effects(
+    context: ReportContext, subject: str, pairs: Sequence[Pair], measures: Sequence[Measure]
+) -> list[Answer]:
+    """One sentence with the mean effects on several scores; none without any."""
+    effects = {m.noun: effect_of(context, pairs, m.metric) for m in measures} if pairs else {}
+    told = [
+        f"{points(effect)} {noun}" + ("" if effect.verdict in ("higher", "lower") else f" ({effect.verdict})")
+        for noun, effect in effects.items()
+        if effect is not None
+    ]
+    if not told:
+        return []
+    settled = any(effect is not None and effect.verdict != "undecided" for effect in effects.values())
+    return [Answer(f"{subject}: {', '.join(told)}.", "found" if settled else "undecided")]
+
+
 def _over(effect: Effect) -> str:
     """14 architectures; 3 architectures with 2 seeds each; 3 seeds of one architecture."""
     if effect.architectures == 1:
