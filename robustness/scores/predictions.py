@@ -158,9 +158,11 @@ def metrics(
     by_path = conditions_of(totals)
     main: dict[str, list[tuple[np.ndarray, np.ndarray, int]]] = {}
     for path, conditions in by_path.items():
+        if path == RANDOM:
+            continue
         for condition in conditions:
             yield Metric(condition.score("accuracy"), totals.mean(condition), totals.n(condition), True)
-        if path in (SPHERE, RANDOM):
+        if path == SPHERE:
             continue
         shifted = [c for c in conditions if c.level != clean_level(path, clean_levels)]
         shifted = [c for c in shifted if ("paired", c) in totals]

@@ -305,3 +305,18 @@ def test_error_consistencies_are_those_of_every_pair_and_shift():
     assert found.n == 25
     with pytest.raises(UserError, match="'pose'"):
         error_consistencies(table, shifts=["pose"])
+
+
+def test_the_worst_random_view_is_each_objects_own():
+    table = predictions({
+        CLEAN: [1, 1, 1, 1],
+        ("net", "pose", "random", "draw00"): [1, 0, 1, 1],
+        ("net", "pose", "random", "draw01"): [1, 1, 0, 1],
+    })  # fmt: skip
+    scores = from_predictions(table, classes=4)
+    assert value(scores, "pose/worst_random_accuracy") == pytest.approx(0.5)
+    assert set(scores["metric"]) == {
+        "clean/accuracy",
+        "clean/balanced_accuracy",
+        "pose/worst_random_accuracy",
+    }
