@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import foolbox
@@ -108,13 +108,15 @@ def _foolbox(tool: object, model: nn.Module, images: Tensor, labels: Tensor, eps
     return torch.where(broken.view(-1, 1, 1, 1), points, images).detach()
 
 
-def _of_run(run: Path, names: Iterable[str], count: int) -> Iterable[Case]:
+def _of_run(run: Path, names: Sequence[str], count: int) -> Iterable[Case]:
     """Models of a finished run, on clean test images spread over objects."""
+    if not names:
+        return
+    images = ImageSet.open(run / "data/images")
+    rows = images.spread_over_objects(images.rows(split="test", shift="clean"), count, seed=SEED)
+    x, y = images.batch(rows), images.labels(rows)
     for name in names:
-        images = ImageSet.open(run / "data/images")
-        rows = images.spread_over_objects(images.rows(split="test", shift="clean"), count, seed=SEED)
-        model = models.load(run / "data/models" / name / "weights.safetensors")
-        yield name, model, images.batch(rows), images.labels(rows)
+        yield name, models.load(run / "data/models" / name / "weights.safetensors"), x, y
 
 
 def _of_cifar(folder: Path | None, count: int) -> Iterable[Case]:

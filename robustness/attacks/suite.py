@@ -70,7 +70,7 @@ def attack_in_all_norms(
         tables["checks"] = checks.run(model, x, y, outcome, setup, settings.checks, undefended=plain, **who)
         if settings.variants is not None and name in (settings.variants.models or [name]):
             for variant in variants(images, settings.variants, seed=seed):
-                outcome = attack(
+                on_variant = attack(
                     model,
                     variant.images,
                     variant.labels,
@@ -84,13 +84,13 @@ def attack_in_all_norms(
                     variant=variant.name,
                     **(who | {"samples": variant.rows}),
                 )
-                attacked.append(outcome.table)
+                attacked.append(on_variant.table)
         studied = settings.noise_models is None or name in settings.noise_models
         if studied and noisy:
             few = slice(settings.noise_images)
             part, told = (model, x[few], y[few], NOISE_STUDY), who | {"samples": rows[few]}
             tables["noise"] = noise_modes(*part, budgets, setup, **told)
-            epsilon = checks.telling_epsilon(attacked[0])
+            epsilon = checks.telling_epsilon(outcome.table)
             tables["eot"] = eot_sweep(*part, epsilon, settings.eot_sweep, setup, **told)
     return {"attacks": pd.concat(attacked, ignore_index=True), **tables}, arrays
 

@@ -10,7 +10,6 @@ from robustness import shifts
 from robustness.report.inputs import ReportInputs
 from robustness.report.model_table import Model
 from robustness.scores.conditions import number
-from robustness.scores.effects import majority as most_frequent
 
 REFERENCE = 2.0
 """The L∞ ε (255ths) of the summary: at 4/255 next to nothing stands of nets without a defence."""
@@ -83,7 +82,7 @@ def chance(inputs: ReportInputs) -> float:
 
 def majority(inputs: ReportInputs) -> float:
     """The clean accuracy of always naming the most frequent class; that of guessing without predictions."""
-    return most_frequent(inputs.predictions) or chance(inputs)
+    return inputs.majority or chance(inputs)
 
 
 def learned_the_task(inputs: ReportInputs, model: Model) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from robustness.scores import COLUMNS, Key
+from robustness.scores.effects import majority
 
 if TYPE_CHECKING:
     from robustness.data.image_set import ImageSet
@@ -209,6 +210,11 @@ class ReportInputs:
     def effect(self, axis: str, a: str, b: str, held: str, metric: str) -> Effect | None:
         """The mean difference a − b on an axis, with the other axis at ``held``, or None."""
         return self._effects.get((axis, a, b, held, metric))
+
+    @cached_property
+    def majority(self) -> float:
+        """The clean accuracy of always naming the most frequent class; 0 without clean predictions."""
+        return majority(self.predictions)
 
     @cached_property
     def depths(self) -> dict[tuple[str, str], dict[str, float]]:

@@ -52,7 +52,7 @@ class CrossedMean:
     needed_objects: float
 
 
-def crossed_mean(draws: np.ndarray, objects: int, *, margin: float = MARGIN) -> CrossedMean:
+def crossed_mean(draws: np.ndarray, objects: int) -> CrossedMean:
     """The mean of ``draws`` (U, 1 + R): the value of each model in the data, then in R resamples of
     ``objects`` objects that all models share.
 
@@ -77,7 +77,7 @@ def crossed_mean(draws: np.ndarray, objects: int, *, margin: float = MARGIN) -> 
     verdict: Verdict = "undecided"
     if low > 0 or high < 0:
         verdict = "higher" if low > 0 else "lower"
-    elif abs(value) + near < margin:
+    elif abs(value) + near < MARGIN:
         verdict = "equivalent"
     allowed = (value / stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) ** 2
     return CrossedMean(

@@ -6,6 +6,7 @@ import pandas as pd
 
 from robustness.attacks.checks.strength import BY_CHANCE
 from robustness.attacks.checks.verdict import Check, at_most, table
+from robustness.attacks.variants import WHOLE
 from robustness.statistics.proportions import at_least_exact
 
 CLEARLY = 0.9  # the share of right answers of an image that stands beyond the doubt of a few noise samples
@@ -17,7 +18,7 @@ def transferred(transfer: pd.DataFrame, attacks: pd.DataFrame) -> pd.DataFrame:
     attacks: the table of the same models, ε and images. An image counts as broken by another model's
     adversarial image if no answer to that was right. Judged by the exact lower bound (95 %) of the share.
     """
-    whole = attacks[(attacks["variant"] == "worst") & (attacks["rung"] == 0) & (attacks["right"] >= CLEARLY)]
+    whole = attacks[(attacks["variant"] == WHOLE) & (attacks["rung"] == 0) & (attacks["right"] >= CLEARLY)]
     standing = whole[["model", "norm", "epsilon", "sample"]].rename(columns={"model": "target"})
     others = transfer[transfer["source"] != transfer["target"]]
     shown = others.merge(standing, on=["target", "norm", "epsilon", "sample"])

@@ -68,8 +68,10 @@ def write(context: ReportContext) -> Section:
     blocks: list[Block] = [Text(METHOD, "Method.", "method")]
     if not tables:
         return Section("association", TITLE, 6, [Answer(reason, "missing")], blocks)
+    units = units_of(context, context.inputs.scores)
     for scope, table in tables.items():
-        blocks += [_map(context, table, scope), _scatter(context, table, scope), _table(table, scope)]
+        drawn = _scatter(context, table, scope, units[scope])
+        blocks += [_map(context, table, scope), drawn, _table(table, scope)]
     return Section("association", TITLE, 6, _answers(tables), blocks)
 
 
@@ -192,8 +194,7 @@ def _rho_cell(row: Any) -> Cell:
     return shaded(Cell(number(row.rho) + sign, row.rho), (row.rho + 1) / 2, DIVERGING)
 
 
-def _scatter(context: ReportContext, table: pd.DataFrame, scope: str) -> Figure:
-    units = units_of(context, context.inputs.scores)[scope]
+def _scatter(context: ReportContext, table: pd.DataFrame, scope: str, units: pd.DataFrame) -> Figure:
     looks = {m.architecture: m.name for m in context.models.where(frontend="learned", training="canonical")}
     rows = []
     for row in table.drop_duplicates("probe_metric").head(SHOWN_SCATTERS).itertuples():

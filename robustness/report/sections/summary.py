@@ -51,13 +51,16 @@ def _limits(context: ReportContext) -> Text:
     one = "One seed per model: two trainings of one net differ by some points, so single models are compared "
     one += "with caution and effects as means over architectures."
     several = f"{seeds} seeds per net: effects are means over them and over architectures."
+    trained = [model for model in context.models if model.epochs > 0]
+    short = (
+        f"Networks were trained here for at most {max(m.epochs for m in trained):.0f} epochs: differences "
+        "between conditions and between twins mean more than absolute accuracies."
+        if trained
+        else ""
+    )
+    attacks = f"Robust accuracies are upper bounds, on {attacked} images: a stronger attack may find more."
     return Text(
-        [
-            "Networks are small and trained for minutes: differences between conditions and between twins "
-            "mean more than absolute accuracies.",
-            several if seeds > 1 else one,
-            f"Robust accuracies are upper bounds, on {attacked} images: a stronger attack may find more.",
-        ],
+        [sentence for sentence in (short, several if seeds > 1 else one, attacks) if sentence],
         "Limits",
         "list",
     )
