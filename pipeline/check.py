@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.settings import KEYS, of_params, value
-from pipeline.yaml_file import read_yaml
+from robustness.yaml_file import read_yaml
 from robustness import frontends, models, weights
 from robustness.data import on_disk
 from robustness.data.objects.settings import RenderSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from pipeline import files, stage
-from pipeline.provenance import provenance
+from robustness.provenance import provenance
 from pipeline.settings import StageSettings
 from robustness.data.image_set import ImageSet
 from robustness.report.build import write_report

@@ -21,7 +21,7 @@ from pipeline import files, stage
 from pipeline.jobs import Engine, first_line, run_jobs
 from pipeline.settings import KEYS, OPTIONAL
 from pipeline.worker import available_cores, processes
-from pipeline.yaml_file import read_yaml
+from robustness.yaml_file import read_yaml
 from robustness.errors import UserError, nearest
 from robustness.whole_files import write_text
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from pipeline.files import PARAMS
-from pipeline.yaml_file import read_yaml
+from robustness.yaml_file import read_yaml
 from robustness.errors import UserError, at, nearest
 from robustness.settings import Settings, short
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline import files, stage
-from pipeline.provenance import provenance
+from robustness.provenance import provenance
 from pipeline.settings import StageSettings
 from robustness import tracking
 from robustness.whole_files import read_table, write_json

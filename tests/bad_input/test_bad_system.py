@@ -14,7 +14,7 @@ from spoiling import contents, refused
 from tiny_run import ORDER, PARAMS, run_stage, write_params
 
 from pipeline import files, reproduce
-from pipeline.provenance import provenance
+from robustness.provenance import provenance
 from robustness.data.objects import fetch as library_fetch
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ from settings_change import changed
 from pipeline import evaluate, stage
 from pipeline.check import check
 from pipeline.settings import load
-from pipeline.yaml_file import read_yaml
+from robustness.yaml_file import read_yaml
 from robustness.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.check import check
-from pipeline.yaml_file import read_yaml
+from robustness.yaml_file import read_yaml
 from robustness.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
