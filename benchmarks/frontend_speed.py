@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.timing import ratio, write_record
-from pipeline.stage import keep_freed_memory
 from robustness import architectures, frontends
 from robustness.frontends import FrontendOptions
 from robustness.frontends.blocks.v1_block import SQRT_CONSTANT, V1Block
+from robustness.processor import keep_freed_memory
 
 CASES = {  # architecture whose stem has the stride, image size, stride, simple + complex cells, batch
     "64 px, stride 2, 256 + 256": ("efficientnet_b0", 64, 2, 256, 16),

@@ -17,9 +17,9 @@ from torch.nn import functional
 
 from benchmarks.timing import ratio, seconds, write_record
 from pipeline.settings import load
-from pipeline.stage import keep_freed_memory
 from robustness import architectures, models
 from robustness.devices import resolve
+from robustness.processor import keep_freed_memory
 from robustness.training import autocast
 
 CLASSES = 10

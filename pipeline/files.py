@@ -10,6 +10,7 @@ CLASS_LIST = SOURCE / "data" / "classes.csv"
 DOWNLOADS = SOURCE / ".cache"
 
 PARAMS = Path("params.yaml")
+DVC_LOCK = Path("dvc.lock")
 LIBRARY = Path("data/library")
 IMAGES = Path("data/images")
 MODELS = Path("data/models")
@@ -26,16 +27,8 @@ TRANSFER = Path("data/transfer.parquet")
 TRANSFER_CHECKS = Path("data/transfer_checks.parquet")
 LEARNING_CURVE = Path("data/learning_curve.parquet")
 TABLES = Path("data/tables")
-COLLATED = (
-    "scores",
-    "models",
-    "histories",
-    "comparisons",
-    "effects",
-    "transfer",
-    "learning_curve",
-    *RESULTS_OF,
-)
+COMPUTED = ("scores", "models", "histories", "comparisons", "effects", "transfer", "learning_curve")
+COLLATED = (*COMPUTED, *RESULTS_OF)
 REPORTS = Path("reports")
 MLFLOW_STORE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")

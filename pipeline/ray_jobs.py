@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.jobs import first_line
-from pipeline.worker import Ended, available_cores, run_job
+from pipeline.worker import Ended, run_job
 from robustness.errors import UserError
+from robustness.processor import available_cores
 
 LOCAL = "local"  # Ray's word for a cluster of its own on this machine
 

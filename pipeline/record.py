@@ -26,11 +26,10 @@ from dvc.repo import Repo
 from dvc.stage.serialize import to_single_stage_lockfile
 from dvc.utils import dict_sha256
 
+from pipeline.files import DVC_LOCK
 from pipeline.worker import STAMPS
 from robustness.errors import UserError
 from robustness.whole_files import whole
-
-DVC_LOCK = Path("dvc.lock")
 
 
 @contextmanager

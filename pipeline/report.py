@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 
 from pipeline import files, stage
-from robustness.provenance import provenance
 from pipeline.settings import StageSettings
 from robustness.data.image_set import ImageSet
+from robustness.provenance import provenance
 from robustness.report.build import write_report
 from robustness.report.gathering import data_card, environment
 from robustness.report.inputs import ReportInputs
@@ -26,7 +26,7 @@ def report(settings: StageSettings) -> None:
         **{name: read_table(files.TABLES / f"{name}.parquet") for name in files.COLLATED},
         data=data_card(params["data"]["set"], ImageSet.open(files.IMAGES), objects),
         pictures={name: files.RESULTS / name for name in params["models"]},
-        environment=environment() | provenance(),
+        environment=environment() | provenance(files.SOURCE, files.DVC_LOCK),
     )
     write_report(inputs, files.REPORTS)
     # The README's picture: in git, while the other figures are in DVC's cache.

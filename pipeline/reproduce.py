@@ -20,10 +20,11 @@ from dvc.exceptions import DvcException
 from pipeline import files, stage
 from pipeline.jobs import Engine, first_line, run_jobs
 from pipeline.settings import KEYS, OPTIONAL
-from pipeline.worker import available_cores, processes
-from robustness.yaml_file import read_yaml
+from pipeline.worker import processes
 from robustness.errors import UserError, nearest
+from robustness.processor import available_cores
 from robustness.whole_files import write_text
+from robustness.yaml_file import read_yaml
 
 # Key of a model → the folder of which its jobs use one file alone.
 FOLDERS = {"family": "robustness/architectures", "frontend": "robustness/frontends"}

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from pipeline.files import PARAMS
-from robustness.yaml_file import read_yaml
 from robustness.errors import UserError, at, nearest
 from robustness.settings import Settings, short
+from robustness.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from robustness.models import ModelSettings
@@ -34,8 +34,6 @@ CLASSES = {
     "statistics": "robustness.statistics.bootstrap:StatisticsSettings",
     "learning_curve": "robustness.learning_curve:LearningCurveSettings",
 }
-# A letter first: `1e3` is a number to YAML, the same as `1000`.
-MODEL_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 class Common(Settings):
@@ -122,17 +120,12 @@ def value(values: Mapping[str, Any], key: str) -> Any:
 
 def model(values: Mapping[str, Any], name: str, key: str = "models") -> ModelSettings:
     """The entry of that id in ``models`` or ``families``, checked; UserError names the nearest ids."""
-    from robustness.models import ModelSettings
+    from robustness.models import ModelSettings, check_id
 
     known = values.get(key)
     if not isinstance(known, dict) or name not in known:
         raise UserError(f"{key} has no {name!r}; {nearest(name, map(str, known or ()))}")
-    if not isinstance(name, str):
-        raise UserError(f"the id {name!r} is read as {type(name).__name__}, not as text; quote it", key)
-    if not MODEL_ID.fullmatch(name):
-        raise UserError(
-            f"{short(name)} is no model id: use lower-case letters, digits and _, a letter first, 64 at most",
-            key,
-        )
+    with at(key):
+        check_id(name)
     with at(f"{key}.{name}"):
         return ModelSettings.read(known[name])

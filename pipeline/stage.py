@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
-import errno
-import platform
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from pipeline.settings import StageSettings, load
-from robustness.errors import UserError
-
-# What the disk refuses: the user's to mend, not a mistake in the code.
-REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
-           errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}  # fmt: skip
+from robustness.errors import UserError, disk_refusals
+from robustness.processor import keep_freed_memory, use_threads
 
 
 def run(work: Callable[[StageSettings], None], reads: Sequence[str]) -> None:
@@ -39,21 +32,8 @@ def _started(settings: StageSettings) -> StageSettings:
     """The number of threads set: results then do not depend on how stages are run."""
     keep_freed_memory()
     if settings.threads is not None:
-        import torch
-        from threadpoolctl import threadpool_limits
-
-        threadpool_limits(settings.threads)
-        torch.set_num_threads(settings.threads)
+        use_threads(settings.threads)
     return settings
-
-
-def keep_freed_memory() -> bool:
-    """Keep freed memory in the process: where glibc returns it, its pages are cleared anew at every step, and
-    ten noise draws take 2.5 instead of 1.6 times as long as one. False if the C library is another."""
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    return bool(mallopt(-4, 0)) and bool(mallopt(-1, 2**31 - 1))  # M_MMAP_MAX, M_TRIM_THRESHOLD
 
 
 def guard(do: Callable[[], None]) -> None:
@@ -62,16 +42,10 @@ def guard(do: Callable[[], None]) -> None:
     An interruption gives status 130. Anything else is a mistake in the code and keeps its traceback.
     """
     try:
-        do()
+        with disk_refusals():
+            do()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except OSError as error:
-        if error.errno not in REFUSED:
-            raise
-        place = error.filename or Path.cwd()
-        print(f"error: {place}: {error.strerror or error}; free space or rights, then run again",
-              file=sys.stderr)  # fmt: skip
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("interrupted; finished work is kept, run again to go on", file=sys.stderr)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pipeline import files, stage
-from robustness.provenance import provenance
 from pipeline.settings import StageSettings
 from robustness import tracking
+from robustness.provenance import provenance
 from robustness.whole_files import read_table, write_json
 
 READS = ("data.set", "data.image_size", "training", "models")
@@ -16,7 +16,7 @@ def track(settings: StageSettings) -> None:
     axes, scores, histories = (
         read_table(files.TABLES / f"{name}.parquet") for name in ("models", "scores", "histories")
     )
-    tags, axes, data = provenance(), axes.set_index("model"), settings.data
+    tags, axes, data = provenance(files.SOURCE, files.DVC_LOCK), axes.set_index("model"), settings.data
     shown = []
     for name, model in settings.models.items():
         recipe = settings.training.changed(model.recipe_changes).model_dump()

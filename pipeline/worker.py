@@ -69,11 +69,6 @@ def processes(at_once: int) -> AbstractContextManager[Processes]:
     return closing(Processes(at_once))
 
 
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _die_with_parent() -> None:
     """Let the system (Linux) kill this process when its parent ends, so that no orphan writes on."""
     if sys.platform == "linux":

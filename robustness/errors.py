@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+           errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}  # fmt: skip
+"""What the disk refuses: the user's to mend, not a mistake in the code."""
 
 
 class UserError(Exception):
@@ -28,6 +34,18 @@ def at(place: str, strip: str = "") -> Iterator[None]:
     except UserError as error:
         whole = ".".join(part for part in (place, error.place) if part)
         raise UserError(error.reason.removeprefix(strip), whole) from None
+
+
+@contextmanager
+def disk_refusals() -> Iterator[None]:
+    """What the disk refuses (no space, no right) as a UserError that names the file; other errors stay."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        place = error.filename or Path.cwd()
+        raise UserError(f"{place}: {error.strerror or error}; free space or rights, then run again") from None
 
 
 def nearest(name: str, options: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,11 +20,25 @@ from torch import Tensor, nn
 from robustness import architectures, frontends
 from robustness.errors import UserError, at, nearest
 from robustness.seeds import derive
-from robustness.settings import Settings, check_types
+from robustness.settings import Settings, check_types, short
 
 _FORMAT = "robustness-classifier-1"
 TRAIN = "train"
 """What ``weights`` says of a model that is trained here."""
+
+
+# A letter first: `1e3` is a number to YAML, the same as `1000`.
+_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+def check_id(name: object) -> None:
+    """Raises UserError for what is no id of a model: it names folders, MLflow runs and figures."""
+    if not isinstance(name, str):
+        raise UserError(f"the id {name!r} is read as {type(name).__name__}, not as text; quote it")
+    if not _ID.fullmatch(name):
+        raise UserError(
+            f"{short(name)} is no model id: use lower-case letters, digits and _, a letter first, 64 at most"
+        )
 
 
 class ModelSettings(Settings):

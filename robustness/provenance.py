@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def provenance(checkout: Path, lock: Path) -> dict[str, str]:
-    """The commit of the code in a checkout, and the SHA-256 of the file that records a run, if there is one."""
+    """The commit of the code in a checkout, and the SHA-256 of the file that records a run, if any."""
     found = {"git_commit": _git(checkout, "rev-parse", "HEAD") or "unknown"}
     if _git(checkout, "status", "--porcelain", "--untracked-files=no", "--", "robustness", "pipeline"):
         found["git_commit"] += " with changes"

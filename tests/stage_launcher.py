@@ -96,7 +96,7 @@ def use_current_folder() -> None:
     from robustness.data.objects import fetch as library_fetch
 
     files.CLASS_LIST, files.DOWNLOADS = Path("classes.csv"), Path("cache")
-    report.provenance = track.provenance = lambda: {"git_commit": "0123abcd"}
+    report.provenance = track.provenance = lambda *_: {"git_commit": "0123abcd"}
     library_fetch.INSTALLED = Path("installed")
     library_fetch.FILES = {
         path.name: (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())

@@ -116,7 +116,7 @@ import torch
 from pipeline import report, track
 from tiny_run import run_stage
 torch.set_num_threads(1)
-report.provenance = track.provenance = lambda: {{"git_commit": "0123abcd"}}
+report.provenance = track.provenance = lambda *_: {{"git_commit": "0123abcd"}}
 for stage in {(*ORDER, "report", "track")}:
     run_stage(stage)
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
@@ -12,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from robustness.errors import UserError
+from robustness.processor import available_cores
 from robustness.report.probes import draw
 
 FEW = 8
@@ -24,7 +24,7 @@ def draw_pictures(results: Mapping[str, Path], folder: Path, classes: Sequence[s
     ``classes``: the names of the labels, in order; numbers where none are given.
     """
     each = [(place, folder / model, tuple(classes)) for model, place in results.items()]
-    processes = min(_cores(), len(each) // FEW)
+    processes = min(available_cores(), len(each) // FEW)
     if processes < 2:
         for arguments in each:
             draw_model(*arguments)
@@ -47,7 +47,3 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             return {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise UserError(f"{path}: cannot be read ({error}); remove it and run dvc repro") from error
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

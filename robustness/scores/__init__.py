@@ -7,7 +7,15 @@ one is, its unit and which direction is better.
 from robustness.scores.association import association
 from robustness.scores.attacks import from_attacks
 from robustness.scores.calibration import from_confidences
-from robustness.scores.collated import collated, corruption_normaliser, headlines, summary, worst_case_metrics
+from robustness.scores.collated import (
+    collated,
+    computed,
+    corruption_normaliser,
+    headlines,
+    joined,
+    summary,
+    worst_case_metrics,
+)
 from robustness.scores.comparison import compare
 from robustness.scores.conditions import Condition, Key
 from robustness.scores.consistency import error_consistencies
@@ -27,6 +35,7 @@ __all__ = [
     "collated",
     "compare",
     "compare_largest",
+    "computed",
     "corruption_normaliser",
     "describe",
     "effects",
@@ -37,6 +46,7 @@ __all__ = [
     "from_predictions",
     "from_probes",
     "headlines",
+    "joined",
     "metrics_matching",
     "summary",
     "wide",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import pandas as pd
 
 from robustness.scores.attacks import from_attacks
 from robustness.scores.calibration import from_confidences
+from robustness.scores.effects import effects
+from robustness.scores.learning_curve import compare_largest, from_learning_curve
 from robustness.scores.predictions import from_predictions
 from robustness.scores.probes import from_probes
 from robustness.scores.table import wide
+from robustness.scores.twins import compare_best, compare_twins
 from robustness.statistics.bootstrap import RESAMPLES
 
 MEASURES = ("clean/accuracy", "pose/drop", "clutter/drop", "corruption/drop")
@@ -26,6 +29,43 @@ HEADLINES = (
     "attack/worst_l2/area",
 )
 """What ``reports/metrics.json`` holds, beside worst-case robust accuracies."""
+
+
+def joined(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """One table of the models' tables, one after the other; those without rows have no say in its types."""
+    every = list(parts)
+    return pd.concat([part for part in every if len(part)] or every[:1])
+
+
+def computed(
+    tables: Mapping[str, pd.DataFrame],
+    shares: pd.DataFrame,
+    samples: pd.DataFrame,
+    *,
+    classes: int,
+    fine_tuned: Collection[str] = (),
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> dict[str, pd.DataFrame]:
+    """The tables ``scores``, ``comparisons``, ``effects`` and ``learning_curve`` of a run.
+
+    ``tables`` holds ``predictions``, ``attacks``, ``probes`` and ``models``; ``shares`` what the learning
+    curve measured; the rest as for ``collated``.
+    """
+    common = {"classes": classes, "seed": seed, "resamples": resamples}
+    found = collated(tables, samples, fine_tuned=fine_tuned, **common)
+    measured = (tables["predictions"], tables["attacks"], tables["models"])
+    compared = (
+        compare_twins(*measured, **common),
+        compare_best(*measured, found, **common),
+        compare_largest(shares, **common),
+    )
+    return {
+        "scores": found,
+        "comparisons": joined(compared),
+        "effects": effects(*measured, **common),
+        "learning_curve": from_learning_curve(shares, **common),
+    }
 
 
 def collated(

@@ -14,8 +14,8 @@ from spoiling import contents, refused
 from tiny_run import ORDER, PARAMS, run_stage, write_params
 
 from pipeline import files, reproduce
-from robustness.provenance import provenance
 from robustness.data.objects import fetch as library_fetch
+from robustness.provenance import provenance
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -114,7 +114,7 @@ def test_a_copy_without_git(
 
 def test_results_name_their_commit_where_there_is_one(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(run))
-    assert provenance()["git_commit"] == "unknown"
+    assert provenance(Path(), Path("dvc.lock"))["git_commit"] == "unknown"
 
 
 # --- The same as a user meets it: processes.

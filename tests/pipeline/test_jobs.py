@@ -14,7 +14,8 @@ from counted_run import MODELS, STAGES, contents, counts, is_up_to_date, make, n
 from pipeline.job_seconds import SECONDS, JobSeconds
 from pipeline.jobs import LOST, Engine, run_jobs
 from pipeline.ray_jobs import cluster
-from pipeline.worker import Ended, available_cores, processes
+from pipeline.worker import Ended, processes
+from robustness.processor import available_cores
 
 Start = Callable[[], AbstractContextManager[Engine]]
 

@@ -19,8 +19,9 @@ from dvc.dvcfile import Lockfile
 from dvc.output import Output
 
 from pipeline import stage
+from pipeline.files import DVC_LOCK
 from pipeline.jobs import run_jobs
-from pipeline.record import DVC_LOCK, Record, opened
+from pipeline.record import Record, opened
 from pipeline.worker import STAMPS, processes
 
 

@@ -14,8 +14,8 @@ from settings_change import changed
 from pipeline import evaluate, stage
 from pipeline.check import check
 from pipeline.settings import load
-from robustness.yaml_file import read_yaml
 from robustness.errors import UserError
+from robustness.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LENET = {"family": "lenet", "architecture": "lenet5"}

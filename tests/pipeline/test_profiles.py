@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.check import check
-from robustness.yaml_file import read_yaml
 from robustness.errors import UserError
+from robustness.yaml_file import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = [ROOT / "params.yaml", *sorted((ROOT / "profiles").glob("*.yaml"))]
