@@ -35,6 +35,8 @@ class BestAdversarials:
         self.by = np.full(shape, "", dtype=object)
         self.rung = np.zeros(shape, dtype=int)  # at which it fell; 0: without an attack, or never
         self.rungs = np.zeros(shape[0], dtype=int)  # that ran at each ε
+        self.right = self.share.copy()  # of answers, under the noise of the verdict, after the last rung
+        self.before = self.share.copy()  # and before it
         self.images = kept.numpy()[None].repeat(shape[0], 0).copy()
         wrong = clean_share <= 0.5
         self.distance[:, wrong] = 0
@@ -45,9 +47,15 @@ class BestAdversarials:
         return self.share[self.epsilons.index(epsilon)] > self.stands
 
     def climbed(self, rung: int, epsilons: Sequence[float]) -> None:
-        """Take down that a rung runs at these ε's."""
+        """Take down that a rung runs at these ε's, and what stands before it."""
         for epsilon in (*epsilons, np.inf):
-            self.rungs[(*self.epsilons, np.inf).index(epsilon)] = rung
+            level = (*self.epsilons, np.inf).index(epsilon)
+            self.rungs[level], self.before[level] = rung, self.right[level]
+
+    def lowered(self, epsilon: float) -> float:
+        """By how much the last rung at an ε lowered the expected share of right answers."""
+        level = self.epsilons.index(epsilon)
+        return float((self.before[level] - self.right[level]).mean())
 
     def add(
         self,
@@ -80,20 +88,17 @@ class BestAdversarials:
             self.distance[level, rows[nearer]] = distance[nearer]
             self.share[level, rows[better]] = share[better]
 
-    def fell(self, epsilon: float, rung: int) -> float:
-        """The share of all images that fell at an ε on a rung."""
-        return float((self.rung[self.epsilons.index(epsilon)] == rung).mean())
-
     def rows(self, level: int) -> pd.DataFrame:
-        """One row per image at an ε (by its place; the last is ∞): clean_right, clean_correct, right, robust,
-        distance, by, rung, rungs."""
-        share, clean_correct = self.share[level], self.clean_share > 0.5
+        """One row per image at an ε (by its place; the last is ∞): clean_right, clean_correct, right, before,
+        robust, distance, by, rung, rungs."""
+        share, clean_correct = self.right[level], self.clean_share > 0.5
         robust = clean_correct & (share > 0.5)
         return pd.DataFrame(
             {
                 "clean_right": self.clean_share.astype(np.float64),
                 "clean_correct": clean_correct,
                 "right": share.astype(np.float64),
+                "before": self.before[level].astype(np.float64),
                 "robust": robust,
                 "distance": np.where(robust, np.nan, self.distance[level]),
                 "by": self.by[level],

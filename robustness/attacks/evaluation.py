@@ -26,7 +26,7 @@ from robustness.errors import UserError
 from robustness.statistics.proportions import wilson
 
 CONVERGED = 0.01
-"""A rung that breaks a smaller share of the images is the last one at its ε."""
+"""A rung that lowers the robust accuracy by less is the last one at its ε."""
 Progress = Callable[[str, int, int], None]  # what attacks, images done, images of this attack and ε
 
 
@@ -108,14 +108,15 @@ def attack(
 
     Each attack runs on the images that stand after those before it, from the largest ε down: an image that
     withstood it within ε is not attacked by it within less, and a perturbation counts at every ε that is not
-    smaller than it. The next rung runs at the ε at which this one broke 1 % of the images or more, the second
-    rung wherever an image stands. With noise an image is right by its share of right answers over
-    ``eval_samples`` queries under fresh noise, drawn anew for the table: those that chose the strongest
+    smaller than it. The next rung runs at the ε at which this one lowered the robust accuracy by 1 point or
+    more, the second rung wherever an image stands. With noise an image is right by its share of right answers
+    over ``eval_samples`` queries under fresh noise, drawn anew for the table: those that chose the strongest
     example would flatter the attack.
 
     Columns: model, variant, norm, epsilon (∞: of any size, by attacks that minimise it), sample, object,
     label, clean_right and right (share of right answers on the clean image and on the strongest example
-    known; 0 or 1 without noise), low, high (95 % Wilson interval of ``right`` over the samples of the noise),
+    known; 0 or 1 without noise), before (the same before the last rung), low, high (95 % Wilson interval of
+    ``right`` over the samples of the noise),
     clean_correct and robust (more than half of the answers are right, clean and at this ε), distance (size of
     the smallest adversarial perturbation known, in image units; 0 if misclassified without, NaN if robust),
     by (the attack that broke it, "clean" if it was misclassified before, "" if robust), rung (at which it
@@ -173,6 +174,11 @@ class _Run:
         self.keep = len(images) if model.stochastic else min(keep, len(images))
         stands = STANDS_UNDER_NOISE if model.stochastic else STANDS
         self.best = BestAdversarials(share, epsilons, images[: self.keep].cpu(), stands)
+        self.verdict_keys = model.keys(ids, "verdict")
+        self.clean_right = share
+        if model.stochastic:
+            self.clean_right = model.right_share(images, labels, self.verdict_keys).numpy()
+        self._judge()
         if checkpoints is not None:
             settings = {key: value for key, value in asdict(setup).items() if key != "batch_size"}
             marked = labels if allowed is None else torch.where(allowed, labels.view(-1, 1, 1, 1), -1)
@@ -180,9 +186,7 @@ class _Run:
 
     def climb(self, number: int, rung: Rung) -> None:
         """Run the attacks of a rung at the ε's at which the one before broke too many."""
-        wanted = [
-            e for e in self.epsilons if e > 0 and (number <= 2 or self.best.fell(e, number - 1) >= CONVERGED)
-        ]
+        wanted = [e for e in self.epsilons if e > 0 and (number <= 2 or self.best.lowered(e) >= CONVERGED)]
         if not wanted:
             return
         self.best.climbed(number, wanted)
@@ -204,6 +208,22 @@ class _Run:
                     rows = np.flatnonzero(self.best.standing(epsilon) & ~withstood)
                     share = self._unit(item, built, number, rung, epsilon, rows)
                     withstood[rows[share > self.best.stands]] = True
+        self._judge()
+
+    def _judge(self) -> None:
+        """Look at the strongest examples so far, of a model with noise under noise that chose none of them:
+        the least of several shares under the same noise would flatter the attack."""
+        best, model = self.best, self.model
+        best.right = best.share.copy()
+        if not model.stochastic:
+            return
+        clean = self.images.cpu().numpy()
+        for level, images in enumerate(best.images):
+            best.right[level] = self.clean_right
+            rows = np.flatnonzero((images != clean).any(axis=(1, 2, 3)))
+            if len(rows):
+                points, keys = torch.from_numpy(images[rows]), self.verdict_keys[rows]
+                best.right[level, rows] = model.right_share(points, self.labels[rows], keys).numpy()
 
     def _unit(
         self, item: Planned, built: Any, number: int, rung: Rung, epsilon: float | None, rows: np.ndarray
@@ -266,15 +286,7 @@ class _Run:
     def table(self) -> pd.DataFrame:
         """The rows of all ε's, ∞ last, with shares of right answers under noise drawn anew."""
         best, model = self.best, self.model
-        if model.stochastic:
-            keys = model.keys(self.ids, "verdict")
-            best.clean_share = model.right_share(self.images, self.labels, keys).numpy()
-            for level, images in enumerate(best.images):
-                rows = np.flatnonzero(best.distance[level] > 0)
-                best.share[level] = best.clean_share
-                if len(rows):
-                    shares = model.right_share(torch.from_numpy(images[rows]), self.labels[rows], keys[rows])
-                    best.share[level, rows] = shares.numpy()
+        best.clean_share = self.clean_right
         frames = [best.rows(level) for level in range(len(self.epsilons) + 1)]
         for frame, epsilon in zip(frames, (*self.epsilons, float("inf")), strict=True):
             facts = {"norm": self.setup.norm, "epsilon": epsilon, "sample": self.ids,

@@ -111,6 +111,7 @@ class ReportContext:
         cell: Callable[[Score | None], Cell] | None = None,
         checks: bool = False,
         small: bool = True,
+        html_only: bool = False,
     ) -> Table | None:
         """One row per model, one column per (title, metric), and the verdict on its attacks if ``checks``.
 
@@ -127,7 +128,7 @@ class ReportContext:
             for model in self.models
         ]
         head = columns("model", numbers=[title for title, _ in metrics])
-        return Table(name, caption, head + columns("checks") * checks, rows, small=small)
+        return Table(name, caption, head + columns("checks") * checks, rows, small=small, html_only=html_only)
 
 
 def trust(context: ReportContext, model: Model) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 NOTHING = "–"
@@ -45,7 +45,8 @@ def columns(*texts: str, numbers: Sequence[str] = ()) -> list[Column]:
 class Table:
     """A table with a caption that explains it alone; ``name`` is its label, letters and hyphens.
 
-    ``upright`` turns the titles of number columns upright, for many narrow columns.
+    ``upright`` turns the titles of number columns upright, for many narrow columns. ``html_only``: too long
+    for the PDF, where one reads; it stands in the HTML page, where one looks up.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     small: bool = False
     upright: bool = False
+    html_only: bool = False
     kind: str = "table"
 
 
@@ -142,5 +144,10 @@ class Document:
     details: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values for Typst, which sorts nothing."""
-        return asdict(self, dict_factory=lambda pairs: {key: value for key, value in pairs if key != "sort"})
+        """Plain values for Typst, which sorts nothing, without what the HTML page alone shows."""
+        sections = [
+            replace(section, blocks=[b for b in section.blocks if not (isinstance(b, Table) and b.html_only)])
+            for section in self.sections
+        ]
+        shown = replace(self, sections=sections)
+        return asdict(shown, dict_factory=lambda pairs: {key: value for key, value in pairs if key != "sort"})

@@ -23,7 +23,7 @@ TABLES = {
     "predictions": ("model", "shift", "factor", "level", "sample", "object", "label", "prediction"),
     "attacks": (
         "model", "norm", "epsilon", "sample", "object", "label", "clean_correct", "robust", "by", "rung",
-        "rungs",
+        "rungs", "right", "before",
     ),
     "checks": ("model", "check", "epsilon", "verdict", "figure", "limit", "detail"),
     "probes": ("model", "layer", "depth", "probe", "unit", "metric", "value"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 CONFIDENCE = 0.95
 
 
@@ -46,3 +48,11 @@ def at_least_exact(successes: int, n: int, *, confidence: float = CONFIDENCE) ->
     from scipy.stats import beta
 
     return float(beta.ppf(1 - confidence, successes, n - successes + 1)) if successes else 0.0
+
+
+def mean_bounds(values: np.ndarray, *, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The one-sided lower and upper bounds of Student (1908) of the mean of (n,) values, n ≥ 2."""
+    from scipy.stats import t
+
+    reach = float(t.ppf(confidence, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
+    return float(values.mean()) - reach, float(values.mean()) + reach

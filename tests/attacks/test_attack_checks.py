@@ -121,9 +121,10 @@ def test_the_negative_control_fails_where_masked_gradients_would_not_be_noticed(
 def test_noise_without_averaging_is_found_too_weak(seed: int) -> None:
     """One EOT sample per gradient under much noise: the next rung, which averages, breaks more."""
     noisy, images, labels = trained(width=4, noise=1.0, seed=seed)
-    few = [Rung({"pgd": {"steps": 3}}, eot_samples=1), Rung({"pgd": {"steps": 20}}, eot_samples=16)]
-    outcome = attack(noisy, images[:N], labels[:N], few, [2 / 255], SETUP, keep=8)
-    found = checks(noisy, images, labels, outcome)
+    few = [Rung({"fgsm": {}}, eot_samples=1), Rung({"pgd": {"steps": 20}}, eot_samples=16)]
+    many, epsilons = slice(4 * N), [2 / 255, 3 / 255, 4 / 255]
+    outcome = attack(noisy, images[many], labels[many], few, epsilons, SETUP, keep=8)
+    found = run(noisy, images[many], labels[many], outcome, SETUP, SCALE)
     assert "converged" in said(found, "weak")
 
 
@@ -132,7 +133,7 @@ def test_an_attack_that_no_rung_follows_has_not_converged(plain: Case) -> None:
     outcome = attack(model, images[:N], labels[:N], {"pgd": {"steps": 20}}, EPSILONS, SETUP, keep=8)
     found = checks(model, images, labels, outcome).query("check == 'converged'").set_index("epsilon")
     assert found.loc[EPSILONS[0], "verdict"] == "weak"
-    assert found.loc[EPSILONS[0], "figure"] > 0.1
+    assert found.loc[EPSILONS[0], "figure"] > 0.05
 
 
 def test_a_few_images_are_too_few(plain: Case) -> None:

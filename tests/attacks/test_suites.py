@@ -61,6 +61,7 @@ def test_the_climb_ends_where_a_rung_breaks_nothing(digits: Case) -> None:
     last = int(rows["rungs"].iloc[0])
     assert 2 <= last < 7
     fell = [(rows["rung"] == rung).mean() for rung in range(1, last + 1)]
+    assert np.isclose((rows["before"] - rows["right"]).mean(), fell[-1])
     assert fell[0] > 0
     assert fell[-1] < 0.01
     assert all(share >= 0.01 for share in fell[1:-1])
@@ -75,6 +76,7 @@ def test_the_rungs_of_an_epsilon_are_those_that_ran_at_it() -> None:
     best.climbed(2, [0.1])
     broken, distance = np.zeros(3), np.array([0.05, 0.15, 0.5])
     best.add("fmn", 2, None, np.arange(3), broken, distance, np.zeros((0, 1, 2, 2), dtype=np.float32))
+    best.right = best.share
     tables = [best.rows(level) for level in range(3)]
     assert [table["rungs"].unique().tolist() for table in tables] == [[2], [1], [2]]
     assert [int((~table["robust"]).sum()) for table in tables] == [1, 2, 3]

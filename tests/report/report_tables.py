@@ -193,6 +193,7 @@ def _attacks(name: str, seed: int) -> pd.DataFrame:
                     "clean_right": clean.astype(float),
                     "clean_correct": clean,
                     "right": robust.astype(float),
+                    "before": robust.astype(float),
                     "robust": robust,
                     "distance": np.nan,
                     "by": np.where(clean, np.where(robust, "", "apgd_ce"), "clean"),

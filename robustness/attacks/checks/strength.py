@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from robustness.attacks.best_adversarials import STANDS, STANDS_UNDER_NOISE
 from robustness.attacks.checks.context import CheckContext, standing, telling_epsilon
 from robustness.attacks.checks.verdict import Check, at_most
 from robustness.attacks.evaluation import CONVERGED
 from robustness.attacks.pgd import PGD
 from robustness.attacks.square import Square
-from robustness.statistics.proportions import at_least_exact, at_most_exact
+from robustness.statistics.proportions import at_least_exact, at_most_exact, mean_bounds
 
 GREY = 0.5  # within this ε (L∞) lies a grey image, whatever the clean one
 MISSED = 0.05  # of all images: what one more rung may break, at a confidence of 95 %
@@ -33,22 +34,29 @@ def check(context: CheckContext) -> Iterator[Check]:
 
 
 def converged(context: CheckContext, epsilon: float) -> Iterator[Check]:
-    """The last rung at an ε broke less than 1 % of the images; and how many one more would break at most."""
+    """The last rung at an ε broke less than 1 % of the images, unless by chance; and how many one more would
+    break at most.
+
+    Both judged by bounds (95 %): exact ones, or with noise, where an image breaks in part, those of the mean
+    loss of right answers.
+    """
     rows = context.at(epsilon)
-    last, stands, count = int(rows["rungs"].max()), standing(rows), len(rows)
-    fell = (rows["rung"] == last).sum() if stands.any() else 0
-    yield at_most(
-        "converged",
-        fell / count,
-        CONVERGED * (1 - 1e-9),
-        f"share that the last rung, {last}, broke",
-        "weak",
-        epsilon,
-    )
-    attacked = int(fell + stands.sum())
-    bound = attacked / count * at_most_exact(int(fell), attacked)
-    detail = f"share that one more such rung breaks at most (95 %); {attacked} of {count} images attacked"
-    yield at_most("missed", bound, MISSED, detail, "small", epsilon)
+    last, count = int(rows["rungs"].max()), len(rows)
+    stands = STANDS_UNDER_NOISE if context.model.stochastic else STANDS
+    attacked = int((rows["before"] > stands).sum())
+    lost = (rows["before"] - rows["right"]).to_numpy()
+    broke = float(lost.sum())
+    if context.model.stochastic:
+        low, high = mean_bounds(lost)
+        high = max(high, attacked / count * at_most_exact(0, attacked))  # equal values show no scatter
+    else:
+        low, high = (
+            attacked / count * bound(round(broke), attacked) for bound in (at_least_exact, at_most_exact)
+        )
+    told = f"share that the last rung, {last}, breaks at least (95 %); it broke {broke:.3g} of {count}"
+    yield at_most("converged", low, CONVERGED, told, "weak", epsilon)
+    told = f"share that one more such rung breaks at most (95 %); {attacked} of {count} images attacked"
+    yield at_most("missed", high, MISSED, told, "small", epsilon)
 
 
 def black_box(context: CheckContext, epsilon: float) -> Check:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import seaborn.objects as so
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from robustness.report.model_table import Model
@@ -52,29 +54,29 @@ def curve_panels(
 
     ``curves``: columns model, level, value and, for bands, low and high; all but the level in per cent.
     """
-    table, models = _with_looks(curves, models)
-    architectures = table["panel"].nunique()
-    columns = _columns(architectures)
-    plot = _plot(table, models).facet(col="panel", wrap=columns).limit(y=(-3, 103))
-    plot = plot.add(so.Lines(color=OTHERS, linewidth=0.4), color=None, linestyle=None, col=None, legend=False)
-    if "low" in table:
-        plot = plot.add(so.Band(alpha=0.16), ymin="low", ymax="high", legend=False)
-    plot = plot.add(so.Line(linewidth=1.2), legend=False)
-    title_colours = {model.architecture: model.look.colour for model in models}
-    whole = (table["level"] % 1 == 0)[table["level"] >= 1].all() and table["level"].max() >= 4
-    height = 0.45 + (1.7 if columns <= 3 else 1.25) * -(-architectures // columns)
+    lines = dict(list(curves.sort_values("level").groupby("model", sort=False)))
+    models = [model for model in models if model.name in lines]
+    architectures = list(dict.fromkeys(model.architecture for model in models))
+    columns = _columns(len(architectures))
+    levels = curves["level"]
+    whole = (levels % 1 == 0)[levels >= 1].all() and levels.max() >= 4
+    height = 0.45 + (1.7 if columns <= 3 else 1.25) * -(-len(architectures) // columns)
     with style.figure(path, style.PAGE_WIDTH, height) as figure:
-        for axes in style.draw(plot, figure):
-            name = axes.get_title("left")
-            axes.set_title(
-                name, color=title_colours[name], fontsize=6.5 if columns > 4 else 7.5, fontweight="bold"
-            )
+        for axes, name in zip(style.panels(figure, len(architectures), columns), architectures, strict=True):
+            own = [model for model in models if model.architecture == name]
+            for line in lines.values():
+                axes.plot(line["level"], line["value"], color=OTHERS, linewidth=0.4)
+            for model in own:
+                _line(axes, lines[model.name], model)
+            size = 6.5 if columns > 4 else 7.5
+            axes.set_title(name, color=own[0].look.colour, fontsize=size, fontweight="bold")
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=bool(whole)))
+            axes.set_ylim(-3, 103)
             if chance is not None:
                 style.chance_line(axes, chance)
         figure.supxlabel(x_label, fontsize=7)
         figure.supylabel(y_label, fontsize=7)
-        others = style.OTHER_MODELS if architectures > 1 else {}
+        others = style.OTHER_MODELS if len(architectures) > 1 else {}
         style.legend(figure, style.frontends(models) | others)
 
 
@@ -83,36 +85,34 @@ def depth_panels(path: Path, table: pd.DataFrame, models: Sequence[Model]) -> No
 
     ``table``: columns panel, model, level (relative depth in [0, 1]), value (unit of the number).
     """
-    table, models = _with_looks(table, models)
-    panels = table["panel"].nunique()
-    plot = _plot(table, models).facet(col="panel", wrap=min(3, panels)).share(y=False)
-    plot = plot.scale(marker={model.family: model.look.marker for model in models})
-    plot = plot.add(so.Line(linewidth=0.9, pointsize=3), marker="colour", legend=False)
+    found = set(table["model"])
+    models = [model for model in models if model.name in found]
+    panels = dict(list(table.groupby("panel", sort=False)))
     entries = style.families(models) | style.frontends(models)
-    height = 0.35 + 0.16 * -(-len(entries) // 6) + 1.65 * -(-panels // 3)
+    height = 0.35 + 0.16 * -(-len(entries) // 6) + 1.65 * -(-len(panels) // 3)
     with style.figure(path, style.PAGE_WIDTH, height) as figure:
-        style.draw(plot.limit(x=(-0.04, 1.04)), figure)
+        grid = style.panels(figure, len(panels), min(3, len(panels)), share_y=False)
+        for axes, (title, part) in zip(grid, panels.items(), strict=True):
+            lines = dict(list(part.sort_values("level").groupby("model", sort=False)))
+            for model in models:
+                if model.name in lines:
+                    _line(
+                        axes, lines[model.name], model, linewidth=0.9, marker=model.look.marker, markersize=3
+                    )
+            axes.set_title(title)
+            axes.set_xlim(-0.04, 1.04)
         figure.supxlabel("relative depth (0: image, 1: last layer)", fontsize=7)
         style.legend(figure, entries)
 
 
-def _with_looks(table: pd.DataFrame, models: Sequence[Model]) -> tuple[pd.DataFrame, list[Model]]:
-    """The table in the models' order with colour (family), line (front-end) and panel; its models."""
-    known = {model.name: model for model in models if (table["model"] == model.name).any()}
-    order = {name: place for place, name in enumerate(known)}
-    table = table.sort_values("model", key=lambda names: names.map(order), kind="stable", ignore_index=True)
-    found = [known[name] for name in table["model"]]
-    looks = {"colour": [model.family for model in found], "line": [model.frontend for model in found]}
-    panel = table["panel"] if "panel" in table else [model.architecture for model in found]
-    return table.assign(panel=panel, **looks), list(known.values())
-
-
-def _plot(table: pd.DataFrame, models: Sequence[Model]) -> so.Plot:
-    plot = so.Plot(table, x="level", y="value", color="colour", linestyle="line", group="model")
-    return plot.scale(
-        color={model.family: model.look.colour for model in models},
-        linestyle={model.frontend: model.look.line for model in models},
-    )
+def _line(axes: Axes, line: pd.DataFrame, model: Model, **how: Any) -> None:
+    """The line of a model (columns level, value) in its look, with a band where it has low and high."""
+    look = {"color": model.look.colour, "linestyle": model.look.line, "linewidth": 1.2}
+    axes.plot(line["level"], line["value"], **(look | how))
+    if "low" in line:
+        axes.fill_between(
+            line["level"], line["low"], line["high"], color=model.look.colour, alpha=0.16, linewidth=0
+        )
 
 
 def _columns(panels: int) -> int:

@@ -56,6 +56,18 @@ def draw(plot: so.Plot, figure: Figure) -> list[Axes]:
     return figure.axes
 
 
+def panels(figure: Figure, count: int, columns: int, *, share_y: bool = True) -> list[Axes]:
+    """So many panels in rows of ``columns``. Where the axes are shared their numbers stand at the edge alone,
+    under the last panel of a column."""
+    rows = -(-count // columns)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=share_y, squeeze=False).flatten()
+    for axes in grid[count:]:
+        axes.remove()
+    for axes in grid[max(0, count - columns) : count]:
+        axes.tick_params(labelbottom=True)
+    return list(grid[:count])
+
+
 def chance_line(axes: Axes, chance: float) -> None:
     """A thin dotted line where guessing would be (``chance`` as a fraction)."""
     axes.axhline(100 * chance, color=CHANCE, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)

@@ -237,4 +237,4 @@ def _table(table: pd.DataFrame, scope: str, rows: int = 12) -> Table:
         "held and its 95 % interval over architectures, ρ without, permutation p, p for the false discovery "
         "rate, p corrected over all pairs, number of architectures, verdict."
     )
-    return Table(f"table-association-{scope}", caption, head, body, small=True)
+    return Table(f"table-association-{scope}", caption, head, body, small=True, html_only=True)

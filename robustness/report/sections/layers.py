@@ -75,7 +75,7 @@ FIRST_CAPTION = (
 )
 EMBEDDING_CAPTION = (
     "Clean test images placed by t-SNE of the penultimate features (PCA to 30 dimensions first); "
-    "colour: class. Distances between far groups mean little; compare models by the table below."
+    "colour: class. Distances between far groups mean little; the HTML page compares models in numbers."
 )
 LAST_CAPTION = (
     "The last layer in numbers: share of the nearest neighbours in feature space that have the same "
@@ -293,4 +293,4 @@ def _table(
     known = [(t, f"{prefix}/{m}") for m, t in metrics if f"{prefix}/{m}" in context.inputs.keys]
     missing = [title for metric, title in metrics if f"{prefix}/{metric}" not in context.inputs.keys]
     note = f" Not measured in this run: {listed(missing)}." if missing else ""
-    return context.score_table(name, caption + note, known)
+    return context.score_table(name, caption + note, known, html_only=True)

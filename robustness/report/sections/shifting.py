@@ -315,9 +315,9 @@ def _calibration(context: ReportContext) -> Table | None:
         "an error. Last: accuracy on the half of the clean images of which the model is surest."
     )
     known = [(title, metric) for title, metric in known if metric in context.inputs.keys]
-    return context.score_table("table-calibration", caption, known)
+    return context.score_table("table-calibration", caption, known, html_only=True)
 
 
 def _table(context: ReportContext, shift: str) -> Table | None:
     known = [(title, metric) for title, metric in TABLES[shift] if metric in context.inputs.keys]
-    return context.score_table(f"table-{shift}", CAPTIONS[shift], known)
+    return context.score_table(f"table-{shift}", CAPTIONS[shift], known, html_only=True)

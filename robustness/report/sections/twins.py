@@ -140,6 +140,10 @@ def _caution(context: ReportContext, pair: Pair, measure: Measure, difference: D
     return f", but there is less to lose: clean accuracy falls by {points(clean)}"
 
 
+MOST_ROWS = 12
+"""A longer table of differences stands in the HTML page alone: its means are drawn."""
+
+
 def table(
     context: ReportContext, name: str, caption: str, pairs: Sequence[Pair], spoken: Iterable[Measure]
 ) -> Table | None:
@@ -153,7 +157,7 @@ def table(
     if not rows:
         return None
     head = columns("difference (points)", numbers=[measure.label for measure in spoken])
-    return Table(name, caption, head, rows, small=True)
+    return Table(name, caption, head, rows, small=True, html_only=len(rows) > MOST_ROWS)
 
 
 def difference_cell(difference: Difference | None) -> Cell:
