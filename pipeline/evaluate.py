@@ -12,25 +12,20 @@ READS = ("seed", "evaluation")
 
 
 def evaluate(settings: StageSettings, name: str) -> None:
-    """Write the table ``predictions`` of one model."""
+    """Write the tables ``predictions`` and ``unknown``, of objects of no class, of one model."""
     conditions = settings.evaluation.image_conditions()
     images = inputs.image_set()
     model = inputs.load_model(name)
-    rows = images.rows(split="test")
-    total = evaluation.images_to_classify(images, rows, conditions)
+    wanted = {"predictions": (images.rows(split="test"), conditions),
+              "unknown": (images.rows(split="unknown"), [])}  # fmt: skip
+    options = {"batch_size": settings.evaluation.batch_size, "seed": settings.seed,
+               "device": resolve(settings.device)}  # fmt: skip
+    total = sum(evaluation.images_to_classify(images, *each) for each in wanted.values())
     with progress.counted(f"evaluate {name}", total) as bar:
-        table = evaluation.evaluate(
-            model,
-            images,
-            rows,
-            conditions,
-            batch_size=settings.evaluation.batch_size,
-            seed=settings.seed,
-            device=resolve(settings.device),
-            progress=bar,
-        )
-    table.insert(0, "model", name)
-    write_table(table, files.RESULTS / name / "predictions.parquet")
+        for table, (rows, conditions) in wanted.items():
+            found = evaluation.evaluate(model, images, rows, conditions, progress=bar, **options)
+            found.insert(0, "model", name)
+            write_table(found, files.RESULTS / name / files.RESULTS_OF[table])
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ MODELS = Path("data/models")
 RESULTS = Path("data/results")
 RESULTS_OF = {
     "predictions": Path("predictions.parquet"),
+    "unknown": Path("unknown.parquet"),
     "attacks": Path("attack/attacks.parquet"),
     "checks": Path("attack/checks.parquet"),
     "noise": Path("attack/noise.parquet"),
@@ -28,7 +29,7 @@ TRANSFER_CHECKS = Path("data/transfer_checks.parquet")
 LEARNING_CURVE = Path("data/learning_curve.parquet")
 TABLES = Path("data/tables")
 COMPUTED = ("scores", "models", "histories", "comparisons", "effects", "transfer", "learning_curve")
-COLLATED = (*COMPUTED, *RESULTS_OF)
+COLLATED = (*COMPUTED, *(table for table in RESULTS_OF if table != "unknown"))  # what the report reads
 REPORTS = Path("reports")
 MLFLOW_STORE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")

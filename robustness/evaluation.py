@@ -13,13 +13,24 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from robustness import frontends, shifts
-from robustness.data.image_set import ImageSet, format_level
+from robustness.data.image_set import NO_CLASS, ImageSet, format_level
 from robustness.errors import UserError, at
 from robustness.seeds import derive
 from robustness.settings import Settings
 from robustness.shifts.background import Donors
 
-COLUMNS = ("shift", "factor", "level", "sample", "object", "label", "prediction", "confidence", "margin")
+COLUMNS = (
+    "shift",
+    "factor",
+    "level",
+    "sample",
+    "object",
+    "label",
+    "prediction",
+    "confidence",
+    "margin",
+    "energy",
+)
 
 
 @dataclass(frozen=True)
@@ -86,8 +97,9 @@ def evaluate(
     ``conditions`` made from the clean ones among them.
 
     ``confidence`` is the largest softmax probability (0–1), ``margin`` the logit of the label less the
-    largest other logit. A stochastic model sees each image once, under noise that belongs to (seed, image):
-    neither the batch size nor the order changes a result.
+    largest other logit (NaN for objects of no class), ``energy`` −log Σ exp(logit) (Liu et al. 2020, equation
+    4), low where a model knows what it sees. A stochastic model sees each image once, under noise that
+    belongs to (seed, image): neither the batch size nor the order changes a result.
     """
     model.to(device, memory_format=torch.channels_last).eval()
     conditions = tuple(conditions)
@@ -112,7 +124,8 @@ def _classify(
     progress: Callable[[int], None] | None,
 ) -> pd.DataFrame:
     labels = images.labels(rows).numpy()
-    columns: dict[str, list[np.ndarray]] = {"prediction": [], "confidence": [], "margin": []}
+    empty = {"prediction": np.int64, "confidence": np.float32, "margin": np.float32, "energy": np.float32}
+    columns = {name: [np.zeros(0, kind)] for name, kind in empty.items()}
     for start, logits in logits_of(model, images, rows, condition, donors, batch_size, seed, device):
         part = labels[start : start + len(logits)]
         own = logits[np.arange(len(logits)), part]
@@ -120,7 +133,8 @@ def _classify(
         others[np.arange(len(logits)), part] = -np.inf
         columns["prediction"].append(logits.argmax(1))
         columns["confidence"].append(_softmax(logits).max(1))
-        columns["margin"].append(own - others.max(1))
+        columns["margin"].append(np.where(part == NO_CLASS, np.float32("nan"), own - others.max(1)))
+        columns["energy"].append(-np.logaddexp.reduce(logits, axis=1))
         if progress is not None:
             progress(len(logits))
     samples = images.samples.iloc[rows]

@@ -83,33 +83,16 @@ class AttackedModel:
         self._exit.close()
 
     @contextmanager
-    def searching(self, noise: str = "live", eot_samples: int | None = None) -> Iterator[None]:
-        """Inside, gradients are averaged over ``eot_samples`` samples of the noise (None: as before), or come
-        from the model without its noise (``off``); nothing changes for a model that is deterministic."""
-        before = self.stochastic, self.eot_samples
+    def searching(self, eot_samples: int | None) -> Iterator[None]:
+        """Inside, gradients are averaged over ``eot_samples`` samples of the noise (None: as before); nothing
+        changes for a model that is deterministic."""
+        before = self.eot_samples
+        if self.stochastic:
+            self.eot_samples = eot_samples or before
         try:
-            with ExitStack() as stack:
-                if self.stochastic and noise == "off":
-                    stack.enter_context(frontends.noise(self.model, "off"))
-                    self.stochastic, self.eot_samples = False, 1
-                elif self.stochastic:
-                    self.eot_samples = eot_samples or self.eot_samples
-                yield
+            yield
         finally:
-            self.stochastic, self.eot_samples = before
-
-    @contextmanager
-    def judging(self) -> Iterator[None]:
-        """Inside :meth:`searching` answers are again those of the model under its noise."""
-        before = self.stochastic
-        try:
-            with ExitStack() as stack:
-                if self.has_noise and self.noise == "live" and not self.stochastic:
-                    stack.enter_context(frontends.noise(self.model, "live"))
-                    self.stochastic = True
-                yield
-        finally:
-            self.stochastic = before
+            self.eot_samples = before
 
     def place(self, x: Tensor) -> Tensor:
         """Images (n, C, H, W) on the model's device, in the memory layout that it runs fastest in."""

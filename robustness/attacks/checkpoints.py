@@ -42,7 +42,7 @@ class FolderCheckpoints:
 def unit_key(item: Planned, number: int, rung: Rung, epsilon: float | None, identity: str) -> str:
     """The key of one attack of a rung at one ε in an evaluation with that identity."""
     limit = "minimal" if epsilon is None else repr(float(epsilon))
-    how = [number, rung.noise, rung.eot_samples, *sorted(item.settings.items())]
+    how = [number, rung.eot_samples, *sorted(item.settings.items())]
     return "|".join([item.name, item.norm, repr(how), limit, identity])
 
 

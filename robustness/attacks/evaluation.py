@@ -190,7 +190,7 @@ class _Run:
         if not wanted:
             return
         self.best.climbed(number, wanted)
-        with self.model.searching(rung.noise, rung.eot_samples):
+        with self.model.searching(rung.eot_samples):
             for item in rung.plan(self.setup.norm):
                 built = item.build()
                 if self.allowed is not None and not isinstance(built, IterativeAttack):
@@ -256,11 +256,9 @@ class _Run:
             points = clean.cpu()
         elif isinstance(built, IterativeAttack):
             stream = item.name if number == 1 else f"{item.name} {number}"  # each rung starts elsewhere
-            # Where the net without its noise is wrong, with it about every second answer is: go on.
-            early = rung.noise == "live" or not self.model.stochastic
             points = search(
                 built, self.model, clean, y, ids, epsilon, batch_size=size, stream=stream, report=report,
-                stop_early=early, allowed=None if self.allowed is None else self.allowed[rows],
+                allowed=None if self.allowed is None else self.allowed[rows],
             ).images  # fmt: skip
         else:
             points = run_foolbox(
@@ -271,8 +269,7 @@ class _Run:
             points = geometry.project(points, origin, epsilon, item.norm)
         share = np.ones(0, dtype=np.float32)
         if len(rows):
-            with self.model.judging():
-                share = self.model.right_share(points, y, self.score_keys[rows]).numpy()
+            share = self.model.right_share(points, y, self.score_keys[rows]).numpy()
         distance = geometry.size(points - origin, item.norm).numpy()
         if report:
             report(len(rows))

@@ -4,8 +4,8 @@
 cross-entropy, targeted APGD on every other class up to nine, a minimum-norm attack (foolbox's FMN in L∞ and
 L1, DeepFool in L2, in the place of FAB) and Square. For an image that withstands all, its first two rungs
 cost about an eighth of AutoAttack's standard version, all four a quarter more than that. A model with noise
-gets ``stochastic`` in its place: the same attacks, first on the net without its noise, then with gradients
-averaged over 8, 16 and 32 samples of it. ``quick`` is for a smoke run.
+gets ``stochastic`` in its place: the same attacks with gradients averaged over 8, 16 and 32 samples of it.
+``quick`` is for a smoke run.
 """
 
 from __future__ import annotations
@@ -24,13 +24,11 @@ MINIMUM_NORM = {"linf": "fmn", "l2": "deepfool", "l1": "fmn"}
 class Rung:
     """Attacks that run one after the other, each on the images that stand.
 
-    noise: what the noise of a model does while they search (``live`` or ``off``; verdicts are always under
-    live noise); eot_samples: samples of it over which a gradient is averaged (None: as the evaluation's
-    setup). Both of models with noise only.
+    eot_samples: of a model with noise, the samples of it over which a gradient is averaged (None: as the
+    evaluation's setup).
     """
 
     attacks: Suite
-    noise: str = "live"
     eot_samples: int | None = None
 
     def plan(self, norm: str) -> tuple[Planned, ...]:
@@ -53,10 +51,17 @@ def _strong(norm: str, steps: int, targets: int, minimum: int = 0, queries: int 
     return attacks
 
 
+def _targeted(norm: str, steps: int, targets: int) -> Suite:
+    """Targeted APGD alone; in L1 as many steps of PGD."""
+    if norm == "l1":
+        return {"pgd": {"steps": steps * targets}}
+    return {"apgd_targeted": {"steps": steps, "targets": targets}}
+
+
 def _standard(norm: str) -> tuple[Rung, ...]:
     return (
         Rung(_strong(norm, 20, 0, minimum=50)),
-        Rung(_strong(norm, 40, 0) | _strong(norm, 20, 9, 100, 200)),
+        Rung(_strong(norm, 40, 0) | _strong(norm, 20, 9, 100)),
         Rung(_strong(norm, 100, 0) | _strong(norm, 50, 9, 200, 1000)),
         Rung(_strong(norm, 200, 0) | _strong(norm, 100, 9, 500, 5000)),
     )
@@ -64,10 +69,10 @@ def _standard(norm: str) -> tuple[Rung, ...]:
 
 def _stochastic(norm: str) -> tuple[Rung, ...]:
     return (
-        Rung(_strong(norm, 20, 0), noise="off"),
         Rung(_strong(norm, 30, 0), eot_samples=8),
-        Rung(_strong(norm, 40, 0) | _strong(norm, 20, 3), eot_samples=16),
-        Rung(_strong(norm, 50, 0) | _strong(norm, 20, 9, 50, 1000), eot_samples=32),
+        Rung(_targeted(norm, 20, 2), eot_samples=8),
+        Rung(_strong(norm, 50, 0) | _targeted(norm, 20, 4), eot_samples=16),
+        Rung(_strong(norm, 100, 0) | _strong(norm, 20, 9, 50, 1000), eot_samples=32),
     )
 
 

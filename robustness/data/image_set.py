@@ -27,7 +27,10 @@ BACKGROUND, TARGET, DISTRACTOR = 0, 1, 2
 COLUMNS = ("sample", "split", "role", "object", "label", "shift", "factor", "level")
 """The columns that every table of samples has; others are free."""
 
-SPLITS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test", "unknown")
+"""``unknown``: objects of no class, of which a model should not be sure; their label is NO_CLASS."""
+
+NO_CLASS = -1
 ROLES = ("canonical", "diverse", "test")
 
 
@@ -230,5 +233,6 @@ def _check_samples(samples: pd.DataFrame, shape: tuple[int, ...], classes: list[
     labels = samples["label"]
     if not pd.api.types.is_integer_dtype(labels):
         raise UserError(f"image set {place}: label must be whole numbers, not {labels.dtype}")
-    if labels.min() < 0 or labels.max() >= len(classes):
+    labels = labels[~((samples["split"] == "unknown") & (labels == NO_CLASS))]
+    if len(labels) and (labels.min() < 0 or labels.max() >= len(classes)):
         raise UserError(f"image set {place}: a label lies outside 0 to {len(classes) - 1}")

@@ -25,6 +25,7 @@ from robustness.scores.learning_curve import compare_largest, from_learning_curv
 from robustness.scores.predictions import from_predictions
 from robustness.scores.probes import from_probes
 from robustness.scores.table import COLUMNS, metrics_matching, wide
+from robustness.scores.unknown import from_unknown
 
 __all__ = [
     "COLUMNS",
@@ -45,6 +46,7 @@ __all__ = [
     "from_learning_curve",
     "from_predictions",
     "from_probes",
+    "from_unknown",
     "headlines",
     "joined",
     "metrics_matching",

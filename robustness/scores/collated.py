@@ -14,6 +14,7 @@ from robustness.scores.predictions import from_predictions
 from robustness.scores.probes import from_probes
 from robustness.scores.table import wide
 from robustness.scores.twins import compare_best, compare_twins
+from robustness.scores.unknown import from_unknown
 from robustness.statistics.bootstrap import RESAMPLES
 
 MEASURES = ("clean/accuracy", "pose/drop", "clutter/drop", "corruption/drop")
@@ -49,8 +50,8 @@ def computed(
 ) -> dict[str, pd.DataFrame]:
     """The tables ``scores``, ``comparisons``, ``effects`` and ``learning_curve`` of a run.
 
-    ``tables`` holds ``predictions``, ``attacks``, ``probes`` and ``models``; ``shares`` what the learning
-    curve measured; the rest as for ``collated``.
+    ``tables`` holds ``predictions``, ``unknown``, ``attacks``, ``probes`` and ``models``; ``shares`` what the
+    learning curve measured; the rest as for ``collated``.
     """
     common = {"classes": classes, "seed": seed, "resamples": resamples}
     found = collated(tables, samples, fine_tuned=fine_tuned, **common)
@@ -77,7 +78,8 @@ def collated(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> pd.DataFrame:
-    """The table ``scores`` from ``predictions``, ``attacks`` and ``probes``, in the order of ``models``.
+    """The table ``scores`` from ``predictions``, ``unknown``, ``attacks`` and ``probes``, in the order of
+    ``models``.
 
     ``samples`` are those of the image set; ``fine_tuned``: models that corruption errors are not divided by.
     """
@@ -91,6 +93,7 @@ def collated(
             **common,
         ),
         from_confidences(tables["predictions"], **common),
+        from_unknown(tables["predictions"], tables["unknown"], **common),
         from_attacks(tables["attacks"], **common),
         from_probes(tables["probes"], **common),
     ]

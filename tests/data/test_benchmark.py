@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robustness.data.image_set import BACKGROUND, DISTRACTOR, TARGET, ImageSet
+from robustness.data.image_set import BACKGROUND, DISTRACTOR, NO_CLASS, TARGET, ImageSet
 from robustness.data.objects import benchmark
 from robustness.data.objects.benchmark import RenderSettings, render_objects
 from robustness.data.objects.class_list import CLASSES, read_class_list
@@ -80,8 +80,17 @@ def test_the_table(small: ImageSet) -> None:
         ("train", "diverse"): 20,
         ("validation", "canonical"): 10,
         ("test", "test"): 10 * PER_TEST_OBJECT,
+        ("unknown", "canonical"): FEW_DISTRACTORS,
     }
-    for rows in (small.rows(role="canonical"), small.rows(role="diverse"), small.rows(role="test")):
+    unknown = small.samples.iloc[small.rows(split="unknown")]
+    assert set(unknown["label"]) == {NO_CLASS}
+    assert unknown["object"].is_unique
+    assert not set(unknown["object"]) & set(small.samples.loc[small.samples["split"] == "train", "object"])
+    for rows in (
+        small.rows(split="train", role="canonical"),
+        small.rows(role="diverse"),
+        small.rows(role="test"),
+    ):
         table = small.samples.iloc[rows]
         assert table["label"].value_counts().nunique() == 1
     clean = small.samples.iloc[small.rows(shift="clean")]

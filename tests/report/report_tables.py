@@ -88,6 +88,7 @@ def make_inputs(
         [
             scores.from_predictions(predictions, classes=len(CLASSES), **common),
             scores.from_confidences(predictions, **common),
+            scores.from_unknown(predictions, _unknown(predictions), **common),
             scores.from_attacks(attacks, **common),
             scores.from_probes(probes, **common),
         ],
@@ -135,6 +136,12 @@ def skill(name: str, seed: int) -> float:
     return 0.3 + 0.65 * numpy_generator(seed, "skill", name).random()
 
 
+def _unknown(predictions: pd.DataFrame) -> pd.DataFrame:
+    """As many images of objects of no class, of which the models are a little less sure."""
+    clean = predictions[predictions["shift"] == "clean"]
+    return clean.assign(object="no " + clean["object"], confidence=0.45, energy=-4.0)
+
+
 def _predictions(name: str, seed: int) -> pd.DataFrame:
     generator = numpy_generator(seed, "predictions", name)
     fragility = 0.3 + 0.5 * numpy_generator(seed, "fragility", name).random()
@@ -158,6 +165,7 @@ def _predictions(name: str, seed: int) -> pd.DataFrame:
                     "label": label,
                     "prediction": np.where(right, label, wrong),
                     "confidence": 0.5,
+                    "energy": -4.2,
                     "margin": np.where(right, 1.0, -1.0),
                 }
             )

@@ -47,7 +47,7 @@ def test_several_processes_draw_the_same_bytes(
     results = dict(list(whole_inputs.pictures.items())[:2])
     pictures.draw_pictures(results, tmp_path / "one")
     monkeypatch.setattr(pictures, "FEW", 1)
-    monkeypatch.setattr(pictures, "_cores", lambda: 2)
+    monkeypatch.setattr(pictures, "available_cores", lambda: 2)
     pictures.draw_pictures(results, tmp_path / "two")
     drawn = [
         {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")}

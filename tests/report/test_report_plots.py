@@ -73,10 +73,10 @@ def test_curves_show_the_values_and_the_bands_that_they_were_given(
     assert axes.get_title("left") == "alexnet"
     lines = [line.get_xydata().tolist() for line in axes.lines if len(line.get_xydata()) == 3]
     assert lines == [[[0, 80], [10, 70], [40, 40]]] * len(models)
-    for band in axes.patches:
-        points = {tuple(point) for point in band.get_xy()}
+    for band in axes.collections:
+        points = {tuple(point) for point in band.get_paths()[0].vertices}
         assert points == {(x, y - x) for x in (0, 10, 40) for y in (70, 95)}
-    assert len(axes.patches) == len(models)
+    assert len(axes.collections) == len(models)
 
 
 def test_spheres_have_the_horizon_below_and_one_scale(draw: Callable) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from robustness.data.image_set import format_level
+from robustness.data.image_set import NO_CLASS, format_level
 from robustness.data.objects.class_list import CLASSES, ClassList, ListedObject
 from robustness.data.objects.settings import RANDOM, SPHERE, RenderSettings
 from robustness.data.objects.views import View, at_level, canonical, diverse, on_sphere
@@ -29,7 +29,8 @@ class Job:
 
 
 def plan(classes: ClassList, settings: RenderSettings) -> list[Job]:
-    """All jobs in the order of the finished set: training, validation, test; objects in the list's order."""
+    """All jobs in the order of the finished set: training, validation, test, and the distractors of the test
+    as objects of no class, each alone and once; objects in the list's order."""
     jobs = []
     for role in settings.training:
         draw = canonical if role == "canonical" else diverse
@@ -43,6 +44,10 @@ def plan(classes: ClassList, settings: RenderSettings) -> list[Job]:
         )
     for each, _ in _shares(classes, "test", 0, settings):
         jobs.append(_test_job(classes, settings, each))
+    for each in classes.distractors_of("test"):
+        row = _row(each, "canonical") | {"split": "unknown", "label": NO_CLASS}
+        views = [canonical(settings.seed, f"unknown/{each.id}")]
+        jobs.append(_job(classes, settings, each, "unknown", [row], views))
     return jobs
 
 

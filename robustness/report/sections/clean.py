@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from robustness.report import conditions, published
 from robustness.report.conditions import chance, learned_the_task
 from robustness.report.context import ReportContext
@@ -12,7 +14,16 @@ from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
 from robustness.report.plots.heat_maps import confusions
 from robustness.report.plots.lines import curve_panels
 from robustness.report.sections.registry import register
-from robustness.report.wording import count_cell, listed, percent, plain_cell, points, score_cell, share
+from robustness.report.wording import (
+    count_cell,
+    interval_plain,
+    listed,
+    percent,
+    plain_cell,
+    points,
+    score_cell,
+    share,
+)
 from robustness.scores import compare
 
 METRIC, BALANCED = "clean/accuracy", "clean/balanced_accuracy"
@@ -52,7 +63,7 @@ def _answers(context: ReportContext) -> list[Answer]:
     most = conditions.majority(context.inputs)
     text += f" Guessing would give {percent(guess)} %, always naming the most frequent class "
     answers = [Answer(f"{text}{percent(most)} %.")]
-    answers += _lead(context, scored)
+    answers += _lead(context, scored) + _unknown(context)
     failed = [model.name for _, model in scored if not learned_the_task(context.inputs, model)]
     if failed:
         answers.append(
@@ -89,6 +100,23 @@ def _lead(context: ReportContext, scored: list[tuple[Score, Model]]) -> list[Ans
             Answer(f"Its lead over the second, {name}, is undecided: {lead} on the same images.", "undecided")
         ]
     return [Answer(f"It leads the second, {name}, by {lead} on the same images.")]
+
+
+def _unknown(context: ReportContext) -> list[Answer]:
+    """Whether a model notices objects of no class."""
+    scored = context.ranked("unknown/energy/auroc")
+    if not scored:
+        return []
+    best, winner = scored[0]
+    middle = float(np.median([score.value for score, _ in scored]))
+    text = (
+        f"Of objects of no class {winner.name} is the least sure, by its energy: AUROC "
+        f"{interval_plain(best)} (median of {len(scored)} models {middle:.2f}; 0.50 is guessing)."
+    )
+    taken = context.score_of(winner, "unknown/energy/accepted")
+    if taken is not None:
+        text += f" Where it accepts 95 % of the known objects, it accepts {share(taken)} of these."
+    return [Answer(text)]
 
 
 def _figure(context: ReportContext) -> Figure:

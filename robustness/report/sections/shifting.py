@@ -308,11 +308,21 @@ def _calibration(context: ReportContext) -> Table | None:
         for shift, words in {"clean": "clean", **SHIFTS}.items()
         if statistic == "overconfidence" or shift == "clean"
     ]
+    known += [
+        (title.format(of), f"unknown/{of}/{statistic}")
+        for statistic, title in (
+            ("auroc", "no class, AUROC, {} (%)"),
+            ("accepted", "accepted, {} (%)"),
+        )
+        for of in ("softmax", "energy")
+    ]
     caption = (
         "Confidence, the largest softmax probability. Overconfidence: its mean less the accuracy, with 95 "
         "% intervals over objects. ECE: expected calibration error on clean images; by chance: what a "
         "perfectly calibrated model shows in as many images (mean and middle 95 %); only above that is it "
-        "an error. Last: accuracy on the half of the clean images of which the model is surest."
+        "an error. Surer half: accuracy on the half of the clean images of which the model is surest. No "
+        "class: objects of no class against clean images, by the softmax probability or by the energy; "
+        "accepted: where 95 % of the clean images are."
     )
     known = [(title, metric) for title, metric in known if metric in context.inputs.keys]
     return context.score_table("table-calibration", caption, known, html_only=True)
