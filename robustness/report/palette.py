@@ -33,6 +33,7 @@ FRONTENDS: dict[str, object] = {
     "random": (0, (4, 1.5, 1, 1.5)),
     "learned_noise": (0, (7, 1.5)),
     "gabor_trained": (0, (4, 1.5, 1, 1.5, 1, 1.5)),
+    "learned_coarse": (0, (2, 1.5)),
 }
 """Front-end → line style: learned solid, vone dashed."""
 
@@ -43,6 +44,7 @@ FRONTEND_COLOURS: dict[str, str] = {
     "random": "#d55e00",
     "learned_noise": "#009e73",
     "gabor_trained": "#cc79a7",
+    "learned_coarse": "#e6ab02",
 }
 """Colours where one architecture's front-ends are compared and the family's own colour tells nothing."""
 

@@ -25,6 +25,8 @@ AXES: dict[str, tuple[tuple[str, str], ...]] = {
         ("random", "learned"),
         ("learned_noise", "learned"),
         ("gabor_trained", "learned"),
+        ("learned_coarse", "learned"),
+        ("vone", "learned_coarse"),
         ("vone", "gabor"),
         ("vone", "learned_noise"),
         ("vone", "random"),

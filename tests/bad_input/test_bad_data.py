@@ -73,7 +73,7 @@ DAMAGED: dict[str, Case] = {
     "label out of range": (samples(lambda t: t.assign(label=t["label"] + 5)), "train", ("label", "0 to 9")),
     "label as text": (samples(lambda t: t.assign(label="chair")), "train", ("label", "whole numbers")),
     "no training images": (
-        samples(lambda t: t.assign(split="test", role="test")),
+        samples(lambda t: t.assign(split=t["split"].where(t["split"] == "unknown", "test"), role="test")),
         "train",
         ("no canonical training images",),
     ),

@@ -191,7 +191,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     monkeypatch.setattr(benchmark.Worker, "do", counting)
     images = build(tmp_path / "set")
     assert not first & set(done)
-    assert len(first) + len(done) == 40
+    assert len(first) + len(done) == 40 + FEW_DISTRACTORS
     np.testing.assert_array_equal(images.images, small.images)
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
@@ -290,6 +290,7 @@ def test_the_default_plan(library_folder: Path) -> None:
         for role in ("diverse", "test")
     }
     assert images["diverse"] == 4000
+    assert sum(job.rows[0]["split"] == "unknown" for job in jobs) == 131
     assert images["test"] < 30_000  # five minutes at 100 images per second
     assert len({job.name for job in jobs}) == len(jobs)
     keys = [view.key for job in jobs if job.rows[0]["role"] != "test" for view in job.views]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -73,6 +74,7 @@ LOGITS = {
     "random": 12.861082,
     "learned_noise": 1.305338,
     "gabor_trained": 16.280521,
+    "learned_coarse": 0.681099,  # at a least stride of 1 the stem as it is
 }
 """The sum of the squared logits of four images, with frozen noise."""
 
@@ -120,9 +122,21 @@ def test_a_model_first_used_in_inference_mode_still_has_gradients(name):
 
 
 def test_names_and_unknown_name():
-    assert set(frontends.names()) == {"learned", "vone", "gabor", "random", "learned_noise", "gabor_trained"}
+    controls = {"gabor", "random", "learned_noise", "gabor_trained", "learned_coarse"}
+    assert set(frontends.names()) == {"learned", "vone"} | controls
     with pytest.raises(UserError, match="frontend 'vones' is unknown; did you mean vone"):
         tiny("vones")
+
+
+def test_the_coarse_stem_has_the_banks_stride():
+    """Twice the stride of the last pooling is twice that of the stem."""
+    network, image = tiny("learned_coarse", options=replace(SMALL, minimum_stride=8)), images(2)
+    own = tiny("learned")
+    wide = nn.functional.max_pool2d(own.act(own.conv(image)), 3, stride=4, padding=1)
+    expected = nn.functional.interpolate(wide, size=(8, 8), mode="bilinear", align_corners=False)
+    assert torch.allclose(network.pool(network.act(network.conv(image))), expected, atol=1e-6)
+    same = tiny("learned_coarse", options=replace(SMALL, minimum_stride=4))
+    assert torch.equal(same(image), own(image))
 
 
 def test_what_each_front_end_trains():

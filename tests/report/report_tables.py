@@ -37,7 +37,7 @@ PROBES = (
     ("inversion", "early", 0.3, ("relative_error", "label_consistency")),
     ("inversion", "late", 0.8, ("relative_error", "label_consistency")),
 )
-ALL_FRONTENDS = ("learned", "vone", "gabor", "random", "learned_noise", "gabor_trained")
+ALL_FRONTENDS = ("learned", "vone", "gabor", "random", "learned_noise", "gabor_trained", "learned_coarse")
 
 
 def settings(architectures: Sequence[str], seed: int = 5) -> dict:
