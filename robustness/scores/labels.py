@@ -50,10 +50,8 @@ _OF_A_SHIFT = {
         "relative mean corruption error, {normaliser} = 1", "ratio", "lower"
     ),
     ("corruption", "ce"): Label("corruption error under {of}, {normaliser} = 1", "ratio", "lower"),
-}
-_OF_UNKNOWN = {
-    "auroc": Label("objects of no class told by {of}, AUROC", "fraction", "higher"),
-    "accepted": Label("objects of no class taken for known by {of}", "fraction", "lower"),
+    ("unknown", "auroc"): Label("objects of no class told by {of}, AUROC", "fraction", "higher"),
+    ("unknown", "accepted"): Label("objects of no class taken for known by {of}", "fraction", "lower"),
 }
 # Statistic → label, for every shift; ``{of}`` is shift, factor and level.
 _OF_ALL_SHIFTS = {
@@ -93,9 +91,6 @@ def describe(key: Key, *, normaliser: str = "our AlexNet") -> Label:
         return Label(_words(f"{statistic} ({factor} of {level})"), "", "neither")
     if shift == "attack":
         return _of_an_attack(factor, level, statistic)
-    if shift == "unknown":
-        label = _OF_UNKNOWN[statistic]
-        return label._replace(title=label.title.format(of=factor))
     if (shift, statistic) in _OF_A_SHIFT:
         label, of = _OF_A_SHIFT[shift, statistic], (factor, level)
     elif statistic in _OF_ALL_SHIFTS:

@@ -47,16 +47,13 @@ def _of_model(known: pd.DataFrame, unknown: pd.DataFrame, seed: int, resamples: 
     weights = []
     for place, table in enumerate((known, unknown)):
         objects, names = pd.factorize(table["object"], sort=True)
-        drawn = draw_weights(len(names), resamples=resamples, seed=derive(seed, "unknown", place) % 2**31)
+        drawn = draw_weights(len(names), resamples=resamples, seed=derive(seed, "unknown", place))
         weights.append(drawn[:, objects])
     draws = min(map(len, weights))
     of_known, of_unknown = (drawn[:draws].astype(np.float64) for drawn in weights)
     count = int(known["object"].nunique())
-    for name, sure in (
-        ("softmax", lambda table: table["confidence"]),
-        ("energy", lambda table: -table["energy"]),
-    ):
-        high, low = (sure(table).to_numpy(np.float64) for table in (known, unknown))
+    for name, column, sign in (("softmax", "confidence", 1.0), ("energy", "energy", -1.0)):
+        high, low = (sign * table[column].to_numpy(np.float64) for table in (known, unknown))
         of = Condition("unknown", name)
         yield Metric(of.score("auroc"), auroc(high, low, of_known, of_unknown), count)
         yield Metric(of.score("accepted"), accepted(high, low, of_known, of_unknown), count, True)

@@ -16,7 +16,7 @@ from robustness.attacks.best_adversarials import BestAdversarials
 from robustness.attacks.suites import OF_NOISE, SUITES, Rung, ladder
 from robustness.attacks.variants import beside
 from robustness.errors import UserError
-from robustness.statistics.proportions import at_least_exact, at_most_exact
+from robustness.statistics.proportions import at_least_exact, at_most_exact, mean_bounds
 
 Case = tuple[nn.Module, Tensor, Tensor]
 
@@ -129,6 +129,16 @@ def test_with_noise_right_is_the_expected_share_under_noise_drawn_anew(noisy_dig
     assert (rows["robust"] == ((rows["right"] > 0.5) & (rows["clean_right"] > 0.5))).all()
 
 
+def test_with_noise_an_image_that_is_mostly_wrong_counts_by_its_strongest_example_too() -> None:
+    model, images, labels = trained(width=4, noise=4.0)
+    found = attack(
+        model, images[:80], labels[:80], {"pgd": {"steps": 10}}, [8 / 255], Setup(eot_samples=4)
+    ).table
+    rows = found[(found["epsilon"] == 8 / 255) & (found["by"] == "clean") & (found["clean_right"] > 0.2)]
+    assert len(rows) >= 5
+    assert rows["right"].mean() < 0.5 * rows["clean_right"].mean()
+
+
 def test_exact_bounds_of_known_counts() -> None:
     """None of 276 broken: at most 1.08 %; of 100: 2.95 %; one of 100: 4.66 %."""
     assert at_most_exact(0, 276) == pytest.approx(0.0108, abs=5e-5)
@@ -137,6 +147,11 @@ def test_exact_bounds_of_known_counts() -> None:
     assert (at_most_exact(5, 5), at_least_exact(0, 5)) == (1.0, 0.0)
     assert at_least_exact(5, 5) == pytest.approx(0.05 ** (1 / 5))
     assert math.isclose(at_least_exact(3, 10), 1 - at_most_exact(7, 10))
+
+
+def test_bounds_of_a_mean_are_students() -> None:
+    """Of 1 to 5: 3 ± 2.132 · 1.581 / √5."""
+    assert mean_bounds(np.arange(1.0, 6.0)) == pytest.approx((1.4926, 4.5074), abs=1e-4)
 
 
 def test_a_trained_net_without_a_defence_falls_at_8_255() -> None:

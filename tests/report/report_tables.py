@@ -11,7 +11,6 @@ import pandas as pd
 from robustness import scores
 from robustness.data.image_set import ImageSet
 from robustness.report.inputs import TABLES, DataCard, ReportInputs, Sheet
-from robustness.scores.twins import compare_best, compare_twins
 from robustness.seeds import numpy_generator
 from robustness.statistics.proportions import wilson
 
@@ -83,37 +82,21 @@ def make_inputs(
     attacks = pd.concat([_attacks(name, seed) for name in names], ignore_index=True)
     probes = pd.concat([_probes(name, seed) for name in names if name != unprobed], ignore_index=True)
     models = pd.DataFrame([_model(name, params["models"][name]) for name in names])
-    common = dict(seed=seed, resamples=100)
-    table = pd.concat(
-        [
-            scores.from_predictions(predictions, classes=len(CLASSES), **common),
-            scores.from_confidences(predictions, **common),
-            scores.from_unknown(predictions, _unknown(predictions), **common),
-            scores.from_attacks(attacks, **common),
-            scores.from_probes(probes, **common),
-        ],
-        ignore_index=True,
-    )
+    measured = {"predictions": predictions, "attacks": attacks, "probes": probes, "models": models}
     shares = pd.concat([_share(*each, seed) for each in SHARES], ignore_index=True)
-    common |= {"classes": len(CLASSES)}
+    computed = scores.computed(
+        measured | {"unknown": _unknown(predictions)},
+        shares,
+        predictions[["sample"]].drop_duplicates(),
+        classes=len(CLASSES),
+        seed=seed,
+        resamples=100,
+    )
     return ReportInputs(
         params=params,
-        scores=table,
-        models=models,
-        predictions=predictions,
-        attacks=attacks,
+        **measured,
+        **computed,
         checks=pd.concat([_checks(name, failed=name == failed_check) for name in names], ignore_index=True),
-        probes=probes,
-        comparisons=pd.concat(
-            [
-                compare_twins(predictions, attacks, models, **common),
-                compare_best(predictions, attacks, models, table, **common),
-                scores.compare_largest(shares, **common),
-            ],
-            ignore_index=True,
-        ),
-        effects=scores.effects(predictions, attacks, models, **common),
-        learning_curve=scores.from_learning_curve(shares, **common),
         noise=pd.concat([_noise(name, seed) for name in names if "vone" in name], ignore_index=True),
         transfer=_transfer(names, seed),
         histories=pd.concat([_history(name, seed) for name in names], ignore_index=True),
