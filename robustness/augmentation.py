@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -31,7 +33,9 @@ class Augmentation(Settings):
     random_erasing: float = Field(default=0.0, ge=0, le=1)
 
     def __call__(self, images: Tensor, generator: torch.Generator, size: int | None = None) -> Tensor:
-        """Augment images (N, C, H, W), float32 in [0, 1]; equal generators give equal draws.
+        """Augment images (N, C, H, W), float32 in [0, 1], on their device; equal generators give equal draws.
+
+        ``generator``: of the CPU, so that draws do not depend on the device.
 
         ``size``: height and width of the result (N, C, size, size) in [0, 1], by default those of the images.
         """
@@ -56,14 +60,15 @@ def _translate(images: Tensor, most: int, hflip: bool, generator: torch.Generato
     """Flip and translate by whole pixels."""
     n, _, height, width = images.shape
     if hflip:
-        flipped = torch.rand(n, generator=generator) < 0.5
+        flipped = (torch.rand(n, generator=generator) < 0.5).to(images.device)
         images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(3), images)
     if most == 0:
         return images
-    dy, dx = torch.randint(-most, most + 1, (2, n), generator=generator)
-    ys = (torch.arange(height) + dy[:, None]).clamp(0, height - 1)
-    xs = (torch.arange(width) + dx[:, None]).clamp(0, width - 1)
-    return images[torch.arange(n)[:, None, None], :, ys[:, :, None], xs[:, None, :]].movedim(3, 1)
+    dy, dx = torch.randint(-most, most + 1, (2, n), generator=generator).to(images.device)
+    place = partial(torch.arange, device=images.device)
+    ys = (place(height) + dy[:, None]).clamp(0, height - 1)
+    xs = (place(width) + dx[:, None]).clamp(0, width - 1)
+    return images[place(n)[:, None, None], :, ys[:, :, None], xs[:, None, :]].movedim(3, 1)
 
 
 def _resample(
@@ -78,6 +83,7 @@ def _resample(
     scale = (1 + jitter) ** -_uniform(n, generator)
     sign = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0) if hflip else torch.ones(n)
     dx, dy = 2 * most / width * _uniform(n, generator), 2 * most / height * _uniform(n, generator)
+    scale, sign, dx, dy = torch.stack([scale, sign, dx, dy]).to(images.device)
     columns = _interpolation(scale * sign, dx, width, size)
     images = images.reshape(n, channels * height, width) @ columns.transpose(1, 2)
     images = images.view(n, channels, height, size).transpose(1, 2).reshape(n, height, channels * size)
@@ -90,9 +96,10 @@ def _interpolation(scale: Tensor, shift: Tensor, source: int, target: int) -> Te
 
     Both reach from −1 to 1; the place at u reads at scale·u + shift, beyond the border the outermost pixel.
     """
-    places = (2 * torch.arange(target) + 1) / target - 1
+    pixel = partial(torch.arange, device=scale.device)
+    places = (2 * pixel(target) + 1) / target - 1
     pixels = ((scale[:, None] * places + shift[:, None] + 1) * source - 1) / 2
-    distance = pixels.clamp(0, source - 1)[:, :, None] - torch.arange(source)
+    distance = pixels.clamp(0, source - 1)[:, :, None] - pixel(source)
     return (1 - distance.abs()).clamp_min(0)
 
 
@@ -102,8 +109,9 @@ def _jitter_colors(images: Tensor, strength: float, grayscale: float, generator:
     contrast = torch.exp(strength * _uniform(n, generator, 1, 1, 1))
     gain = torch.exp(strength * _uniform(n, generator, 1, 1, 1))
     gain = gain * torch.exp(strength / 2 * _uniform(n, generator, channels, 1, 1))
+    contrast, gain = contrast.to(images.device), gain.to(images.device)
     if grayscale:
-        gray = torch.rand(n, 1, 1, 1, generator=generator) < grayscale
+        gray = (torch.rand(n, 1, 1, 1, generator=generator) < grayscale).to(images.device)
         images = torch.where(gray, images.mean(1, keepdim=True).expand_as(images), images)
     return (gain * (mean + contrast * (images - mean))).clamp(0, 1)
 
@@ -119,4 +127,4 @@ def _erase(images: Tensor, probability: float, generator: torch.Generator) -> Te
     columns = (torch.arange(width)[None] - left[:, None]).abs() < half_width[:, None]
     inside = (rows[:, :, None] & columns[:, None, :] & chosen[:, None, None])[:, None]
     noise = torch.rand(n, channels, height, width, generator=generator)
-    return torch.where(inside, noise, images)
+    return torch.where(inside.to(images.device), noise.to(images.device), images)

@@ -96,7 +96,11 @@ class ModelSettings(Settings):
             with at("", strip=f"{self.architecture}: "):
                 # Classes and channels are the image set's own; the smallest numbers stand for them here.
                 architectures.get(self.architecture).check(
-                    num_classes=2, in_channels=1, image_size=image_size, width=self.width
+                    num_classes=2,
+                    in_channels=1,
+                    image_size=image_size,
+                    width=self.width,
+                    options=self.options,
                 )
 
     def check_half_size(self, image_size: int) -> None:
@@ -207,7 +211,7 @@ def build(spec: ModelSpec) -> Classifier:
         )
         network = frontends.install(
             network,
-            architectures.get(spec.architecture),
+            architectures.get(spec.architecture).as_built(spec.options),
             spec.frontend,
             image_size=spec.image_size,
             in_channels=len(spec.mean),

@@ -89,17 +89,17 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, one_cycle(steps * recipe.epochs))
     identity = derive(seed, repr(model.spec), repr(recipe.model_dump()), *map(int, rows))
     history = _load_state(resume, identity, model, optimiser, schedule)
+    read = images.on(device, np.concatenate([rows, validation_rows]))
 
     for epoch in range(len(history), recipe.epochs):
         model.train()
         size = images.image_size // (2 if epoch < recipe.low_resolution_epochs else 1)
         order = numpy_generator(seed, "order", epoch).permutation(rows)
-        total = 0.0
+        losses = []
         for step in range(steps):
             batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             generator = torch_generator(seed, "augmentation", epoch, step)
-            x = recipe(images.batch(batch), generator, size)
-            x = x.to(device, memory_format=torch.channels_last)
+            x = recipe(read(batch), generator, size).contiguous(memory_format=torch.channels_last)
             y = images.labels(batch).to(device)
             with torch.random.fork_rng():
                 torch.manual_seed(derive(seed, "dropout, noise and random starts", epoch, step))
@@ -113,10 +113,11 @@ def train(
             nn.utils.clip_grad_norm_(weights, 5.0)
             optimiser.step()
             schedule.step()
-            total += loss.item()
+            losses.append(loss.detach())  # asked for at every step, a GPU would wait for the CPU
+        total = torch.stack(losses).double().sum().item()
         if not math.isfinite(total):
             raise DivergedError(f"training diverged in epoch {epoch + 1} (loss {total}); lower learning_rate")
-        accuracy = validate(model, images, validation_rows, recipe.batch_size, device, seed=seed)
+        accuracy = validate(model, images, validation_rows, recipe.batch_size, read, seed=seed)
         rate = optimiser.param_groups[0]["lr"]
         history.append({"epoch": epoch + 1, "loss": total / steps, "validation_accuracy": accuracy,
                         "learning_rate": rate})  # fmt: skip
@@ -165,15 +166,24 @@ def perturb(model: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
 
 @torch.inference_mode()
 def validate(
-    model: nn.Module, images: ImageSet, rows: np.ndarray, batch: int, device: torch.device, *, seed: int
+    model: nn.Module,
+    images: ImageSet,
+    rows: np.ndarray,
+    batch: int,
+    read: Callable[[np.ndarray], Tensor],
+    *,
+    seed: int,
 ) -> float:
-    """Accuracy (fraction) on unshifted images, in float32 and eval mode; noise is seeded by (seed, image)."""
+    """Accuracy (fraction) on unshifted images, in float32 and eval mode; noise is seeded by (seed, image).
+
+    ``read``: what gives the images of rows on the model's device (``ImageSet.on``).
+    """
     model.eval()
     right = 0
     for start in range(0, len(rows), batch):
         part = rows[start : start + batch]
         with frontends.sample_noise(model, [derive(seed, "validation noise", int(row)) for row in part]):
-            logits = model(images.batch(part).to(device, memory_format=torch.channels_last))
+            logits = model(read(part).contiguous(memory_format=torch.channels_last))
         right += int((logits.argmax(1).cpu() == images.labels(part)).sum())
     return right / max(1, len(rows))
 

@@ -17,7 +17,7 @@ from robustness.architectures.blocks import pre_batch_norm
 from robustness.architectures.blocks.pre_batch_norm import convolution, initialise
 from robustness.architectures.blocks.response_normalisation import LocalResponseNorm
 from robustness.architectures.blocks.widths import scaled
-from robustness.architectures.registry import Stem, register
+from robustness.architectures.registry import SMALL_STEM, Stem, register
 
 
 def pooled(size: int) -> int:
@@ -38,12 +38,17 @@ class AlexNet(nn.Module):
         dropout: float,
         initialisation: str,
         batch_norm: bool,
+        small_stem: bool,
     ) -> None:
         super().__init__()
         c1, c2, c3, c4, c5 = (scaled(channels, width, 8) for channels in (96, 256, 384, 384, 256))
         hidden = scaled(4096, width, 8)
-        size = pooled(pooled(pooled((image_size + 2 * 2 - 11) // 4 + 1)))
-        self.conv1 = convolution(in_channels, c1, 11, stride=4, padding=2, batch_norm=batch_norm)
+        first = image_size if small_stem else (image_size + 2 * 2 - 11) // 4 + 1
+        size = pooled(pooled(pooled(first)))
+        kernel, stride, padding = (3, 1, 1) if small_stem else (11, 4, 2)
+        self.conv1 = convolution(
+            in_channels, c1, kernel, stride=stride, padding=padding, batch_norm=batch_norm
+        )
         self.relu1 = nn.ReLU()
         self.norm1 = LocalResponseNorm()
         self.pool1 = nn.MaxPool2d(3, 2)
@@ -103,5 +108,8 @@ register(
         "late": "relu5",
         "penultimate": "relu7",
     },
-    options=pre_batch_norm.options(dropout=0.5, initialisation="gaussian"),
+    options={
+        **pre_batch_norm.options(dropout=0.5, initialisation="gaussian"),
+        "small_stem": SMALL_STEM,
+    },
 )(AlexNet)

@@ -46,6 +46,7 @@ def _amoebanet(
     cells: int,
     dropout: float,
     drop_path: float,
+    small_stem: bool,
 ) -> nn.Module:
     return CellNetwork(
         AMOEBANET_A,
@@ -58,6 +59,7 @@ def _amoebanet(
         skip_reduction=False,
         dropout=dropout,
         drop_path=drop_path,
+        small_stem=small_stem,
     )
 
 

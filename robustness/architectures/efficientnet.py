@@ -15,7 +15,7 @@ import functools
 from torch import nn
 
 from robustness.architectures.blocks import mobile_blocks
-from robustness.architectures.registry import BN_MOMENTUM, Stem, number, register
+from robustness.architectures.registry import BN_MOMENTUM, SMALL_STEM, Stem, number, register
 
 # Table 1 of the paper: repeats, kernel, stride of the first, expansion, channels, squeeze ratio.
 TABLE = (
@@ -52,6 +52,7 @@ def _efficientnet(
     depth: float,
     dropout: float,
     drop_path: float,
+    small_stem: bool,
 ) -> nn.Module:
     return mobile_blocks.network(
         TABLE,
@@ -63,6 +64,7 @@ def _efficientnet(
         head_channels=1280,
         dropout=dropout,
         drop_path=drop_path,
+        small_stem=small_stem,
     )
 
 
@@ -90,6 +92,7 @@ def _register(variant: str) -> None:
             "dropout": number(dropout, 0, 0.95, "chance that an input of the last layer is silenced"),
             "drop_path": number(0.2, 0, 0.95, "stochastic depth: chance that the last block is skipped"),
             "bn_momentum": BN_MOMENTUM,
+            "small_stem": SMALL_STEM,
         },
         pretrained=f"timm/efficientnet_{variant}",
     )(functools.partial(_efficientnet, variant_width=wide, variant_depth=deep))

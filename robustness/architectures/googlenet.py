@@ -15,7 +15,7 @@ from robustness.architectures.blocks import pre_batch_norm
 from robustness.architectures.blocks.pre_batch_norm import convolution, initialise
 from robustness.architectures.blocks.response_normalisation import LocalResponseNorm
 from robustness.architectures.blocks.widths import scaled
-from robustness.architectures.registry import Stem, register, switch
+from robustness.architectures.registry import SMALL_STEM, Stem, register, switch
 from robustness.errors import UserError
 
 # Table 1 of the paper: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
@@ -99,18 +99,22 @@ class GoogLeNet(nn.Module):
         initialisation: str,
         batch_norm: bool,
         auxiliary: bool,
+        small_stem: bool,
     ) -> None:
         super().__init__()
         c1, c2, c3 = scaled(64, width, 4), scaled(64, width, 4), scaled(192, width, 4)
-        side = _halved(_halved(_halved(_halved(image_size))))
+        side = _halved(_halved(image_size if small_stem else _halved(_halved(image_size))))
         if auxiliary and side < 5:
             raise UserError(
                 f"googlenet: option auxiliary is True at image_size {image_size}, where the side classifiers "
                 f"see maps of {side}x{side}; they need 5x5, so an image_size of 65 or more"
             )
-        self.conv1 = convolution(in_channels, c1, 7, stride=2, padding=3, batch_norm=batch_norm)
+        kernel, stride = (3, 1) if small_stem else (7, 2)
+        self.conv1 = convolution(
+            in_channels, c1, kernel, stride=stride, padding=kernel // 2, batch_norm=batch_norm
+        )
         self.relu1 = nn.ReLU()
-        self.pool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
+        self.pool1 = nn.Identity() if small_stem else nn.MaxPool2d(3, 2, ceil_mode=True)
         self.norm1 = LocalResponseNorm()
         self.conv2 = convolution(c1, c2, 1, batch_norm=batch_norm)
         self.relu2 = nn.ReLU()
@@ -179,5 +183,6 @@ register(
     options={
         **pre_batch_norm.options(dropout=0.4, initialisation="glorot"),
         "auxiliary": switch(False, "the paper's two side classifiers"),
+        "small_stem": SMALL_STEM,
     },
 )(GoogLeNet)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import nn
 
 from robustness.architectures.blocks import mobile_blocks
-from robustness.architectures.registry import BN_MOMENTUM, Stem, number, register, switch
+from robustness.architectures.registry import BN_MOMENTUM, SMALL_STEM, Stem, number, register, switch
 
 # Table 1 of the paper: repeats, kernel, stride of the first, channels.
 TABLE = (
@@ -32,6 +32,7 @@ def _mobilenet(
     dropout: float,
     drop_path: float,
     se: bool,
+    small_stem: bool,
 ) -> nn.Module:
     network = mobile_blocks.network(
         TABLE,
@@ -43,6 +44,7 @@ def _mobilenet(
         head_channels=0,
         dropout=dropout,
         drop_path=drop_path,
+        small_stem=small_stem,
     )
     if se:
         _add_gates(network)
@@ -80,6 +82,7 @@ register(
         "drop_path": number(0.0, 0, 0.95, "stochastic depth: chance that the last block is skipped"),
         "bn_momentum": BN_MOMENTUM,
         "se": switch(False, "squeeze-and-excitation gates after every block"),
+        "small_stem": SMALL_STEM,
     },
     pretrained="timm/mobilenetv1_100",
 )(_mobilenet)

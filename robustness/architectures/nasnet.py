@@ -54,6 +54,7 @@ def _mobile(
     cells: int,
     dropout: float,
     drop_path: float,
+    small_stem: bool,
 ) -> nn.Module:
     return CellNetwork(
         NASNET_A,
@@ -66,6 +67,7 @@ def _mobile(
         skip_reduction=False,
         dropout=dropout,
         drop_path=drop_path,
+        small_stem=small_stem,
     )
 
 

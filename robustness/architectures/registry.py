@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import nn
 
@@ -85,6 +85,13 @@ def number(default: float, low: float, high: float, meaning: str) -> Option:
 BN_MOMENTUM = number(0.1, 0.0001, 1, "weight of a new batch in the running statistics of batch normalisation")
 """The option ``bn_momentum``, which :func:`build` itself sees to."""
 
+SMALL_STEM = switch(
+    False,
+    "for images of 32 pixels: first convolution 3x3 at stride 1, no pooling in the stem, no stem cells",
+)
+"""The option ``small_stem``: how nets are fitted to CIFAR (He et al. 2015, section 4.2, for ResNet)."""
+SMALL_IMAGE = 32
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -128,12 +135,24 @@ class Architecture:
         """The family's file, without ``.py``."""
         return getattr(self.make, "func", self.make).__module__.rpartition(".")[2]
 
-    def check(self, num_classes: int, in_channels: int, image_size: int, width: float) -> None:
-        """Raise UserError where one of the common settings is not allowed."""
+    def as_built(self, options: Mapping[str, object]) -> Architecture:
+        """The entry of a network that is built with these options, which may change its stem's stride."""
+        return replace(self, stem=replace(self.stem, stride=1)) if options.get("small_stem") else self
+
+    def check(
+        self,
+        num_classes: int,
+        in_channels: int,
+        image_size: int,
+        width: float,
+        options: Mapping[str, object],
+    ) -> None:
+        """Raise UserError where one of the common settings is not allowed (with these options)."""
+        smallest = SMALL_IMAGE if options.get("small_stem") else self.smallest
         for key, value, least in (
             ("num_classes", num_classes, 2),
             ("in_channels", in_channels, 1),
-            ("image_size", image_size, self.smallest),
+            ("image_size", image_size, smallest),
         ):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 why = ", below which its strides leave nothing" if key == "image_size" else ""
@@ -188,7 +207,7 @@ def build(
     Raises UserError for an unknown name, an unknown option or a value that is not allowed.
     """
     architecture = get(name)
-    architecture.check(num_classes, in_channels, image_size, width)
+    architecture.check(num_classes, in_channels, image_size, width, options)
     settings = architecture.complete(options)
     bn_momentum = settings.pop("bn_momentum", None)
     network = architecture.make(

@@ -17,6 +17,7 @@ from torch import nn
 from robustness.architectures.blocks.widths import scaled
 from robustness.architectures.registry import (
     BN_MOMENTUM,
+    SMALL_STEM,
     Option,
     Stem,
     number,
@@ -64,6 +65,7 @@ def _residual(
     dropout: float,
     drop_path: float,
     zero_init: bool,
+    small_stem: bool,
     se: bool = False,
     cardinality: int = 1,
     group_width: int = 64,
@@ -89,6 +91,10 @@ def _residual(
     )
     if width != 1:
         _resize_stem(network, kind, in_channels, planes[0], cardinality, group_width, settings, zero_init)
+    if small_stem:
+        network.conv1 = nn.Conv2d(in_channels, planes[0], 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
+        network.maxpool = nn.Identity()
     return network
 
 
@@ -125,6 +131,7 @@ def _options(se: bool | None) -> dict[str, Option]:
         "drop_path": number(0.0, 0, 0.95, "stochastic depth: chance that the last block is skipped"),
         "zero_init": switch(False, "start every block as the identity (gain of its last batch norm 0)"),
         "bn_momentum": BN_MOMENTUM,
+        "small_stem": SMALL_STEM,
     }
     gate = {} if se is None else {"se": switch(se, "squeeze-and-excitation gates in every block")}
     return {**shared, **gate}

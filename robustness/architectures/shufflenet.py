@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robustness.architectures.blocks.widths import scaled
-from robustness.architectures.registry import BN_MOMENTUM, Stem, choice, number, register
+from robustness.architectures.registry import BN_MOMENTUM, SMALL_STEM, Stem, choice, number, register
 
 # Table 1 of the paper: channels of stage 2 by g; each later stage doubles them.
 STAGE2_CHANNELS = {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}
@@ -72,16 +72,17 @@ class ShuffleNet(nn.Module):
         width: float,
         groups: int,
         dropout: float,
+        small_stem: bool,
     ) -> None:
         super().__init__()
         channels = scaled(24, width, groups)
         stage2 = scaled(STAGE2_CHANNELS[groups], width, 4 * groups)
         # The first unit of stage 2 adds channels to its input, so it must give more than it reads.
         stage2 = max(stage2, 4 * groups * (channels // (4 * groups) + 1))
-        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride=2, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride=1 if small_stem else 2, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
         self.act1 = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(3, 2, padding=1)
+        self.maxpool = nn.Identity() if small_stem else nn.MaxPool2d(3, 2, padding=1)
         for stage, units in enumerate(STAGE_UNITS, start=2):
             outputs = stage2 * 2 ** (stage - 2)
             layers = []
@@ -125,5 +126,6 @@ register(
         "groups": choice(3, tuple(STAGE2_CHANNELS), "groups of the 1x1 convolutions (the paper's g)"),
         "dropout": number(0.0, 0, 0.95, "chance that an input of the last layer is silenced"),
         "bn_momentum": BN_MOMENTUM,
+        "small_stem": SMALL_STEM,
     },
 )(ShuffleNet)

@@ -14,12 +14,12 @@ from robustness.architectures.blocks import pre_batch_norm
 from robustness.architectures.blocks.pre_batch_norm import convolution, initialise
 from robustness.architectures.blocks.response_normalisation import LocalResponseNorm
 from robustness.architectures.blocks.widths import scaled
-from robustness.architectures.registry import Stem, register
+from robustness.architectures.registry import SMALL_STEM, Stem, register
 
 
-def _map_size(image_size: int) -> int:
+def _map_size(image_size: int, small_stem: bool) -> int:
     """Height of the map that the first fully connected layer reads: 6 at 224 pixels, 1 at 64."""
-    size = (image_size + 2 - 7) // 2 + 1
+    size = image_size if small_stem else (image_size + 2 - 7) // 2 + 1
     size = -((3 - size) // 2) + 1
     size = (size - 5) // 2 + 1
     size = -((3 - size) // 2) + 1
@@ -39,12 +39,14 @@ class ZFNet(nn.Module):
         dropout: float,
         initialisation: str,
         batch_norm: bool,
+        small_stem: bool,
     ) -> None:
         super().__init__()
         c1, c2, c3, c4, c5 = (scaled(channels, width, 8) for channels in (96, 256, 384, 384, 256))
         hidden = scaled(4096, width, 8)
-        size = _map_size(image_size)
-        self.conv1 = convolution(in_channels, c1, 7, stride=2, padding=1, batch_norm=batch_norm)
+        size = _map_size(image_size, small_stem)
+        kernel, stride = (3, 1) if small_stem else (7, 2)
+        self.conv1 = convolution(in_channels, c1, kernel, stride=stride, padding=1, batch_norm=batch_norm)
         self.relu1 = nn.ReLU()
         self.pool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
         self.norm1 = LocalResponseNorm()
@@ -98,5 +100,8 @@ register(
         "late": "relu5",
         "penultimate": "relu7",
     },
-    options=pre_batch_norm.options(dropout=0.5, initialisation="gaussian"),
+    options={
+        **pre_batch_norm.options(dropout=0.5, initialisation="gaussian"),
+        "small_stem": SMALL_STEM,
+    },
 )(ZFNet)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -143,6 +143,24 @@ class ImageSet:
 
         pixels = np.ascontiguousarray(self.images[np.asarray(rows)].transpose(0, 3, 1, 2))
         return torch.from_numpy(pixels).to(torch.float32).div_(255)
+
+    def on(self, device: torch.device, rows: np.ndarray) -> Callable[[np.ndarray], torch.Tensor]:
+        """:meth:`batch` with its result on ``device``, for any of ``rows``.
+
+        A GPU keeps their bytes, so that only row numbers travel to it; on the CPU they stay on the disk.
+        """
+        import torch
+
+        if device.type == "cpu":
+            return self.batch
+        place = np.full(len(self), -1)
+        place[rows] = np.arange(len(rows))
+        kept = torch.from_numpy(np.ascontiguousarray(self.images[rows])).to(device)
+
+        def read(wanted: np.ndarray) -> torch.Tensor:
+            return kept[torch.from_numpy(place[wanted]).to(device)].permute(0, 3, 1, 2).float() / 255
+
+        return read
 
     def labels(self, rows: Iterable[int]) -> torch.Tensor:
         """The labels of ``rows`` as int64 (N,)."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from robustness.architectures.blocks.cells import Cell, Genotype, batch_norm
 from robustness.architectures.blocks.widths import scaled
-from robustness.architectures.registry import BN_MOMENTUM, Option, Stem, number
+from robustness.architectures.registry import BN_MOMENTUM, SMALL_STEM, Option, Stem, number
 
 STEM = Stem(("conv0",), stride=2, channels=32)
 STAGES = {"stem": "conv0", "early": "early", "middle": "middle", "late": "late", "penultimate": "global_pool"}
@@ -24,7 +24,8 @@ class CellNetwork(nn.Module):
 
     ``cells`` is N, ``filters`` F of the first stack at width 1, ``stem_channels`` those of the first
     convolution. ``skip_reduction``: the first cell after a reduction takes as its second input what the
-    reduction took as its second (NASNet large), not what it took as its first.
+    reduction took as its second (NASNet large), not what it took as its first. ``small_stem``: the first
+    convolution at stride 1 and no stem cells, the papers' networks for CIFAR-10.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class CellNetwork(nn.Module):
         skip_reduction: bool,
         dropout: float,
         drop_path: float,
+        small_stem: bool,
     ) -> None:
         super().__init__()
         first, stem_channels = scaled(filters, width, 4), scaled(stem_channels, width, 4)
         # Stem cells, three stacks of N, two reductions; drop path grows linearly with the depth of a cell.
-        total = 2 + 3 * cells + 2
+        total = (0 if small_stem else 2) + 3 * cells + 2
         made = 0
 
         def cell(reduction: bool, current: int, previous: int | None, filters: int, halve: bool) -> Cell:
@@ -61,12 +63,17 @@ class CellNetwork(nn.Module):
             )
 
         self.skip_reduction = skip_reduction
+        how = {"stride": 1, "padding": 1} if small_stem else {"stride": 2}
+        stem = nn.Conv2d(in_channels, stem_channels, 3, bias=False, **how)
         self.conv0 = nn.Sequential()
-        self.conv0.add_module("conv", nn.Conv2d(in_channels, stem_channels, 3, stride=2, bias=False))
+        self.conv0.add_module("conv", stem)
         self.conv0.add_module("bn", batch_norm(stem_channels))
-        self.stem_cell0 = cell(True, stem_channels, None, first // 4, False)
-        self.stem_cell1 = cell(True, self.stem_cell0.channels, stem_channels, first // 2, True)
-        current, previous, halve = self.stem_cell1.channels, self.stem_cell0.channels, True
+        self.stem_cell0 = self.stem_cell1 = None
+        current, previous, halve = stem_channels, stem_channels, False
+        if not small_stem:
+            self.stem_cell0 = cell(True, stem_channels, None, first // 4, False)
+            self.stem_cell1 = cell(True, self.stem_cell0.channels, stem_channels, first // 2, True)
+            current, previous, halve = self.stem_cell1.channels, self.stem_cell0.channels, True
         for stack in range(3):
             wide = first * 2**stack
             if stack > 0:
@@ -103,9 +110,10 @@ class CellNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, classes) of normalised images."""
-        x = self.conv0(x)
-        previous = self.stem_cell0(x, None)
-        current = self.stem_cell1(previous, x)
+        current = previous = x = self.conv0(x)
+        if self.stem_cell0 is not None:
+            previous = self.stem_cell0(x, None)
+            current = self.stem_cell1(previous, x)
         current, previous = self._run(self.stack0, current, previous)
         current, previous = self._reduce(self.reduction1, self.early(current), previous)
         current, previous = self._run(self.stack1, current, previous)
@@ -121,4 +129,5 @@ def options(cells: int) -> dict[str, Option]:
         "dropout": number(0.5, 0, 0.95, "chance that an input of the last layer is silenced"),
         "drop_path": number(0.0, 0, 0.95, "chance that an operation of the last cell is silenced"),
         "bn_momentum": BN_MOMENTUM,
+        "small_stem": SMALL_STEM,
     }

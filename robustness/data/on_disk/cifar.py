@@ -1,25 +1,26 @@
-"""CIFAR-10 (binary version) and CIFAR-10-C."""
+"""CIFAR-10, in three forms, and CIFAR-10-C."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from robustness.data.on_disk import image_folder
 from robustness.data.on_disk.imagenet import CORRUPTIONS
-from robustness.data.on_disk.listing import Joined, Listing, need_folder
+from robustness.data.on_disk.listing import Joined, Listing, hold_out, need_folder
 from robustness.data.on_disk.registry import register
 from robustness.errors import UserError
-from robustness.seeds import numpy_generator
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 RECORD = 1 + 3 * 32 * 32
+PYTHON, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
 WHAT = (
-    "CIFAR-10's binary version has data_batch_1.bin to data_batch_5.bin and test_batch.bin; the Python "
-    "version would run code when it is read"
+    "CIFAR-10 is its binary version (data_batch_1.bin to test_batch.bin), torchvision's download "
+    f"({PYTHON}/) or class folders (train/airplane/ to test/truck/)"
 )
-HELD_OUT = 0.1
 _LICENCE = "CIFAR-10: Krizhevsky 2009, for research; no licence is stated."
 
 
@@ -30,19 +31,62 @@ def _image(record: np.ndarray) -> np.ndarray:
 
 @register("cifar10", trains=True)
 def cifar10(path: Path, seed: int = 0, **options: object) -> Listing:
-    """Training and test images; a tenth of the training images, drawn by ``seed``, is for validation."""
+    """Training and test images; a tenth of the training images, drawn by ``seed``, is for validation.
+
+    The folder holds the binary version, torchvision's download or class folders; one that does not exist is
+    filled by torchvision's download. Raises UserError that names the three where none of them is there.
+    """
+    if not path.exists() or {file.name for file in path.iterdir()} <= {ARCHIVE}:  # or it was interrupted
+        _download(path)
     root = need_folder(path, WHAT)
-    trained = [_records(root / f"data_batch_{number}.bin") for number in range(1, 6)]
-    parts = [*trained, _records(root / "test_batch.bin")]
-    labels = np.concatenate([part[:, 0] for part in parts]).astype(np.int64)
-    count = sum(map(len, trained))
+    if (root / "train").is_dir():
+        return _class_folders(root, seed)
+    if (root / PYTHON).is_dir():
+        parts, labels, count = _python_version(root)
+    elif (root / "data_batch_1.bin").is_file():
+        trained = [_records(root / f"data_batch_{number}.bin") for number in range(1, 6)]
+        parts = [*trained, _records(root / "test_batch.bin")]
+        labels, count = np.concatenate([part[:, 0] for part in parts]), sum(map(len, trained))
+    else:
+        raise UserError(f"data.path: {root} does not hold CIFAR-10; {WHAT}")
     splits = np.where(np.arange(len(labels)) < count, "train", "test").astype(object)
-    splits[numpy_generator(seed, "cifar10 validation").permutation(count)[: round(HELD_OUT * count)]] = (
-        "validation"
-    )
-    samples = _table(labels, np.arange(len(labels)), splits, "clean", "none", "0", "image")
-    return Listing(list(CLASSES), samples, "Answers among the ten classes.", _LICENCE, fit="squash",
-                   array=Joined(parts, 4, _image))  # fmt: skip
+    samples = _table(labels.astype(np.int64), np.arange(len(labels)), splits, "clean", "none", "0", "image")
+    return Listing(list(CLASSES), hold_out(samples, seed), "Answers among the ten classes.",
+                   _LICENCE, fit="squash", array=Joined(parts, 4, _image))  # fmt: skip
+
+
+def _download(folder: Path) -> None:
+    """Let torchvision fetch CIFAR-10; UserError that says what else there is where it cannot."""
+    from torchvision.datasets import CIFAR10
+
+    print(f"{folder} does not exist; torchvision downloads CIFAR-10 into it", flush=True)
+    try:
+        CIFAR10(str(folder), download=True)
+    except (OSError, RuntimeError) as error:  # URLError is an OSError; RuntimeError: another file came
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise UserError(
+            f"data.path: {folder} is missing and cannot be downloaded ({error}); {WHAT}"
+        ) from error
+
+
+def _python_version(root: Path) -> tuple[list[np.ndarray], np.ndarray, int]:
+    """Images, labels, and how many are for training. torchvision unpickles only files of known MD5 sums."""
+    from torchvision.datasets import CIFAR10
+
+    try:
+        found = [CIFAR10(str(root), train=train) for train in (True, False)]
+    except RuntimeError as error:
+        raise UserError(f"data.path: {root / PYTHON} is damaged; {WHAT}") from error
+    parts = [part.data for part in found]
+    return parts, np.concatenate([part.targets for part in found]), len(parts[0])
+
+
+def _class_folders(root: Path, seed: int) -> Listing:
+    found = image_folder.listing(root, seed)
+    if tuple(found.classes) != CLASSES or set(found.samples["split"]) != {"train", "validation", "test"}:
+        raise UserError(f"data.path: {root} does not hold the ten classes in train/ and test/; {WHAT}")
+    return replace(found, policy="Answers among the ten classes.", licence=_LICENCE, fit="squash")
 
 
 @register("cifar10_c", trains=True)
@@ -61,6 +105,11 @@ def cifar10_c(path: Path, reference: Path | None = None, **options: object) -> L
     tables, offset = [], 0
     if reference:
         base = cifar10(reference, **options)
+        if base.array is None:
+            raise UserError(
+                f"data.reference: {reference} holds class folders; use CIFAR-10's binary version or "
+                "torchvision's download"
+            )
         clean = base.samples[base.samples["split"] == "test"]
         if not np.array_equal(clean["label"].to_numpy(), labels[:count]):
             raise UserError(

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from robustness.data.on_disk.listing import Listing, folders_in, images_in, need_folder, rows, table
+from robustness.data.on_disk.listing import (
+    Listing,
+    folders_in,
+    hold_out,
+    images_in,
+    need_folder,
+    rows,
+    table,
+)
 from robustness.data.on_disk.registry import register
 from robustness.errors import UserError
 
@@ -13,10 +21,11 @@ _SPLITS = {"train": "train", "validation": "validation", "val": "validation", "t
 
 
 @register("image_folder", trains=True)
-def listing(path: Path, **options: object) -> Listing:
+def listing(path: Path, seed: int = 0, **options: object) -> Listing:
     """The images of a folder; without split folders all of them are test images.
 
-    Classes are those of the training folder (of the test folder without one). Raises UserError for a class
+    Classes are those of the training folder (of the test folder without one). Without a validation folder, a
+    tenth of the training images, drawn by ``seed``, is for validation. Raises UserError for a class
     without an image, and for a class in one split that the first does not have.
     """
     root = need_folder(path, WHAT)
@@ -41,9 +50,12 @@ def listing(path: Path, **options: object) -> Listing:
         role = "test" if split == "test" else "canonical"
         for name, folder in sorted(folders.items()):
             found += rows(images_in(folder), classes.index(name), root, split=split, role=role)
+    samples = table(found, root, WHAT)
+    if "train" in splits and "validation" not in set(samples["split"]):
+        samples = hold_out(samples, seed)
     return Listing(
         classes=classes,
-        samples=table(found, root, WHAT),
+        samples=samples,
         policy="Answers among the folder's own classes.",
         licence="The folder's owner knows its licence.",
         notes=notes,

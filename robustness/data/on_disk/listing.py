@@ -10,6 +10,10 @@ import numpy as np
 import pandas as pd
 
 from robustness.errors import UserError
+from robustness.seeds import numpy_generator
+
+HELD_OUT = 0.1
+"""The share of training images that become validation images where a set names none."""
 
 SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
@@ -98,3 +102,14 @@ def table(found: list[dict[str, object]], place: Path, what: str) -> pd.DataFram
     if not found:
         raise UserError(f"data.path: {place} holds no images; {what}")
     return pd.DataFrame(found)
+
+
+def hold_out(samples: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The table with a share HELD_OUT of its training images, drawn by ``seed``, in the split validation."""
+    training = np.flatnonzero((samples["split"] == "train").to_numpy())
+    drawn = numpy_generator(seed, "validation images").permutation(training)[
+        : round(HELD_OUT * len(training))
+    ]
+    splits = samples["split"].to_numpy(object, copy=True)
+    splits[drawn] = "validation"
+    return samples.assign(split=splits)

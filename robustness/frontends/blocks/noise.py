@@ -15,15 +15,22 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from robustness.errors import UserError
-from robustness.frontends.blocks.normal import standard_normal
+from robustness.frontends.blocks.normal import normal_rows, standard_normal
 from robustness.seeds import derive, numpy_generator
 
 MODES = ("live", "frozen", "off")
 VARIANCE_FLOOR = 1e-4
 FROZEN_FIELDS_KEPT = 32
 
-GROUP_BYTES = 2 * 2**20
-"""Size of the responses that are handled together, so that their noise stays in the processor's cache."""
+GROUP_BYTES = {"cpu": 2 * 2**20, "cuda": 512 * 2**20}
+"""Size of the responses that are handled together, so that their noise stays in a CPU's cache, and so that
+its numbers, in the making, fit into a GPU's memory."""
+
+
+def group_size(responses: Tensor) -> int:
+    """How many of the responses (N, C, H, W) are handled together, one at least."""
+    return max(1, GROUP_BYTES[responses.device.type] // max(1, 4 * responses[:1].numel()))
+
 
 Pieces = Iterator[tuple[int, slice, Tensor]]
 """Noise of a group: draw, which images of the group, numbers that fit them or broadcast over them."""
@@ -94,7 +101,7 @@ class Noise(nn.Module):
                 f"sample_noise has {len(control.sample_seeds)} seeds for a batch of {count} images"
             )
         seed = int(torch.randint(2**62, ())) if control.mode == "live" else 0
-        size = max(control.draws, GROUP_BYTES // max(1, 4 * responses[:1].numel()), 1)
+        size = max(control.draws, group_size(responses))
         for number, start in enumerate(range(0, count, size)):
             group = slice(start, min(start + size, count))
             if control.mode == "frozen":
@@ -110,6 +117,12 @@ class Noise(nn.Module):
 
     def _sample_pieces(self, responses: Tensor, seeds: Sequence[int]) -> Pieces:
         shape = responses.shape[1:]
+        if responses.device.type != "cpu":  # a call for each image would be what takes the time
+            for draw in range(self.control.draws):
+                rows = torch.tensor([derive(seed, "sample noise", draw) for seed in seeds])
+                numbers = normal_rows(shape.numel(), rows.to(responses.device))
+                yield draw, slice(None), numbers.view(len(seeds), *shape)
+            return
         for draw in range(self.control.draws):
             for index, seed in enumerate(seeds):
                 numbers = standard_normal(shape.numel(), derive(seed, "sample noise", draw), responses.device)
@@ -175,7 +188,7 @@ class _AddNoise(torch.autograd.Function):
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
         responses, noisy = ctx.saved_tensors
         result = torch.empty_like(responses)
-        size = max(1, GROUP_BYTES // max(1, 4 * responses[:1].numel()))
+        size = group_size(responses)
         for start in range(0, len(responses), size):
             group = slice(start, start + size)
             _backward(ctx.noise, responses[group], noisy[:, group], gradient[:, group], result[group])

@@ -34,6 +34,35 @@ def standard_normal(count: int, seed: int, device: torch.device | str = "cpu") -
     return numbers
 
 
+def normal_rows(count: int, seeds: Tensor) -> Tensor:
+    """(n, count) independent N(0, 1) numbers, float32, row i from seeds[i] (n,) int64 alone, on their device.
+
+    For a GPU, where a generator of its own for each row would be a call for each row: SplitMix64 (Steele,
+    Lea and Flood, OOPSLA 2014) of a counter from the seed on, then Box and Muller's transform.
+    """
+    half = -(-count // 2)
+    z = seeds[:, None] + _GAMMA * torch.arange(1, half + 1, device=seeds.device)
+    for shift, factor in ((30, _MIX[0]), (27, _MIX[1])):
+        z = (z ^ _shifted(z, shift)) * factor
+    z = z ^ _shifted(z, 31)
+    radius = ((_shifted(z, 32).float() + 0.5) * 2.0**-32).log_().mul_(-2).sqrt_()
+    angle = (z & 0xFFFFFFFF).float().mul_(2 * math.pi * 2.0**-32)
+    return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)[:, :count]
+
+
+def _signed(value: int) -> int:
+    return value - 2**64 if value >= 2**63 else value
+
+
+_GAMMA = _signed(0x9E3779B97F4A7C15)
+_MIX = _signed(0xBF58476D1CE4E5B9), _signed(0x94D049BB133111EB)
+
+
+def _shifted(z: Tensor, bits: int) -> Tensor:
+    """The logical shift to the right of int64, whose own one keeps the sign."""
+    return (z >> bits) & ((1 << (64 - bits)) - 1)
+
+
 @lru_cache(maxsize=1)
 def _table() -> Tensor:
     probability = (torch.arange(QUANTILES, dtype=torch.float64) + 0.5) / QUANTILES
