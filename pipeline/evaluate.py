@@ -20,10 +20,11 @@ def evaluate(settings: StageSettings, name: str) -> None:
               "unknown": (images.rows(split="unknown"), [])}  # fmt: skip
     options = {"batch_size": settings.evaluation.batch_size, "seed": settings.seed,
                "device": resolve(settings.device)}  # fmt: skip
-    total = sum(evaluation.images_to_classify(images, *each) for each in wanted.values())
+    count = settings.evaluation.images
+    total = sum(evaluation.images_to_classify(images, *each, count) for each in wanted.values())
     with progress.counted(f"evaluate {name}", total) as bar:
         for table, (rows, conditions) in wanted.items():
-            found = evaluation.evaluate(model, images, rows, conditions, progress=bar, **options)
+            found = evaluation.evaluate(model, images, rows, conditions, count=count, progress=bar, **options)
             found.insert(0, "model", name)
             write_table(found, files.RESULTS / name / files.RESULTS_OF[table])
 

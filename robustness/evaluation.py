@@ -43,9 +43,14 @@ class ImageCondition:
 
 
 class EvaluationSettings(Settings):
-    """How images are classified, and what is made from clean ones: shift → factor → levels."""
+    """How images are classified, and what is made from clean ones: shift → factor → levels.
+
+    ``images``: so many clean ones, spread over objects and the same for every model, are seen under the
+    conditions; null: all of them.
+    """
 
     batch_size: int = Field(ge=1, le=65536)
+    images: int | None = Field(default=None, ge=1)
     conditions: dict[str, dict[str, list[Any]]] = Field(default={})
 
     def check(self) -> None:
@@ -77,9 +82,12 @@ def _check_levels(factor: shifts.Factor, levels: list[Any]) -> None:
         raise UserError(f"the level {twice} stands twice; leave one out")
 
 
-def images_to_classify(images: ImageSet, rows: np.ndarray, conditions: Sequence[ImageCondition]) -> int:
-    """How many images an evaluation classifies: ``rows``, and the clean test images under each condition."""
-    return len(rows) + len(conditions) * len(images.rows(split="test", shift="clean"))
+def images_to_classify(
+    images: ImageSet, rows: np.ndarray, conditions: Sequence[ImageCondition], count: int | None = None
+) -> int:
+    """How many images an evaluation classifies: ``rows``, and clean test images under each condition."""
+    clean = len(images.rows(split="test", shift="clean"))
+    return len(rows) + len(conditions) * min(clean, count or clean)
 
 
 def evaluate(
@@ -88,13 +96,14 @@ def evaluate(
     rows: np.ndarray,
     conditions: Iterable[ImageCondition] = (),
     *,
+    count: int | None = None,
     batch_size: int,
     seed: int,
     device: torch.device,
     progress: Callable[[int], None] | None = None,
 ) -> pd.DataFrame:
     """The table ``predictions`` (without the column model) for the stored images ``rows`` and for
-    ``conditions`` made from the clean ones among them.
+    ``conditions`` made from the clean ones among them, or from ``count`` of these.
 
     ``confidence`` is the largest softmax probability (0–1), ``margin`` the logit of the label less the
     largest other logit (NaN for objects of no class), ``energy`` −log Σ exp(logit) (Liu et al. 2020, equation
@@ -106,6 +115,8 @@ def evaluate(
     donors = lenders(images, conditions)
     parts = [_classify(model, images, rows, None, None, batch_size, seed, device, progress)]
     clean = rows[(images.samples["shift"].to_numpy()[rows] == "clean")]
+    if count is not None and conditions:
+        clean = images.spread_over_objects(clean, count, seed=derive(seed, "under conditions"))
     for condition in conditions:
         parts.append(_classify(model, images, clean, condition, donors, batch_size, seed, device, progress))
     model.cpu()

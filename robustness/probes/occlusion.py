@@ -78,7 +78,7 @@ def correspondence(differences: Tensor) -> float:
     """
     signs = torch.sign(differences.flatten(1))
     pairs = combinations(range(len(signs)), 2)
-    return float(np.mean([(signs[i] != signs[j]).double().mean() for i, j in pairs]))
+    return float(np.mean([(signs[i] != signs[j]).double().mean().item() for i, j in pairs]))
 
 
 @register("occlusion")

@@ -234,7 +234,8 @@ def sample_noise(model: nn.Module, seeds: Sequence[int] | Tensor) -> Iterator[No
 
     So a result does not depend on the batch that a sample is in. A batch of another length raises ValueError.
     """
-    with _controlled(model, mode="sample", sample_seeds=tuple(int(seed) for seed in seeds)):
+    listed = seeds.tolist() if isinstance(seeds, Tensor) else seeds  # one copy from a GPU, not one a seed
+    with _controlled(model, mode="sample", sample_seeds=tuple(map(int, listed))):
         yield
 
 
