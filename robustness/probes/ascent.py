@@ -23,7 +23,14 @@ from robustness.probes.reference_activations import ReferenceActivations, observ
 from robustness.probes.registry import register
 from robustness.probes.regularisers import REGULARISERS, chosen
 from robustness.probes.result import ProbeResult, Progress, Rows, finite_mean, to_numpy
-from robustness.probes.targets import Canvas, Target, before_rectification, find_canvas, pick_units
+from robustness.probes.targets import (
+    Canvas,
+    Target,
+    before_rectification,
+    find_canvas,
+    pick_by_selectivity,
+    pick_units,
+)
 
 NAME = "ascent"
 Climb = Callable[[Target, Canvas, NaturalStatistics, Sequence[Job]], Ascended]
@@ -51,7 +58,8 @@ def run(
     """Find the preferred image of some units of every stage, and of some classes.
 
     ``images`` (N, 3, H, W) in [0, 1] are the natural images of comparison; ``labels`` are not used.
-    ``units``, ``logits``: how many (evenly spaced over the live ones) or which; a unit is a channel at the
+    ``units``: which, or how many: the one that answers to the fewest images (by its lifetime sparseness), the
+    median one, then random ones; ``logits``: which, or how many, evenly spaced. A unit is a channel at the
     middle of its map, before the ReLU if the stage ends in one. ``starts``: seeds per unit and regulariser.
     ``rate``, ``step``: see :func:`~robustness.probes.ascent_engine.ascend`; with ``published``, only the
     regularisers with a published rate may be asked for, and they run for their published iterations.
@@ -84,9 +92,9 @@ def run(
         targets = {s: before_rectification(model, s, path, images[:1]) for s, path in paths.items()}
         natural = observe(model, targets, images)
         picked = {
-            stage: pick_units(
-                stage, len(natural.largest[stage]), logits if stage == LOGITS else units, natural.live(stage)
-            )
+            stage: pick_units(stage, len(natural.largest[stage]), logits, natural.live(stage))
+            if stage == LOGITS
+            else _units(natural, stage, units, seed)
             for stage in targets
         }
         climb = _climber(
@@ -128,6 +136,13 @@ def run(
                 facets, facet_setting, climb, seed,
             )  # fmt: skip
     return ProbeResult(NAME, rows.table(), arrays)
+
+
+def _units(natural: ReferenceActivations, stage: str, wanted: int | Sequence[int], seed: int) -> list[int]:
+    live = natural.live(stage)
+    if not isinstance(wanted, int):
+        return pick_units(stage, len(live), wanted)
+    return pick_by_selectivity(stage, natural.sparseness(stage), wanted, live, seed=seed)
 
 
 def _bytes(images: Tensor) -> np.ndarray:

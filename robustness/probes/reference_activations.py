@@ -37,6 +37,16 @@ class ReferenceActivations:
         spread = self.largest[stage] - self.lowest[stage]
         return spread > 1e-6 * max(np.abs(self.largest[stage]).max(), np.abs(self.lowest[stage]).max())
 
+    def sparseness(self, stage: str) -> np.ndarray:
+        """How few images a channel answers to (C,): 0, to all alike, to 1, to one alone. The lifetime
+        sparseness of Vinje and Gallant (Science 2000) of its largest responses above its least."""
+        responses = self.responses[stage].astype(np.float64)
+        above = responses - responses.min(0)
+        count = len(above)
+        energy = (above**2).mean(0)
+        evenness = np.divide(above.mean(0) ** 2, energy, out=np.ones_like(energy), where=energy > 0)
+        return (1 - evenness) / (1 - 1 / max(count, 2))
+
     def field(self, stage: str, unit: int, canvas: Canvas) -> Tensor:
         """The piece (3, h, w) of the strongest image around the unit's largest response, as large as the
         canvas' receptive field and inside the image."""

@@ -87,6 +87,20 @@ def pick_units(
     return [int(unit) for unit in candidates[np.unique(places)]]
 
 
+def pick_by_selectivity(
+    layer: str, selectivity: np.ndarray, wanted: int, live: np.ndarray, *, seed: int
+) -> list[int]:
+    """``wanted`` live units (of all, if none is live): the most selective, the median, then random ones.
+
+    ``selectivity`` (C,): a number for each unit.
+    """
+    candidates = np.flatnonzero(live) if live.any() else np.arange(len(live))
+    ranked = candidates[np.argsort(-selectivity[candidates], kind="stable")]
+    drawn = seeds.numpy_generator(seed, "units", layer).permutation(ranked)
+    chosen = dict.fromkeys([ranked[0], ranked[len(ranked) // 2], *drawn])
+    return [int(unit) for unit in chosen][:wanted]
+
+
 @dataclass(frozen=True)
 class Canvas:
     """The receptive field of a unit in the middle of a map.

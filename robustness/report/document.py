@@ -45,8 +45,8 @@ def columns(*texts: str, numbers: Sequence[str] = ()) -> list[Column]:
 class Table:
     """A table with a caption that explains it alone; ``name`` is its label, letters and hyphens.
 
-    ``upright`` turns the titles of number columns upright, for many narrow columns. ``html_only``: too long
-    for the PDF, where one reads; it stands in the HTML page, where one looks up.
+    ``upright`` turns the titles of number columns upright, for many narrow columns. ``html_only`` (also of a
+    figure): not for the PDF, where one reads; it stands in the HTML page, where one looks up.
     """
 
     name: str
@@ -66,12 +66,13 @@ class Figure:
     name: str
     path: str
     caption: str
+    html_only: bool = False
     kind: str = "figure"
 
     @classmethod
-    def of(cls, stem: str, caption: str) -> Figure:
+    def of(cls, stem: str, caption: str, *, html_only: bool = False) -> Figure:
         """The figure that was drawn to ``ReportContext.figure(stem)``."""
-        return cls(f"fig-{stem.replace('_', '-')}", f"figures/{stem}.svg", caption)
+        return cls(f"fig-{stem.replace('_', '-')}", f"figures/{stem}.svg", caption, html_only)
 
 
 @dataclass(frozen=True)
@@ -145,9 +146,9 @@ class Document:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values for Typst, which sorts nothing, without what the HTML page alone shows."""
-        sections = [
-            replace(section, blocks=[b for b in section.blocks if not (isinstance(b, Table) and b.html_only)])
-            for section in self.sections
-        ]
-        shown = replace(self, sections=sections)
+
+        def read(section: Section) -> Section:
+            return replace(section, blocks=[b for b in section.blocks if not getattr(b, "html_only", False)])
+
+        shown = replace(self, sections=[read(section) for section in self.sections])
         return asdict(shown, dict_factory=lambda pairs: {key: value for key, value in pairs if key != "sort"})

@@ -38,7 +38,7 @@ def table(context: ReportContext, question: int) -> Table | None:
         for entry in entries
     ]
     columns = [Column(title, False) for title in ("published", "value", "source", "ours")]
-    return Table(f"table-published-{question}", CAPTION, columns, rows, small=True)
+    return Table(f"table-published-{question}", CAPTION, columns, rows, small=True, html_only=True)
 
 
 def sets(context: ReportContext) -> Block | None:

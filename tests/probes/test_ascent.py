@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,7 @@ from robustness.probes.ascent_numbers import transfer
 from robustness.probes.facets import facet_starts
 from robustness.probes.fourier import NaturalStatistics
 from robustness.probes.layers import probing
-from robustness.probes.reference_activations import observe
+from robustness.probes.reference_activations import ReferenceActivations, observe
 from robustness.probes.regularisers import REGULARISERS, chosen
 from robustness.probes.targets import Target, find_canvas
 
@@ -227,3 +229,11 @@ def test_transfer_to_another_network() -> None:
 
 def test_the_prior_is_marked_on_all_but_the_control() -> None:
     assert [setting.name for setting in chosen(list(REGULARISERS)) if not setting.prior] == ["none"]
+
+
+def test_sparseness_by_hand() -> None:
+    """1 for a unit that answers to one image of four, 0 to all alike; half of them: (1 − 1/2)/(1 − 1/4)."""
+    responses = np.array([[8.0, 3.0, 1.0], [2.0, 3.0, 1.0], [2.0, 3.0, 0.0], [2.0, 3.0, 0.0]])
+    natural = SimpleNamespace(responses={"early": responses})
+    found = ReferenceActivations.sparseness(natural, "early")
+    np.testing.assert_allclose(found, [1, 0, 2 / 3], rtol=1e-9)

@@ -99,7 +99,7 @@ def test_priors_cost_one_at_their_bounds() -> None:
 
 
 def test_the_weight_of_the_data_by_depth() -> None:
-    assert [data_weight(depth) for depth in (0.0, 0.24, 0.3, 0.6, 0.8, 1.0)] == [1, 1, 2, 2, 2, 2]
+    assert [data_weight(depth) for depth in (0.0, 0.14, 0.3, 0.6, 0.8, 1.0)] == [10, 10, 4, 2, 2, 2]
 
 
 def test_rolled_images_move_by_whole_pixels(pictures: Tensor) -> None:

@@ -55,7 +55,7 @@ GOLDEN = {
     "activations": ("middle", "class_selectivity", 0.273307),
     "occlusion": ("middle", "change_inside", 0.0540248),
     "saliency": (LOGITS, "gradient/concentration", 0.201752),
-    "ascent": ("middle", "none/high_frequency", 0.680971),
+    "ascent": ("middle", "none/high_frequency", 0.779929),
     "inversion": ("middle", "feature_error", 0.898462),
 }
 

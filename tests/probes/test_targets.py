@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from robustness import models
 from robustness.errors import UserError
 from robustness.probes.layers import probing
-from robustness.probes.targets import Target, before_rectification, find_canvas, pick_units
+from robustness.probes.targets import (
+    Target,
+    before_rectification,
+    find_canvas,
+    pick_by_selectivity,
+    pick_units,
+)
 
 
 class Chain(nn.Module):
@@ -78,6 +84,16 @@ def test_a_unit_of_a_front_end_sees_its_filter() -> None:
         canvas = find_canvas(model, Target("stem", model.stages["stem"]), (64, 64))
     assert 20 <= canvas.height <= 25
     assert 20 <= canvas.width <= 25
+
+
+def test_units_are_the_most_selective_the_median_and_random_ones() -> None:
+    live = np.array([1, 1, 0, 1, 1, 1], dtype=bool)
+    selectivity = np.array([0.2, 0.9, 1.0, 0.4, 0.1, 0.6])
+    assert pick_by_selectivity("early", selectivity, 2, live, seed=1) == [1, 3]
+    three = {pick_by_selectivity("early", selectivity, 3, live, seed=seed)[2] for seed in range(20)}
+    assert three == {0, 4, 5}
+    assert sorted(pick_by_selectivity("early", selectivity, 9, live, seed=1)) == [0, 1, 3, 4, 5]
+    assert pick_by_selectivity("early", selectivity, 1, np.zeros(6, dtype=bool), seed=1) == [2]
 
 
 def test_units_are_spread_over_the_live_ones() -> None:

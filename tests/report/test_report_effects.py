@@ -117,7 +117,7 @@ def test_an_interval_that_holds_zero_is_undecided() -> None:
     )
 
 
-def test_a_drop_that_shrinks_because_less_can_be_lost_is_not_praised_plainly() -> None:
+def test_a_drop_that_shrinks_because_less_can_be_lost_is_not_praised() -> None:
     models = {"a": model("alexnet"), "ad": model("alexnet", training="diverse")}
     comparisons = [
         ("ad", "a", "pose/drop", -0.2, -0.3, -0.1),
@@ -128,11 +128,7 @@ def test_a_drop_that_shrinks_because_less_can_be_lost_is_not_praised_plainly() -
         context(models, {(n, "clean/accuracy"): (0.5, 0.4, 0.6) for n in models}, comparisons)
     )
     assert "lowers accuracy under 3-D pose: −10.0 points" in found[0].text
-    drop = next(answer.text for answer in found if "drop" in answer.text)
-    assert (
-        "smaller: −20.0 points [−30.0, −10.0], but there is less to lose: clean accuracy falls by −30.0"
-        in drop
-    )
+    assert not any("drop" in answer.text or "smaller" in answer.text for answer in found)
 
 
 def test_without_twins_questions_four_and_seven_have_no_answer() -> None:

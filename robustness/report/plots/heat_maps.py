@@ -12,12 +12,12 @@ import seaborn as sns
 from robustness.report.plots import style
 
 
-def sphere_maps(path: Path, panels: Mapping[str, pd.DataFrame], columns: int = 4) -> None:
+def sphere_maps(path: Path, panels: Mapping[str, pd.DataFrame]) -> None:
     """Accuracy of each model over the view sphere, all on one scale, the tens around all values.
 
     ``panels``: model → fractions by elevation (index) and azimuth (columns), both in degrees, ascending.
     """
-    columns = min(columns, len(panels))
+    columns = min(4 if len(panels) <= 8 else 7, len(panels))
     rows = -(-len(panels) // columns)
     lowest = 10 * math.floor(10 * min(values.min(axis=None) for values in panels.values()))
     highest = 10 * math.ceil(10 * max(values.max(axis=None) for values in panels.values()))

@@ -68,9 +68,9 @@ def curve_panels(
                 axes.plot(line["level"], line["value"], color=OTHERS, linewidth=0.4)
             for model in own:
                 _line(axes, lines[model.name], model)
-            size = 6.5 if columns > 4 else 7.5
+            size = {7: 5.0, 5: 6.5}.get(columns, 7.5)
             axes.set_title(name, color=own[0].look.colour, fontsize=size, fontweight="bold")
-            axes.xaxis.set_major_locator(MaxNLocator(5, integer=bool(whole)))
+            axes.xaxis.set_major_locator(MaxNLocator(5 if columns < 7 else 3, integer=bool(whole)))
             axes.set_ylim(-3, 103)
             if chance is not None:
                 style.chance_line(axes, chance)
@@ -116,5 +116,5 @@ def _line(axes: Axes, line: pd.DataFrame, model: Model, **how: Any) -> None:
 
 
 def _columns(panels: int) -> int:
-    """Panels side by side: fourteen stand in three rows, so that two figures fit on a page."""
-    return panels if panels <= 3 else 3 if panels <= 6 else 4 if panels <= 8 else 5
+    """Panels side by side: fourteen stand in two rows, so that three figures fit on a page."""
+    return panels if panels <= 3 else 3 if panels <= 6 else 4 if panels <= 8 else 5 if panels <= 10 else 7

@@ -113,6 +113,16 @@ class Sheet:
         place = (left + self._tile / 2, top + self._tile + 0.03)
         self._axes.text(*place, words, ha="center", va="top", fontsize=size)
 
+    def scale(self, row: int, cmap: str, low: str, high: str) -> None:
+        """The colours from the lowest to the highest value, below a row and the words below its tiles."""
+        left, top = self._corner(row, 2)
+        top += self._tile + 0.2
+        extent = (left, left + self._pitch, top + 0.09, top)
+        self._axes.imshow(np.linspace(0, 1, 64)[None], extent=extent, aspect="auto", cmap=cmap)
+        place = {"va": "center", "fontsize": 6}
+        self._axes.text(left - 0.04, top + 0.045, low, ha="right", **place)
+        self._axes.text(left + self._pitch + 0.04, top + 0.045, high, ha="left", **place)
+
     def _corner(self, row: int, column: int) -> tuple[float, float]:
         return self._left + column * (self._tile + GAP), self._top + row * self._pitch
 

@@ -8,8 +8,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
+from robustness.report.plots import style
 from robustness.report.probes.canvas import class_name, class_style, panel, picture
 from robustness.report.probes.registry import register
+
+MAPS_ACROSS = 5
+GAP, TITLE, LEGEND = 0.05, 0.16, 0.22
+"""Inches between maps, for the name above each, for the legend above all."""
 
 
 @register("embedding")
@@ -40,6 +45,23 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
                 axes.set_title(name)
         paths.append(path)
     return paths
+
+
+def draw_maps(path: Path, maps: Mapping[str, Mapping[str, np.ndarray]], classes: Sequence[str]) -> None:
+    """The map of the last stage of several models (name → arrays) on one page, under one legend."""
+    across = min(MAPS_ACROSS, len(maps))
+    side = (style.PAGE_WIDTH - GAP * (across - 1)) / across
+    height = -(-len(maps) // across) * (side + TITLE)
+    with style.figure(path, style.PAGE_WIDTH, height + LEGEND, {"left": 0}) as figure:
+        for number, (name, arrays) in enumerate(maps.items()):
+            row, column = divmod(number, across)
+            axes = panel(figure, column * (side + GAP), LEGEND + row * (side + TITLE) + TITLE - GAP, side)
+            stage = [key.removesuffix("/map") for key in arrays if key.endswith("/map")][-1]
+            scatter(axes, arrays[f"{stage}/map"], arrays["labels"], classes)
+            axes.set_title(name, fontsize=6.5, pad=2)
+        handles = dict(zip(*reversed(figure.axes[0].get_legend_handles_labels()), strict=True))
+        figure.legend(handles.values(), handles, loc="upper center", ncols=10, markerscale=1.6, fontsize=6.5,
+                      frameon=False, handletextpad=0, columnspacing=0.8)  # fmt: skip
 
 
 def scatter(

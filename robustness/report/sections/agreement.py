@@ -73,7 +73,7 @@ def _table(found, names: list[str], shift: str) -> Table:
         "over objects lies off 0."
     )
     head = columns("model", numbers=names)
-    return Table("table-agreement", caption, head, rows, small=True, upright=True)
+    return Table("table-agreement", caption, head, rows, small=True, upright=True, html_only=True)
 
 
 def _text(row) -> str:

@@ -115,6 +115,7 @@ def _environment(context: ReportContext) -> Section:
             [Column("key", False), Column("value", False)],
             settings,
             small=True,
+            html_only=True,
         ),
     ]
     return Section("environment", "Environment, seeds and settings", 0, [], blocks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ RESTATING = ("knn_purity", "silhouette", "label_consistency")
 """Probe numbers computed from the labels of the images: they restate accuracy."""
 BOOKKEEPING = ("filters", "kernel_size", "stride", "channels", "gabor_r2_null", "field_share")
 """Probe numbers that describe the probe or the layer's shape and not what was learned, as do all ``…_sd``."""
-SHOWN_ROWS = 15
+SHOWN_ROWS = 12
 SHOWN_SCATTERS = 3
 TARGETS = {
     "pose/drop": "pose drop",
@@ -70,8 +71,10 @@ def write(context: ReportContext) -> Section:
         return Section("association", TITLE, 6, [Answer(reason, "missing")], blocks)
     units = units_of(context, context.inputs.scores)
     for scope, table in tables.items():
-        drawn = _scatter(context, table, scope, units[scope])
-        blocks += [_map(context, table, scope), drawn, _table(table, scope)]
+        shown = [_map(context, table, scope), _scatter(context, table, scope, units[scope])]
+        if len(blocks) > 1 and not (table["verdict"] == "related").any():
+            shown = [replace(block, html_only=True) for block in shown]
+        blocks += [*shown, _table(table, scope)]
     return Section("association", TITLE, 6, _answers(tables), blocks)
 
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
-from robustness.report import conditions
+from robustness.report import adversarial_pictures, conditions
 from robustness.report.context import ReportContext, trust, trust_cell
-from robustness.report.document import NOTHING, Answer, Cell, Figure, Section, Table, Text, columns
+from robustness.report.document import (
+    NOTHING,
+    Answer,
+    Cell,
+    Figure,
+    Gallery,
+    Picture,
+    Section,
+    Table,
+    Text,
+    columns,
+)
 from robustness.report.palette import VERDICTS
 from robustness.report.plots.lines import curve_panels
 from robustness.report.sections.registry import register
@@ -40,6 +53,7 @@ def write(context: ReportContext) -> Section:
         _rungs(context),
         _variants(context),
         _eot(context),
+        _examples(context),
         _transfer(context),
         _verdicts(context),
         _checks(context),
@@ -138,7 +152,7 @@ def _table(context: ReportContext, attack: str, unit: str, name: str) -> Table |
         "and the worst verdict of the attack checks."
     )
     metrics = [(f"ε = {epsilon:g}{unit}", metric) for epsilon, metric in budgets]
-    return context.score_table(name, caption, metrics, checks=True)
+    return context.score_table(name, caption, metrics, checks=True, html_only=True)
 
 
 def _rungs(context: ReportContext) -> Table | None:
@@ -160,7 +174,7 @@ def _rungs(context: ReportContext) -> Table | None:
         "further rung might lower it again."
     )
     head = columns("model", numbers=[f"ε = {255 * epsilon:g}/255" for epsilon in epsilons])
-    return Table("table-rungs", caption, head, rows, small=True)
+    return Table("table-rungs", caption, head, rows, small=True, html_only=True)
 
 
 def _climb(part: pd.DataFrame | None) -> Cell:
@@ -194,7 +208,38 @@ def _eot(context: ReportContext) -> Table | None:
         "before it changed nothing. Where a row still falls at its end, more samples would find more."
     )
     study = context.inputs.eot.sort_values("eot_samples", kind="stable")
-    return context.study_table("table-eot", caption, study, "eot_samples", "{} samples", budgets=True)
+    table = context.study_table("table-eot", caption, study, "eot_samples", "{} samples", budgets=True)
+    return table and replace(table, html_only=True)
+
+
+def _examples(context: ReportContext) -> Gallery | None:
+    """Adversarial images of the most accurate learned net and of its twins with V1 and after adversarial
+    training, side by side."""
+    learned = context.models.where(frontend="learned", training="canonical")
+    pairs = [*context.models.pairs("training", "adversarial", "canonical"),
+             *context.models.pairs("frontend", "vone", "learned")]  # fmt: skip
+    twins = {b.name: [a for a, other in pairs if other is b or other.name == b.name] for b in learned}
+    ranked = [model for _, model in context.ranked("clean/accuracy", learned)]
+    chosen = max(
+        ranked, key=lambda model: len(twins[model.name]), default=None
+    )  # the first of the most twins
+    if chosen is None:
+        return None
+    made = {m.name: adversarial_pictures.draw(context, m) for m in (chosen, *twins[chosen.name])}
+    pictures = [
+        Picture(context.picture(drawn.path, f"{name}_adversarial", 650), name)
+        for name, drawn in made.items()
+        if drawn is not None
+    ]
+    if not pictures:
+        return None
+    title = next(drawn.title for drawn in made.values() if drawn is not None)
+    caption = (
+        f"{title}: in each picture the clean images, the strongest found, and their difference (grey: none, "
+        "full range: ±ε). A learned stem is turned by what looks like noise; what turns the others, where "
+        "anything does, follows the object."
+    )
+    return Gallery("fig-adversarial", caption, len(pictures), pictures)
 
 
 def _transfer(context: ReportContext) -> Table | None:

@@ -128,6 +128,7 @@ def _figure(context: ReportContext) -> Figure:
         "clean_accuracy",
         "Accuracy on clean test images of objects that no model has seen in training, by model, oldest "
         "family first. Colour and marker: family. Bars: 95 % intervals over objects. Dotted: chance.",
+        html_only=True,
     )
 
 
@@ -196,4 +197,4 @@ def _table(context: ReportContext) -> Table:
     accuracies = ["clean accuracy (%)", "balanced (%)"]
     numbers = ["width", "parameters", "epochs", *["training (s)"] * timed, *accuracies]
     head = columns("model", "family (year)", "front-end", "training", numbers=numbers)
-    return Table("table-clean", caption, head, rows, small=True)
+    return Table("table-clean", caption, head, rows, small=True, html_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -9,7 +10,9 @@ import pandas as pd
 from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Figure, Gallery, Picture, Section, Table, Text
 from robustness.report.model_table import Model
+from robustness.report.pictures import read_arrays
 from robustness.report.plots.lines import depth_panels
+from robustness.report.probes.embedding import draw_maps
 from robustness.report.probes.registry import PICTURES
 from robustness.report.sections.registry import register
 from robustness.report.wording import interval_plain, listed, number, of
@@ -40,7 +43,6 @@ LAST = (
     ("trustworthiness_2d", "trustworthiness, 2-D"),
     ("explained_variance_pca", "explained by PCA-30"),
 )
-MOST_PICTURES = 12
 
 
 @register("layers", number=5)
@@ -48,17 +50,17 @@ def write(context: ReportContext) -> Section:
     """The section of question 5."""
     blocks = [
         Text(METHOD, "Method.", "method"),
-        _gallery(context, "filters", _learned_and_bank(context), 4, FILTERS_CAPTION),
+        _gallery(context, "filters", _learned_and_bank(context), 5, FILTERS_CAPTION),
         _table(context, "table-filters", "probe/filters/stem", FIRST, FIRST_CAPTION),
-        _gallery(context, "embedding", _spread(context), 3, EMBEDDING_CAPTION),
+        _maps(context),
         _table(context, "table-embedding", "probe/embedding/penultimate", LAST, LAST_CAPTION),
         _depth(context),
-        _gallery(context, "activations", _leaders(context)[:1], 1, ACTIVATIONS_CAPTION),
         _gallery(context, "occlusion", _leaders(context)[:1], 1, OCCLUSION_CAPTION),
+        _gallery(context, "activations", _leaders(context)[:1], 1, ACTIVATIONS_CAPTION),
         _gallery(context, "saliency", _leaders(context), 2, SALIENCY_CAPTION),
         _gallery(context, "ascent", _leaders(context), 1, ASCENT_CAPTION),
         _table(context, "table-ascent", "probe/ascent/late", ASCENT, ASCENT_TABLE_CAPTION),
-        _gallery(context, "inversion", _leaders(context), 1, INVERSION_CAPTION),
+        _gallery(context, "inversion", _leaders(context), 2, INVERSION_CAPTION),
         *_other_probes(context),
     ]
     return Section("layers", TITLE, 5, _answers(context), blocks)
@@ -74,8 +76,9 @@ FIRST_CAPTION = (
     "more; 95 % intervals over filters where a number is a mean over filters."
 )
 EMBEDDING_CAPTION = (
-    "Clean test images placed by t-SNE of the penultimate features (PCA to 30 dimensions first); "
-    "colour: class. Distances between far groups mean little; the HTML page compares models in numbers."
+    "Clean test images placed by t-SNE of the penultimate features (PCA to 30 dimensions first), with "
+    "learned stems and with the V1 front-end; colour and marker: class. Distances between far groups mean "
+    "little; the HTML page compares models in numbers."
 )
 LAST_CAPTION = (
     "The last layer in numbers: share of the nearest neighbours in feature space that have the same "
@@ -89,8 +92,8 @@ ACTIVATIONS_CAPTION = (
 )
 OCCLUSION_CAPTION = (
     "A grey square slides over the image: the image with the square, then the probability of the class "
-    "and the strongest map of each stage with the square at every place; dark: covering it takes most "
-    "away."
+    "and the strongest map of each stage with the square at every place, on one scale: the share of what "
+    "the whole image gives. Below: the least share."
 )
 SALIENCY_CAPTION = (
     "Which pixels carry the answer, by method; one column per image. Where a network has no ReLU, deconvnet "
@@ -109,7 +112,7 @@ ASCENT_TABLE_CAPTION = (
     "nothing."
 )
 INVERSION_CAPTION = (
-    "Inverted representations: one row per stage; each image once, then five reconstructions from its "
+    "Inverted representations: one row per stage; each image once, then reconstructions from its "
     "features, each from another start. What all starts agree on is what the stage keeps. Models as "
     "above."
 )
@@ -238,6 +241,8 @@ def _depth(context: ReportContext) -> Figure | None:
             line = depth_line(context, model, probe, metric)
             if len(line) > 1:
                 title = f"{metric.replace('_', ' ').replace('/', ', ')} ({probe})"
+                if metric.endswith("ratio"):  # one net far above the others would leave these a flat line
+                    title, line = f"log10 of {title}", [(d, math.log10(v)) for d, v in line if v > 0]
                 rows += [(title, model.name, depth, value) for depth, value in line]
     if not rows:
         return None
@@ -250,15 +255,18 @@ def _depth(context: ReportContext) -> Figure | None:
     )
 
 
-def _spread(context: ReportContext) -> list[Model]:
-    """Models for galleries: learned and V1 twins, spread from the oldest to the newest family."""
-    grid = context.models.grid()
-    if len(grid) <= MOST_PICTURES:
-        return grid
-    families = list(dict.fromkeys(model.architecture for model in grid))
-    half = MOST_PICTURES // 2
-    picked = [families[round(i * (len(families) - 1) / (half - 1))] for i in range(half)]
-    return [model for model in grid if model.architecture in picked]
+def _maps(context: ReportContext) -> Figure | None:
+    """The maps of the last layer of every architecture, learned and V1 twins side by side."""
+    maps = {}
+    for model in context.models.grid():
+        place = context.inputs.pictures.get(model.name)
+        path = place / "probe" / "embedding.npz" if place else None
+        if path is not None and path.is_file():
+            maps[model.name] = read_arrays(path)
+    if not maps:
+        return None
+    draw_maps(context.figure("embedding"), maps, context.inputs.data.classes)
+    return Figure.of("embedding", EMBEDDING_CAPTION)
 
 
 def _leaders(context: ReportContext) -> list[Model]:

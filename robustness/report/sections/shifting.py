@@ -206,6 +206,7 @@ def _drops(context: ReportContext) -> Figure | None:
         "What each model loses to each shift: clean accuracy less mean accuracy under "
         "the shift, in points, with 95 % intervals over objects. Right of the line the loss has double "
         "digits.",
+        html_only=True,
     )
 
 

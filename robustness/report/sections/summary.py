@@ -15,10 +15,30 @@ SHOWN = (
 )
 
 
+GLOSSARY = Text(
+    [
+        "Learned, vone: the network's own first layers; in their place a fixed bank of Gabor filters of V1, "
+        "with simple and complex cells and noise (VOneNet).",
+        "Clean: the object in front view, before a plain ground; a condition: one factor at one level.",
+        "3-D pose, in the plane: the camera around the object; the object rolled, farther off or aside.",
+        "Clutter: what stands around or before the object, and its background.",
+        "Drop: clean accuracy less accuracy under a shift, in points of 100.",
+        "Robust accuracy at ε: the share of images still right at the strongest change found with no pixel "
+        "changed by more than ε (L∞); with noise, the expected share.",
+        "Suite, rung: attacks of rising strength; each rung runs on what the one before left.",
+        "Checks: what shows that an attack was strong enough for its number to be quoted.",
+        "Twins: two models that differ in one thing; paired: compared on the same images.",
+        "Undecided: the 95 % interval includes no effect.",
+    ],
+    "Ten terms",
+    "list",
+)
+
+
 def write(context: ReportContext) -> list[Block]:
-    """The chart and the limits, which stand on page 1, then the table."""
+    """The chart and the limits, which stand on page 1, then the table and the terms."""
     budget = reference_budget(context.inputs)
-    return [_overview(context, budget), _limits(context), _table(context, budget)]
+    return [_overview(context, budget), _limits(context), _table(context, budget), GLOSSARY]
 
 
 def _overview(context: ReportContext, budget: tuple[float, str] | None) -> Figure:

@@ -64,10 +64,11 @@ def _answers(context: ReportContext) -> list[Answer]:
         for held in dict.fromkeys(a.frontend for a, _ in pairs):
             own = [pair for pair in pairs if pair[0].frontend == held]
             words = subject if held == "learned" else f"{subject}, with front-end {held}"
-            for name, measure in spoken.items():
-                answer = twins.sentence_of_many(context, words, own, measure)
-                if answer is not None:
-                    (leading if name in first[training] else others).append(answer)
+            for name in first[training]:
+                answer = twins.sentence_of_many(context, words, own, spoken[name]) if name in spoken else None
+                leading += [answer] if answer is not None else []
+            rest = [m for name, m in spoken.items() if name not in first[training] and not m.is_drop]
+            others += twins.list_of_effects(context, f"{words} also gives", own, rest)
     more = learning_curve.answers(context)
     if not leading and not others:
         text = "Only one training is among the models, so data and architecture cannot be told apart."

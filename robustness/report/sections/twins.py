@@ -28,9 +28,7 @@ class Measure:
         return self.metric.endswith("/drop")
 
     def words(self, higher: bool) -> str:
-        """What a change does: raises accuracy under clutter; makes the clutter drop smaller."""
-        if self.is_drop:
-            return f"makes {self.noun} {'larger' if higher else 'smaller'}"
+        """What a change does: raises accuracy under clutter."""
         return f"{'raises' if higher else 'lowers'} {self.noun}"
 
 
@@ -127,21 +125,7 @@ def sentence_of_one(context: ReportContext, subject: str, pair: Pair, measure: M
         text = f"{subject}: its effect on {measure.noun} is undecided, {points(difference)}."
         return Answer(text, "undecided")
     effect = measure.words(difference.verdict == "higher")
-    return Answer(f"{subject} {effect}: {points(difference)}{_caution(context, pair, measure, difference)}.")
-
-
-def _caution(context: ReportContext, pair: Pair, measure: Measure, difference: Difference) -> str:
-    """A drop also shrinks when there is less to lose: say so where clean accuracy fell too."""
-    clean = context.inputs.difference(pair[0].name, pair[1].name, "clean/accuracy")
-    if not measure.is_drop or difference.verdict != "lower":
-        return ""
-    if clean is None or clean.verdict != "lower":
-        return ""
-    return f", but there is less to lose: clean accuracy falls by {points(clean)}"
-
-
-MOST_ROWS = 12
-"""A longer table of differences stands in the HTML page alone: its means are drawn."""
+    return Answer(f"{subject} {effect}: {points(difference)}.")
 
 
 def table(
@@ -157,7 +141,7 @@ def table(
     if not rows:
         return None
     head = columns("difference (points)", numbers=[measure.label for measure in spoken])
-    return Table(name, caption, head, rows, small=True, html_only=len(rows) > MOST_ROWS)
+    return Table(name, caption, head, rows, small=True, html_only=True)
 
 
 def difference_cell(difference: Difference | None) -> Cell:
