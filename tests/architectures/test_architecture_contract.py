@@ -265,3 +265,31 @@ def test_takes_other_image_sizes_just_where_it_says_so(name: str) -> None:
     else:
         with pytest.raises((RuntimeError, UserError)):
             network(half)
+
+
+SMALL = [name for name in architectures.names() if "small_stem" in architectures.get(name).options]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_stem_keeps_the_size_of_small_images(name: str) -> None:
+    """First convolution 3×3 at stride 1 and no pooling: the stem's map is as large as the image."""
+    entry = architectures.get(name).as_built({"small_stem": True})
+    assert entry.stem.stride == 1
+    width = 0.25 if "resnext" in name else 0.125
+    network = architectures.build(name, num_classes=10, image_size=32, width=width, small_stem=True).eval()
+    kernels = [m.kernel_size for m in network.get_submodule(entry.stem.modules[0]).modules()
+               if isinstance(m, nn.Conv2d)]  # fmt: skip
+    assert kernels == [(3, 3)]
+    x = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        stem = x
+        for path in entry.stem.modules:
+            stem = network.get_submodule(path)(stem)
+        assert stem.shape[-2:] == (32, 32)
+        assert network(x).shape == (2, 10)
+
+
+def test_every_family_has_a_network_for_images_of_32_pixels() -> None:
+    """With small_stem, or as it is: LeNet-5, the Neocognitron and VGG divide such images by no more."""
+    families = {architectures.get(name).family for name in architectures.names()}
+    assert families - {architectures.get(name).family for name in SMALL} == {"Neocognitron", "LeNet-5", "VGG"}

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
+import pickle
+import shutil
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import photo_folders as make
 import pytest
 from PIL import Image
+from torchvision.datasets import CIFAR10
 
 from robustness.data import on_disk
 from robustness.data.image_set import ImageSet
+from robustness.data.on_disk.cifar import CLASSES, PYTHON
 from robustness.data.on_disk.imagenet_classes import wnids
 from robustness.errors import UserError
 
@@ -187,6 +193,60 @@ def test_cifar10_planes_and_splits(tmp_path: Path) -> None:
     (root / "test_batch.bin").write_bytes(b"\0" * 3000)
     with pytest.raises(UserError, match="no whole number of images"):
         build("cifar10", tmp_path, root)
+
+
+def test_cifar10_as_class_folders(tmp_path: Path) -> None:
+    root = tmp_path / "cifar"
+    for split, count in (("train", 10), ("test", 2)):
+        for name in CLASSES:
+            for number in range(count):
+                make.photo(root / split / name / f"{number}.jpg")
+    images = build("cifar10", tmp_path, root)
+    assert images.classes == list(CLASSES)
+    assert images.samples["split"].value_counts().to_dict() == {"train": 90, "test": 20, "validation": 10}
+    assert labels(images, "test/frog") == {6}
+    shutil.rmtree(root / "test" / "frog")
+    shutil.rmtree(root / "train" / "frog")
+    with pytest.raises(UserError, match="does not hold the ten classes"):
+        build("cifar10", tmp_path, root)
+
+
+def test_cifar10_as_torchvision_downloads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "cifar"
+    (root / PYTHON).mkdir(parents=True)
+    sums = {}
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"):
+        pixels = np.zeros((20, 3, 32, 32), np.uint8)
+        pixels[:, 0] = 255
+        content = {
+            "data": pixels.reshape(20, -1),
+            "labels": [n % 10 for n in range(20)],
+            "label_names": CLASSES,
+        }
+        (root / PYTHON / name).write_bytes(pickle.dumps(content))
+        sums[name] = hashlib.md5((root / PYTHON / name).read_bytes()).hexdigest()
+    with pytest.raises(UserError, match="is damaged"):  # not the published sums: nothing is unpickled
+        build("cifar10", tmp_path, root)
+    trained = [[name, sums[name]] for name in sums if name.startswith("data")]
+    monkeypatch.setattr(CIFAR10, "train_list", trained)
+    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
+    monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": sums["batches.meta"]})
+    images = build("cifar10", tmp_path, root)
+    assert images.samples["split"].value_counts().to_dict() == {"train": 90, "test": 20, "validation": 10}
+    assert images.images[0, 0, 0].tolist() == [255, 0, 0]
+    assert images.samples["label"].tolist() == [n % 10 for n in range(20)] * 6
+
+
+def test_cifar10_that_cannot_be_downloaded_is_one_line_with_three_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*args: object) -> None:
+        raise URLError("no network")
+
+    monkeypatch.setattr(CIFAR10, "download", refused)
+    with pytest.raises(UserError, match=r"binary version.*torchvision's download.*class folders"):
+        build("cifar10", tmp_path, tmp_path / "cifar")
+    assert not (tmp_path / "cifar").exists()
 
 
 def test_cifar10_c_severities_stand_one_after_the_other(tmp_path: Path) -> None:

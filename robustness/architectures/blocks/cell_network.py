@@ -41,7 +41,7 @@ class CellNetwork(nn.Module):
         skip_reduction: bool,
         dropout: float,
         drop_path: float,
-        small_stem: bool,
+        small_stem: bool = False,
     ) -> None:
         super().__init__()
         first, stem_channels = scaled(filters, width, 4), scaled(stem_channels, width, 4)
