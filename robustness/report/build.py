@@ -13,6 +13,7 @@ from robustness.report.context import ReportContext
 from robustness.report.document import Document
 from robustness.report.html_page import html_page
 from robustness.report.inputs import ReportInputs
+from robustness.report.leaderboard import leaderboard
 from robustness.report.model_table import ModelTable
 from robustness.report.pictures import draw_pictures
 from robustness.report.sections import appendix, questions, summary
@@ -24,8 +25,9 @@ FINDINGS_PER_QUESTION = 1
 
 
 def write_report(inputs: ReportInputs, out_folder: Path) -> None:
-    """Write ``robustness.pdf``, ``robustness.html``, ``cards/<model>.pdf`` and ``figures`` to a folder: plots
-    of all models, and a folder of pictures for each.
+    """Write the report to a folder: ``robustness.pdf``, ``robustness.html``, ``index.html`` (the leaderboard),
+    ``cards`` (of each model as PDF and Markdown, and its claims as JSON) and ``figures`` (plots of all models,
+    and a folder of pictures for each).
 
     What stood under these names is replaced, each only when all are made. Equal inputs give equal bytes.
     """
@@ -40,17 +42,19 @@ def write_report(inputs: ReportInputs, out_folder: Path) -> None:
         for picture in pictures:
             picture.result()
         cards = write_cards(context, root)
-        page = html_page(document, context)
+        pages = {"robustness.html": html_page(document, context),
+                 "index.html": leaderboard(context, document.subtitle)}  # fmt: skip
         (root / "cards").mkdir()
         for name, card in cards.items():
-            (root / "cards" / f"{name}.pdf").write_bytes(card)
+            (root / "cards" / name).write_bytes(card)
         (root / "figures").mkdir(exist_ok=True)
         for folder in ("figures", "cards"):
             with whole(out_folder / folder) as copy:
                 shutil.copytree(root / folder, copy)
         with whole(out_folder / "robustness.pdf") as copy:
             copy.write_bytes(pdf)
-        write_text(page, out_folder / "robustness.html")
+        for name, page in pages.items():
+            write_text(page, out_folder / name)
 
 
 def write_document(context: ReportContext) -> Document:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from robustness.report import adversarial_pictures, conditions
+from robustness.report.claims import claims, digest
 from robustness.report.context import ReportContext, trust
 from robustness.report.document import NOTHING
 from robustness.report.model_table import Model
@@ -51,17 +53,23 @@ _FRACTIONS = ("fraction", "points")
 
 
 def write_cards(context: ReportContext, root: Path) -> dict[str, bytes]:
-    """The PDF of every model's card, by model. ``root`` holds the templates (``typesetting.lay_out``)."""
+    """File name → content of every model's card, as PDF and as Markdown, and its claims as JSON.
+
+    ``root`` holds the templates (``typesetting.lay_out``).
+    """
     import json
 
     import typst
 
     compiler = typst.Compiler(root=str(root), ignore_system_fonts=True)
-    cards = {}
+    cards, image_set = {}, digest(context)
     for model in context.models:
-        text = json.dumps(card(context, model), ensure_ascii=False, allow_nan=False, sort_keys=True)
+        values = card(context, model)
+        text = json.dumps(values, ensure_ascii=False, allow_nan=False, sort_keys=True)
         (root / "card.json").write_text(text, "utf-8")
-        cards[model.name] = compiler.compile(str(root / "card.typ"), timestamp=TIMESTAMP)
+        cards[f"{model.name}.pdf"] = compiler.compile(str(root / "card.typ"), timestamp=TIMESTAMP)
+        cards[f"{model.name}.md"] = card_text(values, context.inputs.data.name).encode()
+        cards[f"{model.name}.json"] = claims(context, model, image_set).encode()
     return cards
 
 
@@ -91,6 +99,19 @@ def card(context: ReportContext, model: Model) -> dict[str, Any]:
         "models": len(context.models),
         "colour": model.look.colour,
     }
+
+
+def card_text(values: dict[str, Any], data: str) -> str:
+    """A card's facts and scores as Markdown with the YAML header that model hubs read; ``data``: the image
+    set's name."""
+    header = {"library_name": "robustness", "pipeline_tag": "image-classification", "tags": ["robustness"],
+              "datasets": [data], "model_name": values["name"]}  # fmt: skip
+    lines = ["---", yaml.safe_dump(header, sort_keys=False).strip(), "---", f"# {values['name']}", ""]
+    lines += [f"**{values['warning']}**", ""] if values["warning"] else []
+    lines += ["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in values["facts"]), ""]
+    lines += ["| score | value and 95 % interval | rank |", "|---|---|---|"]
+    lines += [f"| {title} | {value} | {place} |" for title, value, place in values["scores"]]
+    return "\n".join([*lines, ""])
 
 
 def rank(context: ReportContext, model: Model, metric: str) -> tuple[int, int] | None:

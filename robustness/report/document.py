@@ -14,7 +14,7 @@ NOTHING = "–"
 class Cell:
     """A cell of a table. ``sort``: the value by which HTML sorts it; ``tone``: good, warn, bad or muted.
 
-    ``fill`` is a colour #rrggbb behind the text.
+    ``fill`` is a colour #rrggbb behind the text; ``link`` is where its text leads in HTML.
     """
 
     text: str
@@ -22,6 +22,7 @@ class Cell:
     tone: str = ""
     mono: bool = False
     fill: str = ""
+    link: str = ""
 
 
 EMPTY = Cell(NOTHING, None, "muted")

@@ -33,15 +33,20 @@ def html_page(document: Document, context: ReportContext) -> str:
         *(_section(section, context) for section in document.sections),
         _all_scores(),
     ]
+    data = f'<script type="application/json" id="scores-data">{_scores(context)}</script>'
+    return whole_page(document.title, [*body, data])
+
+
+def whole_page(title: str, body: Sequence[str]) -> str:
+    """A page of these pieces with the style and the script inside."""
     style, script = ((TEMPLATES / name).read_text("utf-8") for name in ("page.css", "page.js"))
     return "\n".join(
         [
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(document.title)}</title><style>{style}</style></head><body>",
+            f"<title>{escape(title)}</title><style>{style}</style></head><body>",
             *body,
-            f'<script type="application/json" id="scores-data">{_scores(context)}</script>',
             f"<script>{script}</script></body></html>",
             "",
         ]
@@ -87,7 +92,7 @@ def _section(section: Section, context: ReportContext) -> str:
 
 def _block(block: Block, context: ReportContext) -> str:
     if isinstance(block, Table):
-        return _table(block)
+        return table_html(block)
     if isinstance(block, Figure):
         caption = f"<figcaption>{escape(block.caption)}</figcaption>"
         return f'<figure id="{block.name}">{_image(block.path, block.caption, context)}{caption}</figure>'
@@ -115,7 +120,8 @@ def _text(block: Text) -> str:
     return heading + "".join(f"<p{kind}>{escape(paragraph)}</p>" for paragraph in block.paragraphs)
 
 
-def _table(table: Table) -> str:
+def table_html(table: Table) -> str:
+    """A sortable table."""
     head = "".join(
         f'<th aria-sort="none"{" class=number" if column.numeric else ""}>'
         f'<button type="button">{escape(column.title)}</button></th>'
@@ -139,7 +145,8 @@ def _cell(cell: Cell, numeric: bool) -> str:
     sort = "Infinity" if sort == math.inf else sort
     kind = f' class="{" ".join(classes)}"' if classes else ""
     style = f' style="background:{cell.fill};color:{ink_on(cell.fill)}"' if cell.fill else ""
-    return f'<td{kind}{style} data-sort="{escape(str(sort))}">{escape(cell.text)}</td>'
+    text = f'<a href="{escape(cell.link)}">{escape(cell.text)}</a>' if cell.link else escape(cell.text)
+    return f'<td{kind}{style} data-sort="{escape(str(sort))}">{text}</td>'
 
 
 def _image(path: str, words: str, context: ReportContext) -> str:

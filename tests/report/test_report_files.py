@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
 
 from robustness.report.build import write_report
 from robustness.report.inputs import ReportInputs
@@ -28,11 +29,13 @@ def test_everything_is_there_and_nothing_else(written: Path, whole_inputs: Repor
     assert sorted(path.name for path in written.iterdir()) == [
         "cards",
         "figures",
+        "index.html",
         "robustness.html",
         "robustness.pdf",
     ]
-    cards = {path.stem for path in (written / "cards").iterdir()}
-    assert cards == set(whole_inputs.params["models"])
+    cards = {path.name for path in (written / "cards").iterdir()}
+    names = whole_inputs.params["models"]
+    assert cards == {f"{name}.{kind}" for name in names for kind in ("pdf", "md", "json")}
     assert (written / "figures" / "overview.svg").is_file()
     folders = {path.name for path in (written / "figures").iterdir() if path.is_dir()}
     assert folders == set(whole_inputs.pictures)
@@ -103,3 +106,35 @@ def test_page_needs_nothing_from_outside_and_holds_all_scores(
     for row in scores.itertuples():
         value = shown[row.model, row.metric]
         assert value is None if row.value != row.value else value == pytest.approx(row.value, rel=1e-4)
+
+
+def test_leaderboard_leads_to_every_card_and_its_claims(written: Path, whole_inputs: ReportInputs) -> None:
+    text = (written / "index.html").read_text("utf-8")
+    page = Page()
+    page.feed(text)
+    names = whole_inputs.present
+    wanted = {f"cards/{name}.{kind}" for name in names for kind in ("pdf", "json")} | {"robustness.html"}
+    assert set(page.outside) == wanted
+    assert all((written / link).is_file() for link in wanted)
+    assert page.tables == ["leaderboard"]
+    assert 'data-filters="leaderboard"' in text
+
+
+def test_claims_are_the_scores_with_what_they_depend_on(written: Path, whole_inputs: ReportInputs) -> None:
+    for name in whole_inputs.present:
+        content = json.loads((written / "cards" / f"{name}.json").read_text("utf-8"))
+        assert content["model"]["id"] == name
+        assert content["attack"]["suites"] == whole_inputs.params.get("attack", {}).get("norms", {})
+        assert len({claim["metric"] for claim in content["claims"]}) == len(content["claims"]) > 3
+        for claim in content["claims"]:
+            score = whole_inputs.score(name, claim["metric"])
+            assert (claim["value"], claim["objects"]) == (score.value, score.n)
+            assert claim["low"] <= claim["value"] <= claim["high"]
+
+
+def test_cards_as_text_have_a_header_that_is_yaml(written: Path, whole_inputs: ReportInputs) -> None:
+    for name in whole_inputs.present:
+        _, header, text = (written / "cards" / f"{name}.md").read_text("utf-8").split("---\n", 2)
+        assert yaml.safe_load(header)["model_name"] == name
+        assert text.startswith(f"# {name}\n")
+        assert "| score | value and 95 % interval | rank |" in text

@@ -30,34 +30,50 @@ document.querySelectorAll("table.sortable").forEach((table) => {
   });
 });
 
-// All scores: filtered by what is typed, at most 300 rows at once.
-const MOST = 300;
-const scores = JSON.parse(document.getElementById("scores-data").textContent);
-const filter = document.getElementById("scores-filter");
-const found = document.getElementById("scores-found");
-const body = document.querySelector("#all-scores tbody");
-function format(value) { return value === null ? "–" : String(Number(value.toPrecision(4))).replace("-", "−"); }
-function show() {
-  const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const rows = [];
-  scores.models.forEach((model, index) => {
-    scores.rows[index].forEach(([metric, value, low, high, n]) => {
-      const name = scores.metrics[metric];
-      const text = (model + " " + name).toLowerCase();
-      if (words.every((word) => text.includes(word))) rows.push([model, name, value, low, high, n]);
+// Rows of a table: those that hold all words that are typed.
+function words(input) { return input.value.toLowerCase().split(/\s+/).filter(Boolean); }
+document.querySelectorAll("input[data-filters]").forEach((input) => {
+  const rows = Array.from(document.getElementById(input.dataset.filters).tBodies[0].rows);
+  input.addEventListener("input", () => {
+    const wanted = words(input);
+    rows.forEach((row) => {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !wanted.every((word) => text.includes(word));
     });
   });
-  found.textContent = rows.length + " scores" + (rows.length > MOST ? ", the first " + MOST + " shown" : "");
-  body.replaceChildren(...rows.slice(0, MOST).map((row) => {
-    const line = document.createElement("tr");
-    row.forEach((value, index) => {
-      const cell = line.insertCell();
-      cell.textContent = index < 2 ? value : index === 5 ? value : format(value);
-      cell.className = index < 2 ? "mono" : "number";
-      cell.dataset.sort = value === null ? "" : value;
+});
+
+// All scores: filtered by what is typed, at most 300 rows at once.
+function showScores(scores) {
+  const MOST = 300;
+  const filter = document.getElementById("scores-filter");
+  const found = document.getElementById("scores-found");
+  const body = document.querySelector("#all-scores tbody");
+  function format(value) { return value === null ? "–" : String(Number(value.toPrecision(4))).replace("-", "−"); }
+  function show() {
+    const wanted = words(filter);
+    const rows = [];
+    scores.models.forEach((model, index) => {
+      scores.rows[index].forEach(([metric, value, low, high, n]) => {
+        const name = scores.metrics[metric];
+        const text = (model + " " + name).toLowerCase();
+        if (wanted.every((word) => text.includes(word))) rows.push([model, name, value, low, high, n]);
+      });
     });
-    return line;
-  }));
+    found.textContent = rows.length + " scores" + (rows.length > MOST ? ", the first " + MOST + " shown" : "");
+    body.replaceChildren(...rows.slice(0, MOST).map((row) => {
+      const line = document.createElement("tr");
+      row.forEach((value, index) => {
+        const cell = line.insertCell();
+        cell.textContent = index < 2 ? value : index === 5 ? value : format(value);
+        cell.className = index < 2 ? "mono" : "number";
+        cell.dataset.sort = value === null ? "" : value;
+      });
+      return line;
+    }));
+  }
+  filter.addEventListener("input", show);
+  show();
 }
-filter.addEventListener("input", show);
-show();
+const data = document.getElementById("scores-data");
+if (data) showScores(JSON.parse(data.textContent));
