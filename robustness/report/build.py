@@ -25,9 +25,9 @@ FINDINGS_PER_QUESTION = 1
 
 
 def write_report(inputs: ReportInputs, out_folder: Path) -> None:
-    """Write the report to a folder: ``robustness.pdf``, ``robustness.html``, ``index.html`` (the leaderboard),
-    ``cards`` (of each model as PDF and Markdown, and its claims as JSON) and ``figures`` (plots of all models,
-    and a folder of pictures for each).
+    """Write ``robustness.pdf``, ``robustness.html``, ``index.html`` (the leaderboard), ``cards`` (of each
+    model as PDF and Markdown, and its claims as JSON) and ``figures`` (plots of all models, and a folder of
+    pictures for each) to a folder.
 
     What stood under these names is replaced, each only when all are made. Equal inputs give equal bytes.
     """

@@ -37,15 +37,16 @@ def html_page(document: Document, context: ReportContext) -> str:
     return whole_page(document.title, [*body, data])
 
 
-def whole_page(title: str, body: Sequence[str]) -> str:
-    """A page of these pieces with the style and the script inside."""
+def whole_page(title: str, body: Sequence[str], *, wide: bool = False) -> str:
+    """A page of these pieces with the style and the script inside; ``wide``: as wide as the window."""
     style, script = ((TEMPLATES / name).read_text("utf-8") for name in ("page.css", "page.js"))
     return "\n".join(
         [
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(title)}</title><style>{style}</style></head><body>",
+            f"<title>{escape(title)}</title><style>{style}</style></head>",
+            '<body class="wide">' if wide else "<body>",
             *body,
             f"<script>{script}</script></body></html>",
             "",

@@ -14,8 +14,8 @@ from robustness.scores.conditions import SHIFTS
 TITLE = "Leaderboard"
 CAPTION = (
     "Accuracy (%) with 95 % intervals over objects: clean, mean under each shift, and worst case under "
-    "attack. Checks: whether the attack was strong enough for its number to be quoted. A model's name leads to "
-    "its card, JSON to its claims. A click on a title sorts."
+    "attack. Checks: whether the attack was strong enough for its number to be quoted. A model's name leads "
+    "to its card, JSON to its claims. A click on a title sorts."
 )
 
 
@@ -51,4 +51,4 @@ def leaderboard(context: ReportContext, subtitle: str) -> str:
         '<input type="search" data-filters="leaderboard"></label></p>',
         table_html(table),
     ]
-    return whole_page(TITLE, body)
+    return whole_page(TITLE, body, wide=True)
