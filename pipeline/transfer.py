@@ -16,9 +16,11 @@ READS = ("seed", "attack", "models")
 
 
 def transfer(settings: StageSettings) -> None:
-    """Write the table ``transfer``, what images made for one model at the largest ε do to another, and the
-    checks that it allows."""
-    norm, epsilon, setup = settings.attack.of_transfer(settings.seed)
+    """Write the table ``transfer``, what images made for one model do to another, and the checks that it
+    allows."""
+    tables = [read_table(files.RESULTS / name / files.RESULTS_OF["attacks"]) for name in settings.models]
+    attacked = pd.concat(tables)
+    norm, epsilon, setup = settings.attack.of_transfer(settings.seed, attacked)
     sources = {}
     for name in settings.models:
         wanted = ("rows", f"{norm}/{epsilon:.6g}")
@@ -35,8 +37,7 @@ def transfer(settings: StageSettings) -> None:
             )
             bar(1)
     found = pd.concat(parts, ignore_index=True)
-    attacked = [read_table(files.RESULTS / name / files.RESULTS_OF["attacks"]) for name in sources]
-    write_table(checks.transferred(found, pd.concat(attacked)), files.TRANSFER_CHECKS)
+    write_table(checks.transferred(found, attacked), files.TRANSFER_CHECKS)
     write_table(found, files.TRANSFER)
 
 

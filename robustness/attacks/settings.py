@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
+import pandas as pd
 from pydantic import Field, field_validator
 
-from robustness.attacks.checks import Scale
+from robustness.attacks.checks import Scale, telling_epsilon
 from robustness.attacks.evaluation import Setup
 from robustness.attacks.suites import OF_NOISE, Rung, ladder
-from robustness.attacks.variants import VariantSettings
+from robustness.attacks.variants import WHOLE, VariantSettings
 from robustness.errors import UserError, at
 from robustness.settings import Settings, check_types
 
@@ -98,8 +99,13 @@ class AttackSettings(Settings):
             seed=seed,
         )
 
-    def of_transfer(self, seed: int) -> tuple[str, float, Setup]:
-        """Norm (L∞ if it is there), largest ε in image units, and setup of the transfer between models."""
+    def of_transfer(self, seed: int, attacks: pd.DataFrame) -> tuple[str, float, Setup]:
+        """Norm (L∞ if it is there), ε in image units, and setup of the transfer between models.
+
+        ``attacks``: the table of all models. ε is where their own attacks leave enough that images made for
+        another model could break more (``telling_epsilon``).
+        """
         norm = "linf" if "linf" in self.norms else next(iter(self.norms))
         setup = replace(self.setup(norm, seed), eval_samples=min(TRANSFER_EVAL_SAMPLES, self.eval_samples))
-        return norm, max(self.budgets(norm)), setup
+        whole = attacks[(attacks["variant"] == WHOLE) & (attacks["norm"] == norm)]
+        return norm, telling_epsilon(whole), setup

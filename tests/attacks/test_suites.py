@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from digits_net import trained
 from known_models import linear_case
 from torch import Tensor, nn
 
-from robustness.attacks import Setup, attack
+from robustness.attacks import AttackSettings, Setup, attack
 from robustness.attacks.best_adversarials import BestAdversarials
 from robustness.attacks.suites import OF_NOISE, SUITES, Rung, ladder
-from robustness.attacks.variants import beside
+from robustness.attacks.variants import WHOLE, beside
 from robustness.errors import UserError
 from robustness.statistics.proportions import at_least_exact, at_most_exact, mean_bounds
 
@@ -158,3 +159,18 @@ def test_a_trained_net_without_a_defence_falls_at_8_255() -> None:
     model, images, labels = trained(width=4)
     table = attack(model, images[:100], labels[:100], ladder("standard", "linf", 2), [8 / 255], Setup()).table
     assert not table.loc[table["epsilon"] == 8 / 255, "robust"].any()
+
+
+def test_transfer_is_tried_where_the_models_own_attacks_leave_some() -> None:
+    """The largest ε at which a fifth of all models' images stands; whole clean images, that norm."""
+    settings = AttackSettings.read(
+        {"images": 4, "batch_size": 4, "eot_samples": 1, "eval_samples": 1,
+         "norms": {"linf": {"epsilons": [1, 2, 4], "suite": "quick"}}}
+    )  # fmt: skip
+    shares = {0.0: 0.9, 1 / 255: 0.6, 2 / 255: 0.25, 4 / 255: 0.1, float("inf"): 0.0}
+    rows = [(WHOLE, "linf", epsilon, share) for epsilon, share in shares.items()]
+    rows += [("object", "linf", 4 / 255, 1.0), (WHOLE, "l2", 4 / 255, 1.0)]
+    table = pd.DataFrame(rows, columns=["variant", "norm", "epsilon", "right"])
+    norm, epsilon, setup = settings.of_transfer(3, table)
+    assert (norm, epsilon, setup.seed) == ("linf", 2 / 255, 3)
+    assert f"{norm}/{epsilon:.6g}" == f"linf/{settings.budgets('linf')[1]:.6g}"
