@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from robustness.report import adversarial_pictures, conditions
 from robustness.report.claims import claims, digest
@@ -57,8 +57,6 @@ def write_cards(context: ReportContext, root: Path) -> dict[str, bytes]:
 
     ``root`` holds the templates (``typesetting.lay_out``).
     """
-    import json
-
     import typst
 
     compiler = typst.Compiler(root=str(root), ignore_system_fonts=True)
@@ -106,7 +104,8 @@ def card_text(values: dict[str, Any], data: str) -> str:
     set's name."""
     header = {"library_name": "robustness", "pipeline_tag": "image-classification", "tags": ["robustness"],
               "datasets": [data], "model_name": values["name"]}  # fmt: skip
-    lines = ["---", yaml.safe_dump(header, sort_keys=False).strip(), "---", f"# {values['name']}", ""]
+    lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in header.items()), "---"]
+    lines += [f"# {values['name']}", ""]
     lines += [f"**{values['warning']}**", ""] if values["warning"] else []
     lines += ["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in values["facts"]), ""]
     lines += ["| score | value and 95 % interval | rank |", "|---|---|---|"]
