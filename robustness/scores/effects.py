@@ -65,7 +65,10 @@ def effects(
         for metric in draws[next(iter(pairs.values()))[0][0]]:
             found = _mean(draws, pairs, metric)
             if found is not None:
-                facts_of_mean = (found.value, found.low, found.high, found.error, len(pairs), seeds,
+                low, high = found.low, found.high
+                if key[0] == MEAN and metric.endswith("accuracy"):  # Student's interval knows no bounds
+                    low, high = max(low, 0.0), min(high, 1.0)
+                facts_of_mean = (found.value, low, high, found.error, len(pairs), seeds,
                                  found.objects, found.verdict, found.needed_units,
                                  found.needed_objects)  # fmt: skip
                 rows.append((*key, metric, *facts_of_mean))

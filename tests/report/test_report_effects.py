@@ -57,7 +57,7 @@ def with_effect(made: ReportContext, *rows: tuple) -> ReportContext:
         ),
         (
             (ROBUST, 0.01, -0.2, 0.2, "undecided", np.inf, np.inf),
-            "; neither more architectures nor more objects alone would decide an effect this small.",
+            "; neither more architectures nor more objects alone would decide it.",
             "undecided",
         ),
         (

@@ -93,6 +93,10 @@ def test_means_of_a_front_end_stand_beside() -> None:
     each = [accuracy[f"{name}_vone_0", "clean/accuracy"] for name in ARCHITECTURES]
     assert mean["value"].tolist() == pytest.approx([np.mean(each)])
     assert mean["b"].tolist() == [""]
+    few = effects(*run(0.2, architectures=2), classes=4, resamples=200)
+    means = few[(few["axis"] == "mean") & few["metric"].str.endswith("accuracy")]
+    assert means["low"].min() >= 0  # with two architectures Student's interval reaches beyond
+    assert means["high"].max() == 1
 
 
 def test_a_model_that_did_not_learn_is_left_out_with_its_twin() -> None:

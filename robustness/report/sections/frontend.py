@@ -116,9 +116,11 @@ def _shifted_answers(context: ReportContext) -> list[Answer]:
     """Whether the gain in robustness survives on images of other conditions."""
     found = []
     for metric, key in context.inputs.keys.items():
-        _, _, factor = key.factor.removesuffix("_linf").partition("_")
+        shift, _, factor = key.factor.removesuffix("_linf").partition("_")
         if (key.shift, key.statistic) == ("attack", "robust_accuracy") and factor and key.level != "0":
             noun = f"robust accuracy at {factor.replace('_', ' ')}, ε = {key.level}/255"
+            if shift == "patch":
+                noun = f"robust accuracy to a patch of {factor} × {factor} pixels beside the object"
             found.append(
                 twins.sentence_of_many(
                     context, "The V1 front-end", _pairs(context), twins.Measure(metric, noun, noun)

@@ -101,4 +101,4 @@ def _table(context: ReportContext, budget: tuple[float, str] | None) -> Table | 
         "the expected share of right answers. Brackets: 95 % intervals over objects. Attack checks: the "
         "worst verdict on the evaluation itself."
     )
-    return context.score_table("table-summary", caption, metrics, checks=True, small=False)
+    return context.score_table("table-summary", caption, metrics, checks=True)

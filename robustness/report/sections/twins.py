@@ -112,7 +112,7 @@ def would_decide(effect: Effect) -> str:
     needed = ((effect.needed_architectures, units), (effect.needed_objects, "test objects"))
     able = [f"{count:.0f} {noun}" for count, noun in needed if math.isfinite(count)]
     if not able:
-        return f"neither more {units} nor more objects alone would decide an effect this small"
+        return f"neither more {units} nor more objects alone would decide it"
     return f"about {' or '.join(able)} would decide an effect this large"
 
 
