@@ -44,6 +44,13 @@ def look(
                 condition: _placed(condition, images, rows, settings.placed_images, seed, device, attacked)
                 for condition in settings.placed
             }
+        if name == "saliency" and images.masks is not None:
+            extra["masks"] = _masks(images, rows)
+            extra["scenes"] = {
+                condition: _scene(condition, images, settings.placed_images, seed, device)
+                for condition in settings.placed
+                if not condition.startswith("attack/")
+            }
         with bar(name) as progress:
             yield probes.run(name, model, x, y, seed=seed, progress=progress, **extra, **options)
 
@@ -61,8 +68,25 @@ def _placed(
     shift, *rest = condition.split("/")
     if shift == "attack":
         return attacked(rows[:: max(1, len(rows) // count)][:count], float(rest[0]) / 255)
-    there = images.rows(split="test", shift=shift, factor=rest[0], level=rest[1])
+    few = _rows_of(condition, images, count, seed)
+    return images.batch(few).to(device), images.labels(few)
+
+
+def _rows_of(condition: str, images: ImageSet, count: int, seed: int) -> np.ndarray:
+    shift, factor, level = condition.split("/")
+    there = images.rows(split="test", shift=shift, factor=factor, level=level)
     if len(there) == 0:
         raise UserError(f"no images of the condition {condition!r} were rendered", "probe.placed")
-    few = images.spread_over_objects(there, count, seed=seed)
-    return images.batch(few).to(device), images.labels(few)
+    return images.spread_over_objects(there, count, seed=seed)
+
+
+def _masks(images: ImageSet, rows: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.asarray(images.masks[rows]))
+
+
+def _scene(
+    condition: str, images: ImageSet, count: int, seed: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Images, labels and masks of a condition of the image set."""
+    few = _rows_of(condition, images, count, seed)
+    return images.batch(few).to(device), images.labels(few), _masks(images, few)

@@ -18,7 +18,8 @@ from robustness.errors import UserError, nearest
 from robustness.probes.result import ProbeResult, Progress
 from robustness.registry import Registry
 
-_GIVEN = ("model", "images", "labels", "seed", "progress")
+# What no user sets: ``placed``, ``masks`` and ``scenes`` are what some probes take beside the clean images.
+_GIVEN = ("model", "images", "labels", "seed", "progress", "placed", "masks", "scenes")
 
 
 @dataclass(frozen=True)
@@ -60,5 +61,5 @@ def run(
     Raises UserError for an unknown probe, setting, stage or unit.
     """
     probe = get(name)
-    probe.check(settings)
+    probe.check({key: value for key, value in settings.items() if key not in _GIVEN})
     return probe.run(model, images, labels, seed=seed, progress=progress, **settings)

@@ -1,19 +1,22 @@
-"""Saliency: gradients of the class score, and deletion and insertion of the pixels that they rank first.
+"""Attribution: which pixels carry the answer, tried by deletion and insertion, and judged by exact masks.
 
-Saliency is max_c |∂S/∂I| (K. Simonyan, A. Vedaldi, A. Zisserman, 2014), beside the deconvnet and guided
-back-propagation of the class score, all by Captum. Deletion and insertion are those of RISE (V. Petsiuk,
-A. Das, K. Saenko, BMVC 2018).
+The methods are those of ``attribution``. Deletion and insertion are those of RISE (V. Petsiuk, A. Das,
+K. Saenko, BMVC 2018); relevance mass and rank those of L. Arras, A. Osman and W. Samek (Information Fusion
+2022).
 """
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from robustness import seeds
+from robustness.data.image_set import DISTRACTOR, TARGET
+from robustness.probes import attribution
+from robustness.probes.attribution import attributions
 from robustness.probes.layers import LOGITS, device_of, fitting, probing, relative_depths
 from robustness.probes.occlusion import examples
 from robustness.probes.registry import register
@@ -22,7 +25,10 @@ from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
 
 NAME = "saliency"
 PERTURBATIONS, PERTURBATION_RADIUS = 4, 0.02
-METHODS = ("gradient", "deconvolution", "guided")
+IN_SCENES = ("gradient", "integrated", "grad_cam")
+"""The methods that are tried on images of other conditions too."""
+Scene = tuple[Tensor, Tensor, Tensor]
+"""Images (N, 3, H, W), labels (N,), masks uint8 (N, H, W) with the values of ``image_set``."""
 
 
 @register("saliency")
@@ -36,19 +42,27 @@ def run(
     steps: int = 16,
     smoothing: float = 1.5,
     batch: int = 128,
+    masks: Tensor | None = None,
+    scenes: Mapping[str, Scene] | None = None,
     progress: Progress | None = None,
 ) -> ProbeResult:
-    """Saliency maps of ``count`` images (N, 3, H, W), correct ones of different classes first.
+    """Attribution maps of ``count`` images (N, 3, H, W), correct ones of different classes first.
 
     ``steps``: in how many parts the pixels are deleted or inserted; ``smoothing``: σ in pixels of the blur of
-    the maps before pixels are ranked.
+    the maps before pixels are ranked. ``masks``: those of the images, uint8 (N, H, W) with the values of
+    ``image_set``; ``scenes``: condition → images, labels and masks.
 
-    Rows at layer ``logits``, one per image and the mean, for the methods ``gradient``, ``deconvolution``,
-    ``guided`` and the control ``random``: ``<method>/deletion`` and ``<method>/insertion``, the area under
-    the curve of the class's probability, in [0, 1], while the most salient pixels are made grey (low is
-    good) or are inserted into a blurred image (high is good). ``gradient/sensitivity``: the largest relative
-    change of the map under uniform noise up to 0.02 (C.-K. Yeh et al., NeurIPS 2019).
-    ``gradient/concentration``: the share of the map's sum in its top tenth of pixels.
+    Rows at layer ``logits``, one per image and the mean, for the methods of ``attribution`` and the control
+    ``random``: ``<method>/deletion`` and ``<method>/insertion``, the area under the curve of the class's
+    probability, in [0, 1], while the most salient pixels are made grey (low is good) or are inserted into a
+    blurred image (high is good). ``gradient/sensitivity``: the largest relative change of the map under
+    uniform noise up to 0.02 (C.-K. Yeh et al., NeurIPS 2019). ``gradient/concentration``: the share of the
+    map's sum in its top tenth of pixels. ``integrated/completeness_error``: see ``attribution``.
+
+    With masks ``<method>/mass``, ``…/rank`` and ``…/pointing``: what of the map lies on the object, beside
+    ``mask_area``, chance, the object's share of the image, and ``grad_cam/ceiling_mass``, what the best map
+    of Grad-CAM's grid (``grad_cam/grid`` rows) could have. In a scene the same under ``<condition>/``, and
+    ``…/distractor_mass``, what lies on what clutters.
 
     Arrays: ``images`` uint8 (I, 3, H, W), ``labels``, ``<method>/maps`` (I, H, W) of unit maximum,
     ``<method>/deletion`` and ``<method>/insertion`` (I, steps + 1), ``rectifiers`` (0: the network has no
@@ -59,7 +73,10 @@ def run(
         rows = Rows(NAME, relative_depths(model, {LOGITS: ""}, images[:1]))
         chosen = examples(model, images, labels, count, batch)
         shown, truth = images[chosen].to(device), labels[chosen].to(device)
-        maps = attributions(model, shown, truth)
+        maps = attributions(model, shown, truth, seed=seed, batch=batch)
+        signed = attribution.integrated_gradients(model, shown, truth, fitting(batch, shown))
+        error = attribution.completeness_error(model, shown, truth, signed.detach())
+        rows.add_units(LOGITS, "integrated/completeness_error", to_numpy(error))
         generator = seeds.torch_generator(seed, NAME, "random")
         maps["random"] = torch.rand(len(shown), *shown.shape[2:], generator=generator).to(device)
         arrays = {
@@ -82,20 +99,39 @@ def run(
         top = np.sort(plain, 1)[:, -max(1, plain.shape[1] // 10) :].sum(1)
         rows.add_units(LOGITS, "gradient/concentration", top / np.maximum(plain.sum(1), 1e-20))
         rows.add_units(LOGITS, "gradient/sensitivity", to_numpy(_sensitivity(model, shown, truth, seed)))
+        if masks is not None:
+            _add_on_object(rows, maps, masks[chosen] == TARGET, attribution.grid_stage(model, shown[:1])[1])
+        for condition, scene in (scenes or {}).items():
+            _add_scene(rows, model, condition.replace("/", "_"), scene, count, seed, batch)
     return ProbeResult(NAME, rows.table(), arrays)
 
 
-def attributions(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Maps (N, H, W) ≥ 0 of the class scores by method: the largest absolute value over the colours."""
-    from captum.attr import Deconvolution, GuidedBackprop, Saliency
+def _add_on_object(rows: Rows, maps: Mapping[str, Tensor], on_object: Tensor, grid: int) -> None:
+    rows.add_units(LOGITS, "mask_area", to_numpy(on_object.float().mean((1, 2))))
+    for method, values in maps.items():
+        for metric, numbers in attribution.numbers_of(values, on_object).items():
+            rows.add_units(LOGITS, f"{method}/{metric}", numbers)
+    best = attribution.at_grid(on_object, grid)
+    rows.add_units(LOGITS, "grad_cam/ceiling_mass", to_numpy(attribution.relevance_mass(best, on_object)))
+    rows.add(LOGITS, "grad_cam/grid", grid)
 
-    found = {}
-    for method, kind in zip(METHODS, (Saliency, Deconvolution, GuidedBackprop), strict=True):
-        with warnings.catch_warnings(), torch.enable_grad():
-            warnings.simplefilter("ignore")  # captum announces its hooks
-            result = kind(model).attribute(images.clone().requires_grad_(), target=labels)
-        found[method] = result.detach().abs().amax(1)
-    return found
+
+def _add_scene(
+    rows: Rows, model: nn.Module, condition: str, scene: Scene, count: int, seed: int, batch: int
+) -> None:
+    images, labels, masks = scene
+    chosen = examples(model, images, labels, count, batch)
+    device = device_of(model)
+    shown, truth, masks = images[chosen].to(device), labels[chosen].to(device), masks[chosen]
+    rows.add_units(LOGITS, f"{condition}/mask_area", to_numpy((masks == TARGET).float().mean((1, 2))))
+    for method, values in attributions(
+        model, shown, truth, methods=IN_SCENES, seed=seed, batch=batch
+    ).items():
+        for metric, numbers in attribution.numbers_of(values, masks == TARGET).items():
+            rows.add_units(LOGITS, f"{condition}/{method}/{metric}", numbers)
+        if (masks == DISTRACTOR).any():
+            on_others = attribution.relevance_mass(values.cpu(), masks.cpu() == DISTRACTOR)
+            rows.add_units(LOGITS, f"{condition}/{method}/distractor_mass", to_numpy(on_others))
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from robustness.probes import saliency
+from robustness.probes.attribution import attributions
 from robustness.probes.layers import probing
 
 
@@ -17,11 +18,11 @@ class Linear(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         self.weight = nn.Parameter(weight)
-        self.relu = nn.ReLU()
-        self.stages: dict[str, str] = {}
+        self.products, self.relu = nn.Identity(), nn.ReLU()
+        self.stages = {"stem": "products"}
 
     def forward(self, x: Tensor) -> Tensor:
-        score = self.relu((x * self.weight).sum((1, 2, 3)))
+        score = self.relu(self.products(x * self.weight).sum((1, 2, 3)))
         return torch.stack([torch.zeros_like(score), score], 1)
 
 
@@ -38,8 +39,10 @@ def scene() -> tuple[nn.Module, Tensor, Tensor]:
 def test_the_map_is_the_largest_weight_over_colours(scene) -> None:
     model, images, labels = scene
     with probing(model, seed=0):
-        maps = saliency.attributions(model, images, labels)
-    for method in saliency.METHODS:
+        maps = attributions(
+            model, images, labels, methods=("gradient", "deconvolution", "guided", "smoothgrad")
+        )
+    for method in maps:
         torch.testing.assert_close(maps[method], model.weight.detach().abs().amax(0).expand(3, -1, -1))
 
 
@@ -77,3 +80,20 @@ def test_the_models_gradient_is_not_left_changed(scene) -> None:
     saliency.run(model, images, labels, count=2)
     after = torch.autograd.grad(model(images)[:, 1].sum(), model.weight)[0]
     np.testing.assert_array_equal(before.numpy(), after.numpy())
+
+
+def test_masks_and_scenes_give_rows_of_their_own(scene) -> None:
+    """A net that looks at nothing but the background: none of its relevance lies on the object."""
+    model, images, labels = scene
+    masks = torch.zeros(3, 16, 16, dtype=torch.uint8)
+    masks[:, 10:14, 10:14] = 1
+    masks[:, 4:8, 4:8] = 2  # all that the net looks at is a distractor
+    scenes = {"clutter/distractors/8": (images, labels, masks)}
+    result = saliency.run(model, images, labels, count=3, smoothing=0.5, masks=masks, scenes=scenes)
+    rows = result.table[result.table.unit == "all"].set_index("metric")["value"]
+    assert rows["mask_area"] == pytest.approx(1 / 16)
+    assert rows["gradient/mass"] == rows["integrated/mass"] == rows["gradient/rank"] == 0
+    assert rows["random/mass"] == pytest.approx(1 / 16, abs=0.02)
+    assert rows["clutter_distractors_8/gradient/distractor_mass"] == pytest.approx(1)
+    assert rows["clutter_distractors_8/gradient/mass"] == 0
+    assert "clutter_distractors_8/smoothgrad/mass" not in rows

@@ -11,9 +11,16 @@ from robustness.report.plots import style
 from robustness.report.probes.canvas import class_name, sheet
 from robustness.report.probes.registry import register
 
-METHODS = {"gradient": "gradient", "deconvolution": "deconvnet", "guided": "guided"}
-COLOURS = {"gradient": "#0072b2", "deconvolution": "#009e73", "guided": "#d55e00", "random": "#888888"}
-IMAGES = 4
+METHODS = {
+    "gradient": "gradient",
+    "guided": "guided",
+    "integrated": "integrated",
+    "smoothgrad": "SmoothGrad",
+    "grad_cam": "Grad-CAM",
+}
+COLOURS = dict(zip(METHODS, ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"), strict=True))
+COLOURS["random"] = "#888888"
+IMAGES = 5
 
 
 @register("saliency")
@@ -33,7 +40,7 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
                 top = np.percentile(values, 99.5) or 1.0
                 made.image(row, index, np.clip(values / top, 0, 1)[..., None].repeat(3, 2))
         for row, (method, name) in enumerate(METHODS.items(), start=1):
-            made.beside(row, name + (note if method != "gradient" else ""), 6)
+            made.beside(row, name + (note if method == "guided" else ""), 6)
     edges = {"left": 0.1, "right": 0.98, "bottom": 0.2, "top": 0.89, "wspace": 0.1}
     with style.figure(curves, style.PAGE_WIDTH * 0.6, 1.6, edges) as figure:
         for axes, kind in zip(figure.subplots(1, 2, sharey=True), ("deletion", "insertion"), strict=True):
