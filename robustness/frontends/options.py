@@ -32,6 +32,8 @@ class FrontendOptions:
         front-end's name fixes (``gabor`` has no noise) takes precedence.
     noise_scale, noise_level: of the neuronal noise, x ← scale·x + level before it is added.
     gaussian_std: standard deviation of the Gaussian noise, in units of the response.
+    image_std: that of ``image_noise``, in units of the normalised image: 0.4 is a tenth of the way from black
+        to white in models that are trained here.
     minimum_stride: the smallest stride of the filter bank, pixels; 1: the stem's own stride. Where a stem's
         stride is smaller, the map is interpolated bilinearly to the stem's size after the bottleneck: a
         deviation that makes stride-1 stems affordable.
@@ -50,6 +52,7 @@ class FrontendOptions:
     noise_scale: float = 0.35
     noise_level: float = 0.07
     gaussian_std: float = 1.0
+    image_std: float = 0.4
     minimum_stride: int = 1
     batch_norm: bool = False
 
@@ -74,7 +77,7 @@ class FrontendOptions:
             value = getattr(self, key)
             if value not in allowed:
                 raise UserError(f"frontend.{key}: {value!r} is unknown; {nearest(str(value), allowed)}")
-        for key in ("gain", "noise_scale", "noise_level", "gaussian_std"):
+        for key in ("gain", "noise_scale", "noise_level", "gaussian_std", "image_std"):
             if not getattr(self, key) > 0:
                 raise UserError(f"frontend.{key}: {getattr(self, key)} must be above 0")
         if self.minimum_stride < 1:

@@ -34,6 +34,7 @@ FRONTENDS: dict[str, object] = {
     "learned_noise": (0, (7, 1.5)),
     "gabor_trained": (0, (4, 1.5, 1, 1.5, 1, 1.5)),
     "learned_coarse": (0, (2, 1.5)),
+    "image_noise": (0, (7, 1.5, 1, 1.5)),
 }
 """Front-end → line style: learned solid, vone dashed."""
 
@@ -45,6 +46,7 @@ FRONTEND_COLOURS: dict[str, str] = {
     "learned_noise": "#009e73",
     "gabor_trained": "#cc79a7",
     "learned_coarse": "#e6ab02",
+    "image_noise": "#7f7f7f",
 }
 """Colours where one architecture's front-ends are compared and the family's own colour tells nothing."""
 

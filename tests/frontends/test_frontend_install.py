@@ -75,6 +75,7 @@ LOGITS = {
     "learned_noise": 1.305338,
     "gabor_trained": 16.280521,
     "learned_coarse": 0.681099,  # at a least stride of 1 the stem as it is
+    "image_noise": 0.741643,
 }
 """The sum of the squared logits of four images, with frozen noise."""
 
@@ -122,7 +123,7 @@ def test_a_model_first_used_in_inference_mode_still_has_gradients(name):
 
 
 def test_names_and_unknown_name():
-    controls = {"gabor", "random", "learned_noise", "gabor_trained", "learned_coarse"}
+    controls = {"gabor", "random", "learned_noise", "gabor_trained", "learned_coarse", "image_noise"}
     assert set(frontends.names()) == {"learned", "vone"} | controls
     with pytest.raises(UserError, match="frontend 'vones' is unknown; did you mean vone"):
         tiny("vones")
@@ -169,6 +170,25 @@ def test_learned_noise_is_the_stem_with_noise_on_its_output():
     assert both.float().mean() > 0.2
     assert torch.allclose(field[0][both], field[1][both], atol=1e-4)
     assert (changed >= 0).all()
+
+
+def test_image_noise_is_the_stem_on_a_noisy_image():
+    learned, noisy, image = tiny("learned"), tiny("image_noise"), images(2)
+    with noise(noisy, "off"):
+        assert torch.allclose(noisy(image), learned(image))
+    with noise(noisy, "frozen", seed=3):
+        changed = output_of(noisy, "conv", image)
+        field = output_of(noisy, "conv.0", image) - image
+    assert torch.allclose(field[0], field[1], atol=1e-6)
+    assert abs(field[0].std().item() - 0.4) < 0.02
+    assert torch.allclose(changed, learned.conv(image + field), atol=1e-5)
+    with draws(noisy, 3):
+        assert noisy(image).shape == (6, 5)
+    point = image.clone().requires_grad_()
+    with noise(noisy, "frozen", seed=3):
+        (slope,) = torch.autograd.grad(noisy(point).sum(), point)
+    other = (image + field).requires_grad_()
+    assert torch.allclose(slope, torch.autograd.grad(learned(other).sum(), other)[0], atol=1e-5)
 
 
 def test_noise_on_a_signed_stem_keeps_the_sign():

@@ -36,7 +36,8 @@ PROBES = (
     ("inversion", "early", 0.3, ("relative_error", "label_consistency")),
     ("inversion", "late", 0.8, ("relative_error", "label_consistency")),
 )
-ALL_FRONTENDS = ("learned", "vone", "gabor", "random", "learned_noise", "gabor_trained", "learned_coarse")
+ALL_FRONTENDS = ("learned", "vone", "gabor", "random", "learned_noise", "gabor_trained", "learned_coarse",
+                 "image_noise")  # fmt: skip
 
 
 def settings(architectures: Sequence[str], seed: int = 5) -> dict:

@@ -28,7 +28,7 @@ METHOD = (
     "stem's is smaller, interpolation gives the map its size back.",
     "Controls: the bank without noise (gabor), fixed random filters with the noise (random), the learned "
     "stem with the same noise (learned_noise), Gabor filters that are trained on (gabor_trained), the "
-    "learned stem at the bank's stride (learned_coarse).",
+    "learned stem at the bank's stride (learned_coarse), noise on the pixels (image_noise).",
     "Differences are paired: both models see the same images, and their intervals resample the same objects. "
     "A model that did not learn the task (clean accuracy not significantly above the share of the most "
     "frequent class) is left out of means over architectures, and its twin with it. "
@@ -41,10 +41,12 @@ CONTROLS = (
     ("random", "learned", "Fixed random filters in place of the learned stem"),
     ("gabor_trained", "learned", "Gabor filters as the start of a trained stem"),
     ("learned_coarse", "learned", "The bank's stride alone, on the learned stem"),
+    ("image_noise", "learned", "Noise on the pixels, before the learned stem"),
     ("vone", "gabor", "Noise added to the Gabor filters"),
     ("vone", "learned_coarse", "The whole block in place of a learned stem of its stride"),
     ("vone", "learned_noise", "Gabor filters in place of learned ones, under the same noise"),
     ("vone", "random", "Gabor filters in place of random ones, both with noise"),
+    ("vone", "image_noise", "The whole block in place of noise on the pixels"),
 )
 
 SHOWN = ("clean", "pose", "clutter", "corruption", "robust")
