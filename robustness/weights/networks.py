@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from robustness import architectures
 from robustness.architectures import Architecture
 from robustness.errors import UserError, nearest
-from robustness.weights import efficientnet_lite, reading
+from robustness.weights import cifar_resnet, efficientnet_lite, reading
 from robustness.weights.source import Source
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLASSES = 1000
+CIFAR = "cifar"
+"""Stands for the library of ``cifar_resnet``."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,10 @@ class Traits:
 
 
 def entry_of(library: str, name: str) -> Architecture | None:
-    """The registry's entry whose weights have the names of ``library``'s model (its tag aside), or None."""
+    """The registry's entry of the same network, whose weights have the names of ``library``'s model (its tag
+    aside), or None."""
+    if library in ("registry", CIFAR):
+        return architectures.get(name).as_built(cifar_resnet.OPTIONS if library == CIFAR else {})
     wanted = f"{library}/{name.split('.')[0]}"
     for known in architectures.names():
         entry = architectures.get(known)
@@ -38,7 +43,7 @@ def entry_of(library: str, name: str) -> Architecture | None:
 
 
 def library_of(source: Source, architecture: str | None) -> tuple[str, str]:
-    """(timm, torchvision or registry; name there) of the network that ``source`` fills.
+    """(timm, torchvision, registry or cifar; name there) of the network that ``source`` fills.
 
     ``architecture`` names the network of a file: a registry entry, ``timm:<name>`` or
     ``torchvision:<name>``. Raises UserError if it is missing for a file, or contradicts the weights.
@@ -52,7 +57,11 @@ def library_of(source: Source, architecture: str | None) -> tuple[str, str]:
         if not colon:
             architectures.get(architecture)
         return (kind, name) if colon else ("registry", architecture)
-    library, name = ("timm", f"tf_{source.name}") if source.kind == "package" else (source.kind, source.name)
+    library, name = source.kind, source.name
+    if source.name == cifar_resnet.NAME:
+        library, name = CIFAR, cifar_resnet.ARCHITECTURE
+    elif source.kind == "package":
+        library, name = "timm", f"tf_{source.name}"
     known = {title(library, name), source.name}
     if architecture is not None and architecture not in known:
         raise UserError(
@@ -63,7 +72,7 @@ def library_of(source: Source, architecture: str | None) -> tuple[str, str]:
 
 def title(library: str, name: str) -> str:
     """The architecture's name in tables: the registry's where it has the network, else the library's."""
-    if library == "registry":
+    if library in ("registry", CIFAR):
         return name
     entry = entry_of(library, name)
     return entry.name if entry else name.split(".")[0]
@@ -71,6 +80,8 @@ def title(library: str, name: str) -> str:
 
 def read(source: Source, library: str, name: str, network: nn.Module) -> dict[str, Tensor]:
     """The weights, under the network's own names. Raises UserError in one line if they cannot be loaded."""
+    if library == CIFAR:
+        return cifar_resnet.renamed(reading.read_state(cifar_resnet.package_file(), source.sha256))
     if source.kind == "package":
         path = efficientnet_lite.package_file(source.name)
         return efficientnet_lite.renamed(reading.read_state(path, source.sha256), network)
@@ -81,6 +92,8 @@ def read(source: Source, library: str, name: str, network: nn.Module) -> dict[st
 
 def traits(library: str, name: str) -> Traits:
     """Input size and normalisation that the library gives with a model's weights; ImageNet's for ours."""
+    if library == CIFAR:
+        return Traits(cifar_resnet.INPUT_SIZE, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     if library == "timm":
         settings = _timm_settings(name)
         if not settings.get("mean"):
@@ -97,9 +110,10 @@ def build(library: str, name: str, image_size: int, classes: int = CLASSES) -> n
 
     Raises UserError for a name that the library does not have.
     """
-    entry = architectures.get(name) if library == "registry" else entry_of(library, name)
+    entry = entry_of(library, name)
     if entry is not None:
-        return architectures.build(entry.name, num_classes=classes, image_size=image_size).eval()
+        options = cifar_resnet.OPTIONS if library == CIFAR else {}
+        return architectures.build(entry.name, num_classes=classes, image_size=image_size, **options).eval()
     if library == "timm":
         import timm
 

@@ -15,7 +15,7 @@ from robustness import architectures, frontends, models
 from robustness.errors import UserError
 from robustness.models import ModelSpec, Normalise
 from robustness.seeds import derive
-from robustness.weights import fine_tuning, networks, stages
+from robustness.weights import cifar_resnet, fine_tuning, networks, stages
 from robustness.weights.source import Source, parse
 
 _HOW = ("architecture", "groups", "new_head")
@@ -156,11 +156,12 @@ def _frame(
     traits = networks.traits(library, name)
     # A file may belong to any set of classes; the libraries' weights are ImageNet's.
     own = groups is None and (new_head or source.kind == "file")
-    outputs = num_classes if own else networks.CLASSES
+    known = cifar_resnet.CLASSES if library == networks.CIFAR else networks.CLASSES
+    outputs = num_classes if own else known
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "weights", str(source), "head"))
         network = networks.build(library, name, traits.input_size, outputs)
-    entry = _entry(library, name)
+    entry = networks.entry_of(library, name)
     paths = dict(entry.stages) if entry else stages.find(network, name, traits.input_size)
     classes = outputs if groups is None else len(groups)
     if num_classes != classes:
@@ -180,10 +181,6 @@ def _frame(
         std=traits.std,
     )
     return Pretrained(spec, network, paths, traits.input_size, groups)
-
-
-def _entry(library: str, name: str) -> architectures.Architecture | None:
-    return architectures.get(name) if library == "registry" else networks.entry_of(library, name)
 
 
 def _head_state(model: Pretrained) -> dict[str, Tensor]:
@@ -219,7 +216,7 @@ def _put_front(
 
 def stem_entry(library: str, name: str) -> architectures.Architecture:
     """The registry's entry that says what a front-end replaces; UserError if none knows the stem."""
-    entry = _entry(library, name)
+    entry = networks.entry_of(library, name)
     if entry is None and (known := stages.relative(name)):
         entry = architectures.get(known)
     if entry is None:

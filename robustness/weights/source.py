@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from robustness.errors import UserError, nearest
 
-PACKAGES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+PACKAGES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "pyautoattack_resnet18")
 KINDS = ("timm", "torchvision", "package", "file")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
