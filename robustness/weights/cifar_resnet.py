@@ -1,7 +1,7 @@
 """The CIFAR-10 ResNet-18 that the package ``pyautoattack`` (MIT) has as its example: undefended.
 
-It was trained elsewhere, on images of 32 × 32 in [0, 1] as they are; the network is the registry's ``resnet18``
-with ``small_stem`` under other names.
+It was trained elsewhere, on images of 32 × 32 in [0, 1] as they are; the network is the registry's
+``resnet18`` with ``small_stem`` under other names.
 """
 
 from __future__ import annotations
