@@ -205,7 +205,9 @@ def self_organise(
     if organise is None:
         return
     chosen = numpy_generator(seed, "self-organisation").permutation(rows)[:limit]
-    with torch.no_grad():
+    with torch.no_grad(), torch.random.fork_rng():
+        # A front-end's noise follows the global generator: what the process did before must not matter.
+        torch.manual_seed(derive(seed, "noise of the self-organisation"))
         organise(model.normalise(images.batch(chosen).to(device)), seed=derive(seed, "self-organisation"))
 
 

@@ -12,7 +12,7 @@ import torch
 from robustness import models
 from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
-from robustness.training import Recipe, one_cycle, perturb, train
+from robustness.training import Recipe, one_cycle, perturb, self_organise, train
 
 RECIPE = Recipe(
     batch_size=16, epochs=4, learning_rate=2e-3, weight_decay=0.01, label_smoothing=0.1, translate_pixels=2
@@ -145,3 +145,23 @@ def test_perturb_raises_the_loss_within_the_budget(steps: int) -> None:
     assert out.max() <= 1
     loss = torch.nn.functional.cross_entropy
     assert loss(model(out), y) > loss(model(x), y)
+
+
+def test_a_noisy_net_organises_itself_the_same_whatever_the_process_did_before(
+    coloured_squares: ImageSet,
+) -> None:
+    """The layers of the Neocognitron are learnt through the front-end's live noise."""
+    states = []
+    for earlier in (1, 2):
+        spec = models.ModelSpec(
+            "neocognitron", "vone", "canonical", num_classes=2, image_size=32, seed=3,
+            frontend_options={"simple_channels": 4, "complex_channels": 4, "minimum_stride": 4},
+        )  # fmt: skip
+        model = models.build(spec)
+        torch.manual_seed(earlier)
+        rows = coloured_squares.rows(split="train")
+        before = torch.get_rng_state()
+        self_organise(model, coloured_squares, rows, seed=5, device=CPU, limit=24)
+        assert torch.equal(torch.get_rng_state(), before)
+        states.append(model.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])

@@ -31,7 +31,9 @@ def sphere_maps(path: Path, panels: Mapping[str, pd.DataFrame]) -> None:
                 vmin=lowest,
                 vmax=highest,
                 cbar=False,
-                xticklabels=max(1, values.shape[1] // 4) if position + columns >= len(panels) else False,
+                xticklabels=max(1, values.shape[1] // (4 if columns < 7 else 2))
+                if position + columns >= len(panels)
+                else False,
                 yticklabels=position % columns == 0,
             )
             axes.set_title(title, fontsize=6.5)
