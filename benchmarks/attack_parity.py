@@ -21,7 +21,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from benchmarks.timing import write_record
-from robustness import frontends, models
+from robustness import frontends, models, weights
 from robustness.attacks import Setup, attack
 from robustness.attacks.suites import ladder
 from robustness.data.image_set import ImageSet
@@ -123,18 +123,19 @@ def _of_cifar(folder: Path | None, count: int) -> Iterable[Case]:
     """AutoAttack's example network, on the first test images of each class."""
     if folder is None:
         return
-    from pyautoattack.examples.resnet import ResNet18
-
-    model = ResNet18()
-    weights = Path(pyautoattack.__file__).parent / "examples/model_test.pt"
-    model.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
+    model = weights.build(weights.parse("package:pyautoattack_resnet18"), image_size=32, num_classes=10)
     classes = sorted(path for path in (folder / "test").iterdir() if path.is_dir())
     paths = [sorted(path.iterdir())[: count // len(classes)] for path in classes]
     images = [
         np.asarray(Image.open(path).convert("RGB"), dtype=np.float32) / 255 for own in paths for path in own
     ]
     labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([len(own) for own in paths]))
-    yield "cifar10_resnet18", model, torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), labels
+    yield (
+        "cifar10_resnet18",
+        model,
+        torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(),
+        labels,
+    )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ FRONTEND_COLOURS: dict[str, str] = {
     "learned_noise": "#009e73",
     "gabor_trained": "#cc79a7",
     "learned_coarse": "#e6ab02",
-    "image_noise": "#7f7f7f",
+    "image_noise": "#882255",
 }
 """Colours where one architecture's front-ends are compared and the family's own colour tells nothing."""
 

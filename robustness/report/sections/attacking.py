@@ -213,16 +213,14 @@ def _eot(context: ReportContext) -> Table | None:
 
 
 def _examples(context: ReportContext) -> Gallery | None:
-    """Adversarial images of the most accurate learned net and of its twins with V1 and after adversarial
-    training, side by side."""
+    """Adversarial images of the learned net that has the most twins (V1 front-end, adversarial training), of
+    several the most accurate, and of these twins."""
     learned = context.models.where(frontend="learned", training="canonical")
     pairs = [*context.models.pairs("training", "adversarial", "canonical"),
              *context.models.pairs("frontend", "vone", "learned")]  # fmt: skip
     twins = {b.name: [a for a, other in pairs if other is b or other.name == b.name] for b in learned}
     ranked = [model for _, model in context.ranked("clean/accuracy", learned)]
-    chosen = max(
-        ranked, key=lambda model: len(twins[model.name]), default=None
-    )  # the first of the most twins
+    chosen = max(ranked, key=lambda model: len(twins[model.name]), default=None)
     if chosen is None:
         return None
     made = {m.name: adversarial_pictures.draw(context, m) for m in (chosen, *twins[chosen.name])}
@@ -236,8 +234,7 @@ def _examples(context: ReportContext) -> Gallery | None:
     title = next(drawn.title for drawn in made.values() if drawn is not None)
     caption = (
         f"{title}: in each picture the clean images, the strongest found, and their difference (grey: none, "
-        "full range: ±ε). A learned stem is turned by what looks like noise; what turns the others, where "
-        "anything does, follows the object."
+        "full range: ±ε), for the net of the most twins and these."
     )
     return Gallery("fig-adversarial", caption, len(pictures), pictures)
 

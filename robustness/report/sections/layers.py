@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from robustness.report.conditions import learned_the_task
 from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Figure, Gallery, Picture, Section, Table, Text
 from robustness.report.inputs import Score
@@ -202,17 +203,20 @@ def _looking_answer(context: ReportContext) -> Answer | None:
     """How much of an attribution lies on the object, and what the V1 front-end changes of it: paired means
     over architectures, with Student's intervals."""
     told = []
-    status = "undecided"
+    status, count = "undecided", 0
     for method, words in (("gradient", "the gradient"), ("integrated", "integrated gradients")):
         metric = f"probe/saliency/logits/{method}/mass"
         learned = context.ranked(metric, context.models.where(frontend="learned", training="canonical"))
-        changes = [
-            a.value - b.value
-            for vone, plain in context.models.pairs("frontend", "vone", "learned")
-            if (a := context.score_of(vone, metric)) and (b := context.score_of(plain, metric))
-        ]
+        by_architecture: dict[str, list[float]] = {}
+        for vone, plain in context.models.pairs("frontend", "vone", "learned"):
+            known = all(learned_the_task(context.inputs, model) for model in (vone, plain))
+            a, b = context.score_of(vone, metric), context.score_of(plain, metric)
+            if plain.training == "canonical" and known and a is not None and b is not None:
+                by_architecture.setdefault(plain.architecture, []).append(a.value - b.value)
+        changes = [float(np.mean(own)) for own in by_architecture.values()]
         if not learned or len(changes) < 2:
             return None
+        count = len(changes)
         mean = float(np.mean([score.value for score, _ in learned]))
         low, high = mean_bounds(np.array(changes), confidence=0.975)
         change = Score(float(np.mean(changes)), low, high)
@@ -222,7 +226,7 @@ def _looking_answer(context: ReportContext) -> Answer | None:
     areas = [score.value for score, _ in context.ranked("probe/saliency/logits/mask_area")]
     text = (
         f"On the object, {percent(float(np.mean(areas)))} % of the image, lie {' and '.join(told)} "
-        f"(means over {len(changes)} architectures)."
+        f"(means over {count} architectures that learned the task with both)."
     )
     return Answer(text, status)
 
