@@ -52,8 +52,8 @@ def attributions(
         "gradient": lambda: _strength(Saliency(model).attribute(x, target=labels)),
         "deconvolution": lambda: _strength(Deconvolution(model).attribute(x, target=labels)),
         "guided": lambda: _strength(GuidedBackprop(model).attribute(x, target=labels)),
-        "gradient_input": lambda: _positive(InputXGradient(model).attribute(x, target=labels)),
-        "integrated": lambda: _positive(integrated_gradients(model, images, labels, batch)),
+        "gradient_input": lambda: positive(InputXGradient(model).attribute(x, target=labels)),
+        "integrated": lambda: positive(integrated_gradients(model, images, labels, batch)),
         "smoothgrad": lambda: _strength(_smooth(model, images, labels, seed)),
         "grad_cam": lambda: _grad_cam(model, images, labels),
     }
@@ -69,7 +69,8 @@ def _strength(attribution: Tensor) -> Tensor:
     return attribution.abs().amax(1)
 
 
-def _positive(attribution: Tensor) -> Tensor:
+def positive(attribution: Tensor) -> Tensor:
+    """The map (N, H, W) of a signed attribution (N, 3, H, W): its positive sums over the colours."""
     return attribution.sum(1).clamp_min(0)
 
 

@@ -73,10 +73,12 @@ def run(
         rows = Rows(NAME, relative_depths(model, {LOGITS: ""}, images[:1]))
         chosen = examples(model, images, labels, count, batch)
         shown, truth = images[chosen].to(device), labels[chosen].to(device)
-        maps = attributions(model, shown, truth, seed=seed, batch=batch)
+        others = tuple(method for method in attribution.METHODS if method != "integrated")
+        maps = attributions(model, shown, truth, methods=others, seed=seed, batch=batch)
         signed = attribution.integrated_gradients(model, shown, truth, fitting(batch, shown))
         error = attribution.completeness_error(model, shown, truth, signed.detach())
         rows.add_units(LOGITS, "integrated/completeness_error", to_numpy(error))
+        maps["integrated"] = attribution.positive(signed.detach())  # its path is not walked twice
         generator = seeds.torch_generator(seed, NAME, "random")
         maps["random"] = torch.rand(len(shown), *shown.shape[2:], generator=generator).to(device)
         arrays = {
