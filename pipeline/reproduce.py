@@ -21,13 +21,15 @@ from pipeline import files, stage
 from pipeline.jobs import Engine, first_line, run_jobs
 from pipeline.settings import KEYS, OPTIONAL
 from pipeline.worker import processes
-from robustness.errors import UserError, nearest
+from robustness.errors import UserError, at, nearest
 from robustness.processor import available_cores
 from robustness.whole_files import write_text
 from robustness.yaml_file import read_yaml
 
 # Key of a model → the folder of which its jobs use one file alone.
 FOLDERS = {"family": "robustness/architectures", "frontend": "robustness/frontends"}
+# Weights built by the user's own code, and where a run keeps the SHA-256 of that code for DVC to compare.
+PYTHON, CODE = "python:", "code.yaml"
 # What makes a folder a DVC repository, as `dvc init --no-scm` and `dvc config` would write it.
 DVC_FILES = {
     ".dvc/config": """[core]
@@ -56,15 +58,35 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
         shutil.rmtree(byte_code, ignore_errors=True)  # it would count as code (see pipeline/__init__.py)
     run = runs.resolve() / profile
     stages = code_from(yaml.safe_load(pipeline), os.path.relpath(files.SOURCE, run))
+    code = user_code(models)
+    if code:
+        stages["stages"]["train"]["do"]["params"].append({CODE: ["${key}"]})
     cache = os.path.relpath(files.SOURCE / ".dvc" / "cache", run / ".dvc")
     texts = {name: text.format(cache=cache) for name, text in DVC_FILES.items()} | {
         "params.yaml": source.read_text(),
         "dvc.yaml": yaml.safe_dump(stages, sort_keys=False, width=200),
     }
+    if code:
+        texts[CODE] = yaml.safe_dump({name: code.get(name, "") for name in models})
     for name, text in texts.items():
         if not (run / name).is_file() or (run / name).read_text() != text:
             write_text(text, run / name)
     return run
+
+
+def user_code(models: dict[str, Any]) -> dict[str, str]:
+    """Id → SHA-256 of the user's own code that builds the model, of those that have such code."""
+    named = {name: str(model["weights"]) for name, model in models.items()
+             if str(model.get("weights", "")).startswith(PYTHON)}  # fmt: skip
+    if not named:
+        return {}
+    from robustness.weights.user_network import code_digest  # it imports torch
+
+    found = {}
+    for name, weights in named.items():
+        with at(f"models.{name}.weights"):
+            found[name] = code_digest(weights.removeprefix(PYTHON))
+    return found
 
 
 def check_keys(path: Path) -> dict[str, Any]:
@@ -140,7 +162,9 @@ def _reproduce(arguments: argparse.Namespace) -> None:
         for needed in (".dvc", ".git"):
             if not (run / needed).exists():
                 raise UserError(f"{needed}: missing; clone the repository with git instead of copying files")
-        check_keys(run / files.PARAMS)
+        if user_code(check_keys(run / files.PARAMS)["models"]):
+            raise UserError("params.yaml: weights python:… are for a profile, whose run follows their code; "
+                            "copy params.yaml to profiles/<name>.yaml and put the line there")  # fmt: skip
     try:
         status = run_jobs(run, partial(engine, run, arguments))
     except DvcException as error:  # it cannot read the stages, most often for a setting

@@ -48,7 +48,8 @@ class ModelSettings(Settings):
     out where it is the same. ``recipe`` and ``frontend_options`` change those of all models. ``seed``, of a
     replicate, decides its weights, its front-end and the order of its images. ``weights``: ``train``, or
     pretrained weights (``robustness.weights``), which come with their architecture, except ``file:``;
-    ``sha256`` is that of the file; ``fine_tune`` (``weights.FineTune``) trains stages of these, which without
+    ``sha256`` is that of the file; ``builder`` (``weights.user_network.Builder``) says how a network of the
+    user's own is built; ``fine_tune`` (``weights.FineTune``) trains stages of these, which without
     it are used as they are.
     """
 
@@ -56,6 +57,7 @@ class ModelSettings(Settings):
     architecture: str | None = None
     weights: str = TRAIN
     sha256: str | None = None
+    builder: dict[str, Any] | None = None
     fine_tune: dict[str, Any] | None = None
     frontend: str = "learned"
     training: Literal["canonical", "diverse", "adversarial"] = "canonical"
@@ -77,6 +79,8 @@ class ModelSettings(Settings):
             return
         if self.fine_tune is not None:
             raise UserError("belongs to pretrained weights; what is trained here has its recipe", "fine_tune")
+        if self.builder is not None:
+            raise UserError("goes with weights python:<module>:<callable>; leave it out", "builder")
         if self.architecture is None:
             raise UserError("is missing; name one, or weights that bring it along", "architecture")
         for key, known in (("architecture", architectures.names()), ("frontend", frontends.names())):

@@ -41,7 +41,7 @@ def pretrained_model(
     source, seed = parse(settings.weights, settings.sha256), settings.seed_or(seed)
     fine_tune = None if settings.fine_tune is None else FineTune.read(settings.fine_tune)
     how = {"architecture": settings.architecture, "groups": class_groups(images),
-           "new_head": fine_tune is not None and fine_tune.new_head}  # fmt: skip
+           "builder": settings.builder, "new_head": fine_tune is not None and fine_tune.new_head}  # fmt: skip
     model = build(
         source,
         image_size=images.image_size,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from robustness import architectures
 from robustness.architectures import Architecture
 from robustness.errors import UserError, nearest
-from robustness.weights import cifar_resnet, efficientnet_lite, reading
+from robustness.weights import cifar_resnet, efficientnet_lite, reading, user_network
 from robustness.weights.source import Source
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -58,6 +58,9 @@ def library_of(source: Source, architecture: str | None) -> tuple[str, str]:
             architectures.get(architecture)
         return (kind, name) if colon else ("registry", architecture)
     library, name = source.kind, source.name
+    if library == "python":
+        user_network.split(name)
+        return library, name
     if source.name == cifar_resnet.NAME:
         library, name = CIFAR, cifar_resnet.ARCHITECTURE
     elif source.kind == "package":

@@ -15,10 +15,10 @@ from robustness import architectures, frontends, models
 from robustness.errors import UserError
 from robustness.models import ModelSpec, Normalise
 from robustness.seeds import derive
-from robustness.weights import cifar_resnet, fine_tuning, networks, stages
+from robustness.weights import cifar_resnet, fine_tuning, networks, stages, user_network
 from robustness.weights.source import Source, parse
 
-_HOW = ("architecture", "groups", "new_head")
+_HOW = ("architecture", "groups", "new_head", "builder")
 
 
 class Pretrained(nn.Module):
@@ -37,13 +37,14 @@ class Pretrained(nn.Module):
         paths: dict[str, str],
         input_size: int,
         groups: Sequence[Sequence[int]] | None,
+        outputs: int = networks.CLASSES,
     ) -> None:
         super().__init__()
         self.spec = spec
         self.input_size = input_size
         self.normalise = Normalise(spec.mean, spec.std)
         self.network = network
-        self.gather = nn.Identity() if groups is None else Gather(groups, networks.CLASSES)
+        self.gather = nn.Identity() if groups is None else Gather(groups, outputs)
         self.stages = {name: f"network.{path}" for name, path in paths.items()}
         self.frozen: tuple[str, ...] = ()
 
@@ -94,21 +95,25 @@ def build(
     frontend: str = "learned",
     frontend_options: dict[str, Any] | None = None,
     new_head: bool = False,
+    builder: dict[str, Any] | None = None,
     seed: int = 0,
 ) -> Pretrained:
     """The classifier of ``source`` on images of ``image_size`` pixels, in evaluation mode.
 
     ``groups[k]`` are the network's outputs for class k of the image set (None: output k).
     ``frontend`` replaces the stem and ``new_head`` (without groups) the last layer, both untrained: fine-tune
-    before use. Raises UserError if the weights cannot be loaded or do not fit their network, or if no
-    front-end fits the network.
+    before use. ``builder`` (``user_network.Builder``) belongs to a network of the user's own. Raises
+    UserError if the weights cannot be loaded or do not fit their network, or if no front-end fits it.
     """
-    model = _frame(source, architecture, image_size, num_classes, groups, seed, new_head)
     library, name = networks.library_of(source, architecture)
-    state = networks.read(source, library, name, model.network)
-    if new_head:
-        state |= _head_state(model)
-    _fill(model.network, state, str(source))
+    if library == "python":
+        model = _user_frame(source, architecture, image_size, num_classes, groups, seed, builder)
+    else:
+        model = _frame(source, architecture, image_size, num_classes, groups, seed, new_head)
+        state = networks.read(source, library, name, model.network)
+        if new_head:
+            state |= _head_state(model)
+        _fill(model.network, state, str(source))
     if frontend != "learned":
         _put_front(model, library, name, frontend, frontend_options or {}, seed)
     return model.eval()
@@ -121,20 +126,30 @@ def save(model: Pretrained, source: Source, path: Path, notes: dict[str, Any], *
 
 def origin_notes(source: Source, **how: Any) -> dict[str, Any]:
     """The origin of the weights, for the header of a checkpoint; ``how`` as :func:`save`."""
-    return {"pretrained": {"source": str(source), **{key: how.get(key) for key in _HOW}}}
+    kept = {"source": str(source), **{key: how.get(key) for key in _HOW}}
+    if source.kind == "python":
+        kept["code"] = user_network.code_digest(source.name)
+    return {"pretrained": kept}
 
 
 def load(path: Path) -> Pretrained:
-    """Read a saved classifier without its source: nothing is downloaded, no code in the file is executed."""
+    """Read a saved classifier without its source: nothing is downloaded, no code in the file is executed.
+
+    A network of the user's own is built by their code anew; UserError if that has changed since.
+    """
     from safetensors.torch import load_file
 
     spec, notes = models.read_header(path)
     origin = notes["pretrained"]
     source = parse(origin["source"])
-    model = _frame(
-        source, origin["architecture"], spec.image_size, spec.num_classes, origin["groups"], spec.seed,
-        bool(origin.get("new_head")),
-    )  # fmt: skip
+    how = (source, origin["architecture"], spec.image_size, spec.num_classes, origin["groups"], spec.seed)
+    if source.kind == "python":
+        if user_network.code_digest(source.name) != origin["code"]:
+            raise UserError(f"{path}: was made with other code of {source}; train the model again")
+        # Its weights are in this file, wherever they came from.
+        model = _user_frame(*how, (origin["builder"] or {}) | {"file": None})
+    else:
+        model = _frame(*how, bool(origin.get("new_head")))
     if spec.frontend != "learned":
         library, name = networks.library_of(source, origin["architecture"])
         _put_front(model, library, name, spec.frontend, spec.frontend_options, spec.seed)
@@ -183,6 +198,41 @@ def _frame(
     return Pretrained(spec, network, paths, traits.input_size, groups)
 
 
+def _user_frame(
+    source: Source,
+    architecture: str | None,
+    image_size: int,
+    num_classes: int,
+    groups: Sequence[Sequence[int]] | None,
+    seed: int,
+    settings: dict[str, Any] | None,
+) -> Pretrained:
+    """The classifier around a network of the user's own; ``architecture`` is its name in tables."""
+    builder = user_network.Builder.read(settings or {})
+    size = builder.input_size or image_size
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "weights", str(source), "head"))
+        network = user_network.build(source.name, builder, image_size, source.sha256)
+    outputs = user_network.outputs(network, size)
+    classes = outputs if groups is None else len(groups)
+    if num_classes != classes:
+        raise UserError(f"{source}: answers with {classes} classes, the image set has {num_classes}; "
+                        "let it be built for as many (builder: arguments:)")  # fmt: skip
+    spec = ModelSpec(
+        architecture=architecture or user_network.split(source.name)[0].rpartition(".")[2],
+        frontend="learned",
+        training="canonical",
+        num_classes=classes,
+        image_size=image_size,
+        seed=seed,
+        # One channel is taken of three equal in these.
+        mean=tuple(builder.mean) * (3 // len(builder.mean)),
+        std=tuple(builder.std) * (3 // len(builder.std)),
+    )
+    paths = user_network.stages_of(network, source.name, builder, size)
+    return Pretrained(spec, network, paths, size, groups, outputs)
+
+
 def _head_state(model: Pretrained) -> dict[str, Tensor]:
     """The tensors of the last layer as they were drawn, under the network's names."""
     paths = fine_tuning.modules(model)[fine_tuning.HEAD]
@@ -203,11 +253,18 @@ def _fill(module: nn.Module, state: dict[str, Tensor], what: str) -> None:
 def _put_front(
     model: Pretrained, library: str, name: str, frontend: str, options: dict[str, Any], seed: int
 ) -> None:
+    if library == "python":
+        paths = {stage: path.removeprefix("network.") for stage, path in model.stages.items()}
+        entry = user_network.stem_entry(model.network, name, paths, model.input_size)
+    else:
+        entry = stem_entry(library, name)
+    grey = library == "python" and model.network.grey
     model.network = frontends.install(
         model.network,
-        stem_entry(library, name),
+        entry,
         frontend,
         image_size=model.input_size,
+        in_channels=1 if grey else 3,
         seed=seed,
         options=models.frontend_options(options),
     )

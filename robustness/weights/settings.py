@@ -13,6 +13,7 @@ from robustness.settings import Settings
 from robustness.weights.networks import library_of
 from robustness.weights.pretrained import stem_entry
 from robustness.weights.source import parse
+from robustness.weights.user_network import Builder, find
 
 
 class FineTune(Settings):
@@ -38,6 +39,13 @@ def check(model: ModelSettings) -> None:
     """Raises UserError if pretrained weights are asked for anything but to be used or fine-tuned."""
     with at("weights"):
         network = library_of(parse(model.weights, model.sha256), model.architecture)
+        if network[0] == "python":
+            find(network[1])
+    if model.builder is not None:
+        if network[0] != "python":
+            raise UserError("goes with weights python:<module>:<callable>; leave it out", "builder")
+        with at("builder"):
+            Builder.read(model.builder)
     if model.family is not None:
         raise UserError("pretrained weights come with their network; leave it out", "family")
     usual = {"training": "canonical", "width": 1.0, "options": {}}
@@ -60,8 +68,11 @@ def check(model: ModelSettings) -> None:
         raise UserError(
             f"unknown {model.frontend!r}; {nearest(model.frontend, frontends.names())}", "frontend"
         )
+    if network[0] == "python" and fine_tune.new_head:
+        raise UserError("give the number of classes under builder.arguments", "fine_tune.new_head")
     if model.frontend != "learned":
         if "stem" not in fine_tune.stages:
             raise UserError("lacks stem, where the front-end stands untrained; add it", "fine_tune.stages")
         with at("frontend"):
-            stem_entry(*network)
+            if network[0] != "python":  # its stem is found when it is built
+                stem_entry(*network)

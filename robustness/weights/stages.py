@@ -27,7 +27,7 @@ def relative(name: str) -> str | None:
 
 
 @torch.no_grad()
-def find(network: nn.Module, name: str, input_size: int) -> dict[str, str]:
+def find(network: nn.Module, name: str, input_size: int, channels: int = 3) -> dict[str, str]:
     """Canonical name → dotted path of a module that is called once per forward pass and gives one tensor.
 
     ``stem`` ends before the second convolution; ``early`` and ``middle`` end the reductions by 4 and by 16
@@ -37,7 +37,7 @@ def find(network: nn.Module, name: str, input_size: int) -> dict[str, str]:
     for prefix, paths in _KNOWN.items():
         if name.startswith(prefix):
             return dict(paths)
-    calls = _record(network, input_size)
+    calls = record(network, input_size, channels)
     once = {path for path in {path for path, *_ in calls} if sum(path == p for p, *_ in calls) == 1}
     convolutions = [i for i, (path, *_) in enumerate(calls)
                     if isinstance(network.get_submodule(path), nn.Conv2d)]  # fmt: skip
@@ -51,6 +51,8 @@ def find(network: nn.Module, name: str, input_size: int) -> dict[str, str]:
     stem = [path for i, path, _ in maps if i < second][-1]
     # Whole blocks only: a layer inside a block may already belong to the next size.
     inner = [(i, path, shape) for i, path, shape in maps if second < i < last and path.count(".") <= 1]
+    # Of the last block, what is inside it is no stage of its own.
+    inner = [each for each in inner if not each[1].startswith(f"{inner[-1][1]}.")]
     before = [path for i, (path, shape) in enumerate(calls)
               if i < last and path in once and shape is not None and len(shape) in (2, 4)]  # fmt: skip
     chosen = {"stem": stem, "early": _ending(inner, _EARLY, input_size),
@@ -71,7 +73,8 @@ def _ending(maps: list[tuple[int, str, tuple[int, ...]]], reduction: int, input_
     return [path for _, path, shape in maps[:-1] if distance(shape) == nearest][-1]
 
 
-def _record(network: nn.Module, size: int) -> list[tuple[str, tuple[int, ...] | None]]:
+@torch.no_grad()
+def record(network: nn.Module, size: int, channels: int = 3) -> list[tuple[str, tuple[int, ...] | None]]:
     """(path, shape of the output) of every call, in the order in which calls end; no tensor is None."""
     calls: list[tuple[str, tuple[int, ...] | None]] = []
     handles = [
@@ -84,7 +87,7 @@ def _record(network: nn.Module, size: int) -> list[tuple[str, tuple[int, ...] | 
         if path
     ]
     try:
-        network(torch.zeros(1, 3, size, size))
+        network(torch.zeros(1, channels, size, size))
     finally:
         for handle in handles:
             handle.remove()
