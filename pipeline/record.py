@@ -126,7 +126,7 @@ class Record:
         """Set a dependency to what it holds now. Looked at once a run: workers import code once, and what
         stages make is looked at when it is made."""
         if isinstance(dep, ParamsDependency):
-            dep.fill_values(self._params)
+            dep.fill_values(self._params[dep.fs_path])
             if missing := set(dep.params) - dep.hash_info.value.keys():
                 raise MissingParamsError(f"{dep}: has no {', '.join(missing)}")
             return
@@ -136,18 +136,13 @@ class Record:
         dep.meta, dep.hash_info = self._seen[dep.fs_path]
 
     @cached_property
-    def _params(self) -> dict[str, Any]:
-        """All of params.yaml that stages read; the file is parsed once, not by each."""
-        deps = [dep for stage in self.stages.values() for dep in stage.params]
-        every = {name for dep in deps for name in dep.params}
-        return ParamsDependency(deps[0].stage, deps[0].fs_path, every).read_params()
-
-
-def _is_there(out: Output) -> bool:
-    """Whether an output is as recorded, brought back from the cache if need be."""
-    if out.hash_info and out.workspace_status():
-        try:
-            out.checkout(force=True)
-        except CheckoutError:
-            return False
-    return not out.workspace_status()
+    def _params(self) -> dict[str, dict[str, Any]]:
+        """File → its keys that stages read, with their values: each file is read once for all stages."""
+        deps = [
+            dep for stage in self.stages.values() for dep in stage.deps if isinstance(dep, ParamsDependency)
+        ]
+        keys: dict[str, set[str]] = {}
+        for dep in deps:
+            keys.setdefault(dep.fs_path, set()).update(dep.params)
+        return {path: ParamsDependency(deps[0].stage, path, sorted(found)).read_params()
+                for path, found in keys.items()}  # fmt: skip

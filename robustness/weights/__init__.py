@@ -3,7 +3,7 @@
 ``from_settings``, which can fine-tune them, is imported by itself: loading a model needs no training code.
 """
 
-from robustness.weights.pretrained import Pretrained, build, load, save
+from robustness.weights.pretrained import Pretrained, around, build, load, save
 from robustness.weights.settings import FineTune, check
 from robustness.weights.source import Source, parse
 
@@ -11,6 +11,7 @@ __all__ = [
     "FineTune",
     "Pretrained",
     "Source",
+    "around",
     "build",
     "check",
     "load",

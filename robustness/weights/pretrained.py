@@ -207,19 +207,50 @@ def _user_frame(
     seed: int,
     settings: dict[str, Any] | None,
 ) -> Pretrained:
-    """The classifier around a network of the user's own; ``architecture`` is its name in tables."""
+    """The classifier that the user's own code builds; ``architecture`` is its name in tables."""
     builder = user_network.Builder.read(settings or {})
-    size = builder.input_size or image_size
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "weights", str(source), "head"))
         network = user_network.build(source.name, builder, image_size, source.sha256)
+    title = architecture or user_network.split(source.name)[0].rpartition(".")[2]
+    return _framed(network, source.name, title, image_size, num_classes, groups, seed, builder)
+
+
+def around(
+    network: nn.Module,
+    *,
+    image_size: int,
+    num_classes: int,
+    groups: Sequence[Sequence[int]] | None = None,
+    builder: dict[str, Any] | None = None,
+) -> Pretrained:
+    """The classifier around a network that is there already, with the weights that it has.
+
+    Arguments and errors as for :func:`build`; ``builder`` says its input size, normalisation and stages.
+    """
+    how, title = user_network.Builder.read(builder or {}), type(network).__name__
+    own = user_network.around(network, title, how, image_size)
+    return _framed(own, title, title, image_size, num_classes, groups, 0, how).eval()
+
+
+def _framed(
+    network: user_network.UserNetwork,
+    name: str,
+    title: str,
+    image_size: int,
+    num_classes: int,
+    groups: Sequence[Sequence[int]] | None,
+    seed: int,
+    builder: user_network.Builder,
+) -> Pretrained:
+    size = builder.input_size or image_size
     outputs = user_network.outputs(network, size)
     classes = outputs if groups is None else len(groups)
     if num_classes != classes:
-        raise UserError(f"{source}: answers with {classes} classes, the image set has {num_classes}; "
+        raise UserError(f"{title}: answers with {classes} classes, the image set has {num_classes}; "
                         "let it be built for as many (builder: arguments:)")  # fmt: skip
     spec = ModelSpec(
-        architecture=architecture or user_network.split(source.name)[0].rpartition(".")[2],
+        architecture=title,
         frontend="learned",
         training="canonical",
         num_classes=classes,
@@ -229,7 +260,7 @@ def _user_frame(
         mean=tuple(builder.mean) * (3 // len(builder.mean)),
         std=tuple(builder.std) * (3 // len(builder.std)),
     )
-    paths = user_network.stages_of(network, source.name, builder, size)
+    paths = user_network.stages_of(network, name, builder, size)
     return Pretrained(spec, network, paths, size, groups, outputs)
 
 

@@ -55,8 +55,12 @@ def find(network: nn.Module, name: str, input_size: int, channels: int = 3) -> d
     inner = [each for each in inner if not each[1].startswith(f"{inner[-1][1]}.")]
     before = [path for i, (path, shape) in enumerate(calls)
               if i < last and path in once and shape is not None and len(shape) in (2, 4)]  # fmt: skip
-    chosen = {"stem": stem, "early": _ending(inner, _EARLY, input_size),
-              "middle": _ending(inner, _MIDDLE, input_size), "late": inner[-1][1],
+    early, middle = (_ending(inner, reduction, input_size) for reduction in (_EARLY, _MIDDLE))
+    if early == middle:  # a network of few sizes: the last map that is larger
+        sizes = {path: shape[-1] for _, path, shape in inner}
+        larger = [path for path, size in sizes.items() if size > sizes[middle]]
+        early = larger[-1] if larger else early
+    chosen = {"stem": stem, "early": early, "middle": middle, "late": inner[-1][1],
               "penultimate": before[-1]}  # fmt: skip
     if len(set(chosen.values())) != len(STAGES):
         raise UserError(f"{name}: its stages cannot be told apart ({chosen})")

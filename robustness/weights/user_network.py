@@ -139,6 +139,13 @@ def build(name: str, builder: Builder, image_size: int, sha256: str | None = Non
     call = find(name)
     with _one_line(name, "raised"):
         inner = call(**builder.arguments)
+    return around(inner, name, builder, image_size, sha256)
+
+
+def around(
+    inner: nn.Module, name: str, builder: Builder, image_size: int, sha256: str | None = None
+) -> UserNetwork:
+    """The same around a network that is built already; ``name`` is what messages call it."""
     if not isinstance(inner, nn.Module):
         raise UserError(f"python:{name}: gave a {type(inner).__name__}; it must return a torch.nn.Module")
     for module in inner.modules():

@@ -1,0 +1,198 @@
+"""The measurements as functions on a model and images, without DVC, params.yaml or folders.
+
+``import robustness as rb``, then ``rb.open_set``, ``rb.load_model``, ``rb.evaluate``, ``rb.attack``,
+``rb.probe``, ``rb.score``: what the stages do with a run's settings, with defaults for one's own work.
+Results are DataFrames with the columns that the report reads, so that tables of several models can be joined.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import nn
+
+from robustness import attacks, frontends, models, probes, scores, weights
+from robustness.attacks.suites import ladder
+from robustness.data import digits, on_disk
+from robustness.data.image_set import ImageSet
+from robustness.devices import resolve
+from robustness.errors import UserError
+from robustness.evaluation import EvaluationSettings
+from robustness.evaluation import evaluate as classify
+from robustness.probes.result import ProbeResult
+
+
+def open_set(
+    name: str,
+    path: str | Path | None = None,
+    *,
+    image_size: int,
+    folder: str | Path | None = None,
+    workers: int = 1,
+    seed: int = 0,
+) -> ImageSet:
+    """An image set: ``digits``, or one of ``on_disk.DATA_SETS`` (``image_folder``, ``cifar10``) in ``path``.
+
+    It is read once into ``folder`` (None: a temporary folder, removed when Python ends), square, of
+    ``image_size`` pixels; if ``folder`` holds it already, it is opened. Raises UserError, one line.
+    """
+    if folder is None:
+        kept = tempfile.TemporaryDirectory(prefix="robustness-")
+        place = Path(kept.name) / "images"
+    else:
+        kept, place = None, Path(folder)
+    if not (place / "images.npy").is_file():
+        if name == "digits":
+            digits.build_digits(place, image_size=image_size, seed=seed)
+        else:
+            given = None if path is None else Path(path).expanduser()
+            on_disk.build(name, place, path=given, image_size=image_size, workers=workers, seed=seed)
+    images = ImageSet.open(place)
+    images.kept = kept  # the temporary folder lives as long as the set
+    return images
+
+
+def load_model(
+    model: str | Path | nn.Module,
+    images: ImageSet,
+    *,
+    architecture: str | None = None,
+    sha256: str | None = None,
+    builder: Mapping[str, Any] | None = None,
+) -> nn.Module:
+    """A classifier of images (N, 3, S, S) in [0, 1] of that set, to logits (N, classes of the set).
+
+    ``model``: weights by name (``timm:…``, ``torchvision:…``, ``package:…``, ``file:…`` with
+    ``architecture``, ``python:<module>:<callable>``), a checkpoint of a run (``….safetensors``), or a
+    network, which is used as it is. ``builder`` (``weights.user_network.Builder``): input size,
+    normalisation and stages of a network of one's own. Raises UserError, one line, for what cannot be
+    loaded or does not fit the set.
+    """
+    groups = on_disk.class_groups(images)
+    fits = {"image_size": images.image_size, "num_classes": len(images.classes), "groups": groups}
+    if isinstance(model, nn.Module):
+        return weights.around(model, builder=dict(builder or {}), **fits)
+    if str(model).endswith(".safetensors") and not str(model).startswith("file:"):
+        path = Path(model).expanduser()
+        pretrained = "pretrained" in models.read_header(path)[1]
+        return weights.load(path) if pretrained else models.load(path)
+    source = weights.parse(str(model), sha256)
+    return weights.build(source, architecture=architecture, builder=builder and dict(builder), **fits)
+
+
+def evaluate(
+    model: nn.Module,
+    images: ImageSet,
+    conditions: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
+    *,
+    name: str = "model",
+    count: int | None = None,
+    batch_size: int = 128,
+    seed: int = 0,
+    device: str = "auto",
+) -> pd.DataFrame:
+    """The table ``predictions``: a row per test image and condition (columns: ``evaluation.evaluate``).
+
+    ``conditions``: shift → factor → levels, made from the clean images, as ``{"corruption": {"fog": [3]}}``;
+    from ``count`` of these (None: all). Raises UserError for an unknown one.
+    """
+    settings = EvaluationSettings.read(
+        {"batch_size": batch_size, "images": count, "conditions": dict(conditions or {})}
+    )
+    table = classify(
+        model,
+        images,
+        images.rows(split="test"),
+        settings.image_conditions(),
+        count=settings.images,
+        batch_size=settings.batch_size,
+        seed=seed,
+        device=resolve(device),
+    )
+    table.insert(0, "model", name)
+    return table
+
+
+def attack(
+    model: nn.Module,
+    images: ImageSet,
+    epsilons: Sequence[float] = (1.0, 2.0, 4.0),
+    *,
+    norm: str = "linf",
+    suite: str = "standard",
+    rungs: int | None = None,
+    count: int = 100,
+    name: str = "model",
+    batch_size: int = 128,
+    seed: int = 0,
+    device: str = "auto",
+) -> pd.DataFrame:
+    """The table ``attacks``: what stands at every ε, image by image (columns: ``attacks.evaluation.attack``).
+
+    ``epsilons``: in 255ths for L∞, in units of images in [0, 1] for L2 and L1. ``count`` clean test images,
+    spread over objects. A model with noise is attacked by ``stochastic`` in the place of ``standard``, its
+    gradients averaged over 10 draws. Raises UserError for an unknown norm or suite and an ε below 0.
+    """
+    rows = images.spread_over_objects(images.rows(split="test", shift="clean"), count, seed=seed)
+    if suite == "standard" and frontends.is_stochastic(model):
+        suite = "stochastic"
+    outcome = attacks.attack(
+        model.eval(),
+        images.batch(rows),
+        images.labels(rows),
+        ladder(suite, norm, rungs),
+        [epsilon / 255 if norm == "linf" else epsilon for epsilon in epsilons],
+        attacks.Setup(norm=norm, batch_size=batch_size, seed=seed),
+        samples=rows,
+        objects=images.samples["object"].to_numpy()[rows],
+        name=name,
+        device=resolve(device),
+    )
+    return outcome.table
+
+
+def probe(
+    model: nn.Module,
+    images: ImageSet,
+    probe: str,
+    *,
+    images_seen: int = 100,
+    name: str = "model",
+    seed: int = 0,
+    device: str = "auto",
+    **settings: Any,
+) -> ProbeResult:
+    """One probe by name, on ``images_seen`` clean test images: its table, and arrays for its pictures.
+
+    ``settings`` are those of the probe (``probes.get(name).settings``). Raises UserError for an unknown
+    probe or setting.
+    """
+    rows = images.spread_over_objects(images.rows(split="test", shift="clean"), images_seen, seed=seed)
+    where = resolve(device)
+    found = probes.run(
+        probe,
+        model.eval().to(where),
+        images.batch(rows).to(where),
+        images.labels(rows),
+        seed=seed,
+        **settings,
+    )
+    return ProbeResult(found.probe, found.table.assign(model=name), found.arrays)
+
+
+def score(table: pd.DataFrame, images: ImageSet, *, seed: int = 0, resamples: int = 1000) -> pd.DataFrame:
+    """Scores (model, metric, value, low, high, n) of the table ``predictions`` or ``attacks``.
+
+    The intervals (95 %) are a bootstrap over objects. Raises UserError for any other table.
+    """
+    if {"epsilon", "right"} <= set(table.columns):
+        return scores.from_attacks(table, seed=seed, resamples=resamples)
+    if "prediction" not in table.columns:
+        raise UserError("score: takes the table of evaluate or of attack")
+    return scores.from_predictions(
+        table, classes=len(images.classes), seed=seed, resamples=resamples, samples=images.samples
+    )
