@@ -146,3 +146,13 @@ class Record:
             keys.setdefault(dep.fs_path, set()).update(dep.params)
         return {path: ParamsDependency(deps[0].stage, path, sorted(found)).read_params()
                 for path, found in keys.items()}  # fmt: skip
+
+
+def _is_there(out: Output) -> bool:
+    """Whether an output is as recorded, brought back from the cache if need be."""
+    if out.hash_info and out.workspace_status():
+        try:
+            out.checkout(force=True)
+        except CheckoutError:
+            return False
+    return not out.workspace_status()
