@@ -1,0 +1,88 @@
+"""The command ``robustness``: it lists what is registered, measures a model, and refuses in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline import command_line
+from robustness import architectures, attacks, frontends, models, probes, shifts
+from robustness.data.on_disk import DATA_SETS
+
+SMALL = ["--set", "digits", "--size", "32"]
+REGISTERED = {
+    "models": architectures.names(),
+    "frontends": frontends.names(),
+    "attacks": attacks.names(),
+    "shifts": shifts.names(),
+    "probes": probes.names(),
+    "sets": DATA_SETS.names(),
+}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An untrained LeNet-5 for the digits."""
+    path = tmp_path_factory.mktemp("model") / "weights.safetensors"
+    spec = models.ModelSpec("lenet5", "learned", "canonical", 10, 32, 3)
+    models.save(models.build(spec), path)
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", command_line.KINDS)
+def test_it_lists_every_entry_with_a_sentence(kind: str) -> None:
+    table = command_line.registered(kind)
+    assert set(table.iloc[:, 0]) == set(REGISTERED[kind])
+    assert (table.iloc[:, -1].str.len() > 5).all()
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "shown"),
+    [
+        ("evaluate", ["--condition", "corruption/contrast/3"], "clean/accuracy"),
+        ("attack", ["--suite", "quick", "--epsilons", "4"], "attack/worst_linf/eps_4/robust_accuracy"),
+        ("probe", ["--probe", "filters"], "stem"),
+    ],
+)
+def test_it_measures(
+    command: str,
+    options: list[str],
+    shown: str,
+    checkpoint: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    table = tmp_path / "table.csv"
+    how = [*SMALL, "--count", "20", "--csv", str(table)]
+    command_line.main([command, checkpoint, *how, *options])
+    assert shown in capsys.readouterr().out
+    assert len(pd.read_csv(table)) > 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "hub:net", *SMALL], "names no weights"),
+        (["evaluate", "CHECKPOINT", "--set", "digit", "--size", "32"], "did you mean"),
+        (
+            ["evaluate", "CHECKPOINT", *SMALL, "--condition", "fog"],
+            "shift/factor/level",
+        ),
+        (
+            ["probe", "CHECKPOINT", *SMALL, "--probe", "filter"],
+            "did you mean filters",
+        ),
+        (["attack", "CHECKPOINT", *SMALL, "--suite", "best"], "best"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    arguments: list[str], message: str, checkpoint: str, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main([checkpoint if each == "CHECKPOINT" else each for each in arguments])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
