@@ -9,7 +9,7 @@ RUN := $(if $(PROFILE),runs/$(PROFILE),.)
 export PATH := $(BIN):$(PATH)
 export MPLBACKEND := Agg
 
-.PHONY: setup repro smoke test fuzz lint ui bench clean
+.PHONY: setup repro smoke test fuzz lint ui export bench clean
 .DEFAULT_GOAL := repro
 
 setup: $(VENV)/ready
@@ -45,6 +45,9 @@ lint: setup
 ui: setup
 	cd $(RUN) && $(BIN)/python -m pipeline.track
 	cd $(RUN) && $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(or $(PORT),5000)
+
+export: setup
+	cd $(RUN) && $(BIN)/python -m pipeline.export
 
 bench: setup
 	$(BIN)/python -m benchmarks

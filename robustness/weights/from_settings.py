@@ -8,14 +8,17 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import nn
 
+from robustness import models
 from robustness.data.image_set import ImageSet
 from robustness.data.origin import class_groups
 from robustness.errors import UserError
 from robustness.models import ModelSettings
 from robustness.training import Progress, Recipe, train
 from robustness.weights.fine_tuning import fingerprint, freeze
-from robustness.weights.pretrained import Pretrained, build, origin_notes
+from robustness.weights.pretrained import build, load, origin_notes
+from robustness.weights.reading import digest
 from robustness.weights.settings import FineTune, check
 from robustness.weights.source import parse
 
@@ -31,13 +34,15 @@ def pretrained_model(
     device: torch.device,
     state: Path,
     progress: Progress | None = None,
-) -> tuple[Pretrained, pd.DataFrame, dict[str, Any]]:
+) -> tuple[nn.Module, pd.DataFrame, dict[str, Any]]:
     """The classifier, the history of its fine-tuning (without rows if there is none), and notes.
 
     The arguments are those of ``training.train_model``. Raises UserError if the weights cannot be loaded or
     do not fit the image set, or if that has no images to fine-tune on.
     """
     check(settings)
+    if parse(settings.weights).kind == "checkpoint":
+        return _of_another_run(settings, images)
     source, seed = parse(settings.weights, settings.sha256), settings.seed_or(seed)
     fine_tune = None if settings.fine_tune is None else FineTune.read(settings.fine_tune)
     how = {"architecture": settings.architecture, "groups": class_groups(images),
@@ -72,6 +77,23 @@ def pretrained_model(
         progress=progress,
     )
     return model, history, origin | {"recipe": recipe.model_dump(), "images": len(rows)}
+
+
+def _of_another_run(
+    settings: ModelSettings, images: ImageSet
+) -> tuple[nn.Module, pd.DataFrame, dict[str, Any]]:
+    """The model of a checkpoint as it was, with that training's notes; no history."""
+    source = parse(settings.weights, settings.sha256)
+    path = Path(source.name).expanduser()
+    spec, notes = models.read_header(path)
+    if source.sha256 is not None and (found := digest(path)) != source.sha256:
+        raise UserError(f"weights {source}: SHA-256 is {found}, not {source.sha256}; bring the right file")
+    for what, theirs, ours in (("classes", spec.num_classes, len(images.classes)),
+                               ("pixels", spec.image_size, images.image_size)):  # fmt: skip
+        if theirs != ours:
+            raise UserError(f"weights {source}: is of a set of {theirs} {what}, this one has {ours}")
+    model = load(path) if "pretrained" in notes else models.load(path)
+    return model, _no_history(), notes
 
 
 def _no_history() -> pd.DataFrame:

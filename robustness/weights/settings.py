@@ -38,7 +38,11 @@ class FineTune(Settings):
 def check(model: ModelSettings) -> None:
     """Raises UserError if pretrained weights are asked for anything but to be used or fine-tuned."""
     with at("weights"):
-        network = library_of(parse(model.weights, model.sha256), model.architecture)
+        source = parse(model.weights, model.sha256)
+        if source.kind == "checkpoint":
+            _check_checkpoint(model)
+            return
+        network = library_of(source, model.architecture)
         if network[0] == "python":
             find(network[1])
     if model.builder is not None:
@@ -76,3 +80,9 @@ def check(model: ModelSettings) -> None:
         with at("frontend"):
             if network[0] != "python":  # its stem is found when it is built
                 stem_entry(*network)
+
+
+def _check_checkpoint(model: ModelSettings) -> None:
+    """Raises UserError for what a checkpoint of another run does not take: it is that model as it was."""
+    for key in sorted(model.model_fields_set - {"weights", "sha256"}):
+        raise UserError("a checkpoint is used as it is; leave it out", key)

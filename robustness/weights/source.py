@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from robustness.errors import UserError, nearest
 
 PACKAGES = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "pyautoattack_resnet18")
-KINDS = ("timm", "torchvision", "package", "file", "python")
+KINDS = ("timm", "torchvision", "package", "file", "python", "checkpoint")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -28,8 +28,8 @@ class Source:
 
 
 def parse(text: str, sha256: str | None = None) -> Source:
-    """The source that ``timm:<name>``, ``torchvision:<name>``, ``package:<name>``, ``file:<path>`` or
-    ``python:<module>:<callable>`` names.
+    """The source that ``timm:<name>``, ``torchvision:<name>``, ``package:<name>``, ``file:<path>``,
+    ``python:<module>:<callable>`` or ``checkpoint:<path>`` (a model of another run) names.
 
     Raises UserError for anything else, and for a SHA-256 that is none or has nothing to check.
     """
@@ -37,14 +37,14 @@ def parse(text: str, sha256: str | None = None) -> Source:
     if not colon or not name or kind not in KINDS:
         raise UserError(
             f"{text!r} names no weights; use train, timm:<name>, torchvision:<name>, file:<path>, "
-            f"python:<module>:<callable> or package:<name> with one of {', '.join(PACKAGES)}"
+            f"python:<module>:<callable>, checkpoint:<path> or package:<name> with one of {', '.join(PACKAGES)}"
         )
     if kind == "package" and name not in PACKAGES:
         raise UserError(f"no package is known for {name!r}; {nearest(name, PACKAGES)}")
     if sha256 is not None:
-        if kind not in ("file", "package", "python"):
+        if kind not in ("file", "package", "python", "checkpoint"):
             raise UserError(
-                f"sha256 is checked for file:, package: and python: only, {text!r} checks its own download"
+                f"sha256 is checked for file:, package:, python: and checkpoint: only, {text!r} checks its own download"
             )
         if not _SHA256.fullmatch(sha256):
             raise UserError(f"sha256: {sha256!r} is not 64 lower-case hexadecimal digits")
