@@ -20,5 +20,5 @@ def load_model(name: str) -> models.Classifier:
     """The model in the checkpoint of that id; one line if the file is no whole checkpoint."""
     path = files.weights(name)
     if "pretrained" in models.read_header(path)[1]:
-        return weights.load(path)
+        return weights.load(path, run_code=True)  # written by the stage train, as params.yaml says
     return models.load(path)

@@ -75,7 +75,10 @@ def card(context: ReportContext, model: Model) -> dict[str, Any]:
     """The values of one card."""
     verdict = trust(context, model)
     facts = [
-        ("architecture", f"{model.architecture}, family {model.family} ({model.year})"),
+        (
+            "architecture",
+            f"{model.architecture}, family {model.lineage}",
+        ),
         ("front-end", model.frontend),
         ("training", model.training),
         ("width", number(model.width)),

@@ -6,7 +6,7 @@ from html import escape
 
 from robustness.report.conditions import reference_budget
 from robustness.report.context import ReportContext, trust, trust_cell
-from robustness.report.document import Cell, Column, Table, columns
+from robustness.report.document import NOTHING, Cell, Column, Table, columns
 from robustness.report.html_page import table_html, whole_page
 from robustness.report.wording import count_cell, score_cell
 from robustness.scores.conditions import SHIFTS
@@ -29,7 +29,7 @@ def leaderboard(context: ReportContext, subtitle: str) -> str:
         [
             Cell(model.name, mono=True, link=f"cards/{model.name}.pdf"),
             Cell(model.architecture),
-            Cell(str(model.year), model.year),
+            Cell(str(model.year or NOTHING), model.year),
             Cell(model.frontend),
             Cell(model.training),
             count_cell(model.parameters),

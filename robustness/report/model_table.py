@@ -38,6 +38,11 @@ class Model:
         return self.epochs * self.images * (1 + self.attack_steps)
 
     @property
+    def lineage(self) -> str:
+        """Its family, with the year where one is known."""
+        return f"{self.family} ({self.year})" if self.year else self.family
+
+    @property
     def look(self) -> Look:
         """How its points and lines are drawn."""
         return look(self.family, self.frontend)

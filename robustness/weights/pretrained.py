@@ -132,10 +132,12 @@ def origin_notes(source: Source, **how: Any) -> dict[str, Any]:
     return {"pretrained": kept}
 
 
-def load(path: Path) -> Pretrained:
+def load(path: Path, *, run_code: bool = False) -> Pretrained:
     """Read a saved classifier without its source: nothing is downloaded, no code in the file is executed.
 
-    A network of the user's own is built by their code anew; UserError if that has changed since.
+    With ``run_code`` a network of the user's own is built by their code anew: for files that this run made
+    itself, since a header from elsewhere could name any callable. Raises UserError without it, and if the
+    code has changed since.
     """
     from safetensors.torch import load_file
 
@@ -144,6 +146,9 @@ def load(path: Path) -> Pretrained:
     source = parse(origin["source"])
     how = (source, origin["architecture"], spec.image_size, spec.num_classes, origin["groups"], spec.seed)
     if source.kind == "python":
+        if not run_code:
+            raise UserError(f"{path}: is built by code, {source}, which runs only if the settings name it; "
+                            "give its weights as a file (builder: file:)")  # fmt: skip
         if user_network.code_digest(source.name) != origin["code"]:
             raise UserError(f"{path}: was made with other code of {source}; train the model again")
         # Its weights are in this file, wherever they came from.

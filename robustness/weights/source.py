@@ -37,14 +37,16 @@ def parse(text: str, sha256: str | None = None) -> Source:
     if not colon or not name or kind not in KINDS:
         raise UserError(
             f"{text!r} names no weights; use train, timm:<name>, torchvision:<name>, file:<path>, "
-            f"python:<module>:<callable>, checkpoint:<path> or package:<name> with one of {', '.join(PACKAGES)}"
+            "python:<module>:<callable>, checkpoint:<path> or package:<name> with one of "
+            f"{', '.join(PACKAGES)}"
         )
     if kind == "package" and name not in PACKAGES:
         raise UserError(f"no package is known for {name!r}; {nearest(name, PACKAGES)}")
     if sha256 is not None:
         if kind not in ("file", "package", "python", "checkpoint"):
             raise UserError(
-                f"sha256 is checked for file:, package:, python: and checkpoint: only, {text!r} checks its own download"
+                "sha256 is checked for file:, package:, python: and checkpoint: only, "
+                f"{text!r} checks its own download"
             )
         if not _SHA256.fullmatch(sha256):
             raise UserError(f"sha256: {sha256!r} is not 64 lower-case hexadecimal digits")

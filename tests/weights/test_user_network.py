@@ -194,6 +194,8 @@ def test_stages_train_it_from_scratch_and_read_it_again(own: Path, frontend: str
     assert loaded.spec.frontend == frontend
     fresh = classifier(frontend)
     assert not torch.equal(loaded.network.inner.fc.weight, fresh.network.inner.fc.weight)
+    with pytest.raises(UserError, match="runs only if the settings name it"):
+        weights.load(files.weights("mine"))
     (own / "own_helper.py").write_text("WIDTH = 12\n")
     with pytest.raises(UserError, match="was made with other code"):
         inputs.load_model("mine")

@@ -176,7 +176,7 @@ def _table(context: ReportContext) -> Table:
     rows = [
         [
             Cell(model.name, mono=True),
-            Cell(f"{model.family} ({model.year})", model.year),
+            Cell(model.lineage, model.year),
             Cell(model.frontend),
             Cell(model.training),
             plain_cell(model.width),
