@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from robustness import architectures, frontends, models
+from robustness import frontends, models
 from robustness.errors import UserError
 from robustness.models import ModelSpec, Normalise
 from robustness.seeds import derive
@@ -289,11 +289,10 @@ def _fill(module: nn.Module, state: dict[str, Tensor], what: str) -> None:
 def _put_front(
     model: Pretrained, library: str, name: str, frontend: str, options: dict[str, Any], seed: int
 ) -> None:
-    if library == "python":
-        paths = {stage: path.removeprefix("network.") for stage, path in model.stages.items()}
-        entry = user_network.stem_entry(model.network, name, paths, model.input_size)
-    else:
-        entry = stem_entry(library, name)
+    paths = {stage: path.removeprefix("network.") for stage, path in model.stages.items()}
+    entry = networks.entry_of(library, name) or stages.with_stem(
+        model.network, model.spec.architecture, paths, model.input_size
+    )
     grey = library == "python" and model.network.grey
     model.network = frontends.install(
         model.network,
@@ -305,16 +304,3 @@ def _put_front(
         options=models.frontend_options(options),
     )
     model.spec = replace(model.spec, frontend=frontend, frontend_options=options)
-
-
-def stem_entry(library: str, name: str) -> architectures.Architecture:
-    """The registry's entry that says what a front-end replaces; UserError if none knows the stem."""
-    entry = networks.entry_of(library, name)
-    if entry is None and (known := stages.relative(name)):
-        entry = architectures.get(known)
-    if entry is None:
-        raise UserError(
-            f"{library}:{name}: no front-end fits, since the registry does not know its stem; use weights "
-            "that an architecture of the registry has"
-        )
-    return entry

@@ -11,7 +11,6 @@ from robustness.errors import UserError, at, nearest
 from robustness.models import ModelSettings
 from robustness.settings import Settings
 from robustness.weights.networks import library_of
-from robustness.weights.pretrained import stem_entry
 from robustness.weights.source import parse
 from robustness.weights.user_network import Builder, find
 
@@ -74,12 +73,8 @@ def check(model: ModelSettings) -> None:
         )
     if network[0] == "python" and fine_tune.new_head:
         raise UserError("give the number of classes under builder.arguments", "fine_tune.new_head")
-    if model.frontend != "learned":
-        if "stem" not in fine_tune.stages:
-            raise UserError("lacks stem, where the front-end stands untrained; add it", "fine_tune.stages")
-        with at("frontend"):
-            if network[0] != "python":  # its stem is found when it is built
-                stem_entry(*network)
+    if model.frontend != "learned" and "stem" not in fine_tune.stages:
+        raise UserError("lacks stem, where the front-end stands untrained; add it", "fine_tune.stages")
 
 
 def _check_checkpoint(model: ModelSettings) -> None:

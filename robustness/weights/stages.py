@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from robustness.architectures import STAGES
+from robustness.architectures import STAGES, Architecture, Stem
 from robustness.errors import UserError
 
 # The reductions of height and width at which the registry's networks have these stages.
@@ -17,13 +17,6 @@ _KNOWN = {
     "tf_efficientnet_lite": dict(zip(STAGES, ("bn1", "blocks.1", "blocks.4", "blocks.6", "global_pool"),
                                      strict=True)),
 }  # fmt: skip
-# Networks whose stem is that of a relative in the registry, under the same names.
-_STEM_OF = {"tf_efficientnet_lite": "efficientnet_b0"}
-
-
-def relative(name: str) -> str | None:
-    """The registry's architecture that has the same stem as a network it does not know, or None."""
-    return next((known for prefix, known in _STEM_OF.items() if name.startswith(prefix)), None)
 
 
 @torch.no_grad()
@@ -51,10 +44,13 @@ def find(network: nn.Module, name: str, input_size: int, channels: int = 3) -> d
     stem = [path for i, path, _ in maps if i < second][-1]
     # Whole blocks only: a layer inside a block may already belong to the next size.
     inner = [(i, path, shape) for i, path, shape in maps if second < i < last and path.count(".") <= 1]
-    # Of the last block, what is inside it is no stage of its own.
-    inner = [each for each in inner if not each[1].startswith(f"{inner[-1][1]}.")]
+    # What lies inside the last block and is as small is no stage of its own.
+    _, whole, last_map = inner[-1]
+    inner = [each for each in inner if not each[1].startswith(f"{whole}.") or each[2][-1] != last_map[-1]]
     before = [path for i, (path, shape) in enumerate(calls)
               if i < last and path in once and shape is not None and len(shape) in (2, 4)]  # fmt: skip
+    if inner[-1][1] == before[-1] and len(inner) > 3:  # pooled by no module: the last map is what it reads
+        inner = inner[:-1]
     early, middle = (_ending(inner, reduction, input_size) for reduction in (_EARLY, _MIDDLE))
     if early == middle:  # a network of few sizes: the last map that is larger
         sizes = {path: shape[-1] for _, path, shape in inner}
@@ -96,3 +92,44 @@ def record(network: nn.Module, size: int, channels: int = 3) -> list[tuple[str, 
         for handle in handles:
             handle.remove()
     return calls
+
+
+@torch.no_grad()
+def with_stem(network: nn.Module, name: str, paths: dict[str, str], input_size: int) -> Architecture:
+    """What a front-end must know of such a network: its stem, the chain of modules from the image to the end
+    of the stage ``stem``, found by running it.
+
+    Raises UserError if the modules up to there are no chain, so that nothing can stand in their place.
+    """
+    seen: list[tuple[str, Tensor]] = []
+    stem = paths["stem"]
+    handles = [module.register_forward_hook(lambda _m, _i, out, path=path: seen.append((path, out)))
+               for path, module in network.named_modules()
+               if path == stem or not any(True for _ in module.children())]  # fmt: skip
+    inputs: list[Tensor] = []
+    image = torch.rand(1, 3, input_size, input_size, generator=torch.Generator().manual_seed(0))
+    try:
+        network(image)
+        names = [path for path, _ in seen]
+        end = names.index(stem)
+        chain = [path for path in names[:end] if not path.startswith(f"{stem}.")] + [stem]
+        first = network.get_submodule(chain[0])
+        handles.append(first.register_forward_pre_hook(lambda _m, given: inputs.append(given[0])))
+        network(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    x = inputs[0]
+    try:
+        for path in chain:
+            x = network.get_submodule(path)(x)
+        same = torch.allclose(x, seen[end][1], atol=1e-5)
+    except (RuntimeError, TypeError):
+        same = False
+    if not same or len(set(chain)) != len(chain):
+        raise UserError(f"{name}: no front-end fits, since {', '.join(chain)} is no chain of modules")
+    stride = max(1, round(math.sqrt(input_size**2 / (x.shape[-1] * x.shape[-2]))))
+    return Architecture(
+        name=name, make=type(network), family=name, year=0, paper="", parameters=None, input_size=input_size,
+        smallest=8, stages=paths, stem=Stem(tuple(chain), stride, x.shape[1]),
+    )  # fmt: skip

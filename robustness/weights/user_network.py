@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -20,7 +19,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from robustness.architectures import STAGES, Architecture, Stem
+from robustness.architectures import STAGES
 from robustness.errors import UserError, nearest
 from robustness.settings import Settings
 from robustness.weights import reading, stages
@@ -197,46 +196,6 @@ def stages_of(network: UserNetwork, name: str, builder: Builder, size: int) -> d
             wrong = "is no module that runs" if not shapes else f"gives {shapes}, not one feature map"
             raise UserError(f"python:{name}: stages.{stage}: {path!r} {wrong}")
     return {stage: f"inner.{builder.stages[stage]}" for stage in STAGES}
-
-
-@torch.no_grad()
-def stem_entry(network: UserNetwork, name: str, paths: dict[str, str], size: int) -> Architecture:
-    """What a front-end replaces: the chain of modules from the image to the stem's end.
-
-    Raises UserError if these are no chain, so that nothing can stand in their place.
-    """
-    seen: list[tuple[str, Tensor]] = []
-    wanted = paths["stem"]
-    handles = [module.register_forward_hook(lambda _m, _i, out, path=path: seen.append((path, out)))
-               for path, module in network.named_modules()
-               if path == wanted or not any(True for _ in module.children())]  # fmt: skip
-    generator = torch.Generator().manual_seed(0)
-    image = torch.rand(1, 3, size, size, generator=generator)
-    try:
-        network(image)
-    finally:
-        for handle in handles:
-            handle.remove()
-    names = [path for path, _ in seen]
-    end = names.index(wanted)
-    chain = [path for path in names[:end] if not path.startswith(f"{wanted}.")] + [wanted]
-    x = (image * network.luminance).sum(1, keepdim=True) if network.grey else image
-    try:
-        for path in chain:
-            x = network.get_submodule(path)(x)
-        same = torch.allclose(x, seen[end][1], atol=1e-5)
-    except (RuntimeError, TypeError):
-        same = False
-    if not same or len(set(chain)) != len(chain):
-        raise UserError(
-            f"python:{name}: no front-end fits, since its stem ({', '.join(chain)}) is not a chain of modules"
-        )
-    stride = max(1, round(math.sqrt(size * size / (x.shape[-1] * x.shape[-2]))))
-    return Architecture(
-        name=split(name)[0], make=find(name), family=split(name)[0], year=0, paper="", parameters=None,
-        input_size=size, smallest=8, stages=paths,
-        stem=Stem(tuple(chain), stride, x.shape[1]),
-    )  # fmt: skip
 
 
 @contextmanager

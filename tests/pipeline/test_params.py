@@ -123,19 +123,6 @@ CASES = {
         ),
         "fine_tune.stages: lacks stem",
     ),
-    "front-end before weights whose stem is not known": (
-        (
-            "models",
-            {
-                "a": {
-                    "weights": "torchvision:shufflenet_v2_x1_0",
-                    "frontend": "vone",
-                    "fine_tune": {"stages": ["stem"], "epochs": 1, "learning_rate": 0.001},
-                }
-            },
-        ),
-        "no front-end fits",
-    ),
     "new head that is frozen": (
         (
             "models",

@@ -6,16 +6,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import timm
 import torch
+import torchvision
 import yaml
 from safetensors.torch import save_file
 from test_fine_tuning import folder_of_two_colours
 from tiny_run import PARAMS, run_stage, write_params
 
 from pipeline import files, inputs, reproduce
-from robustness import models, weights
+from robustness import frontends, models, weights
 from robustness.errors import UserError
-from robustness.weights import parse, user_network
+from robustness.weights import parse, stages, user_network
 from robustness.weights.user_network import Builder
 
 HELPER = "WIDTH = 8\n"
@@ -125,6 +127,32 @@ def test_a_front_end_stands_in_place_of_its_stem(channels: int) -> None:
     assert model.spec.frontend == "vone"
     assert not isinstance(model.network.inner.conv1, torch.nn.Conv2d)
     assert model(torch.rand(2, 3, 32, 32)).shape == (2, 2)
+
+
+LIBRARY_NETS = {
+    "shufflenet": (lambda: torchvision.models.shufflenet_v2_x1_0(weights=None), ("conv1.0", "maxpool"), 4),
+    "regnet": (lambda: torchvision.models.regnet_y_400mf(weights=None), ("stem", "stem"), 2),
+    "mobilenetv3": (lambda: timm.create_model("mobilenetv3_small_050"), ("conv_stem", "bn1"), 2),
+    "resnest": (lambda: timm.create_model("resnet10t"), ("conv1.0", "conv1.2"), 2),
+}
+
+
+@pytest.mark.parametrize("name", LIBRARY_NETS)
+def test_the_stem_of_a_library_s_network_is_found_by_running_it(name: str) -> None:
+    make, ends, stride = LIBRARY_NETS[name]
+    network = make().eval()
+    paths = stages.find(network, name, 64)
+    entry = stages.with_stem(network, name, paths, 64)
+    assert (entry.stem.modules[0], entry.stem.modules[-1]) == ends
+    assert entry.stem.stride == stride
+    frontends.install(network, entry, "gabor", image_size=64, seed=0)
+    assert network(torch.rand(1, 3, 64, 64)).shape == (1, 1000)
+
+
+def test_no_front_end_fits_a_stem_that_is_no_chain(own: Path) -> None:
+    (own / "own_net.py").write_text(NET.replace("self.act1(self.conv1(x))", "self.act1(self.conv1(x) + 1)"))
+    with pytest.raises(UserError, match=r"no front-end fits, since inner.conv1, inner.act1 is no chain"):
+        classifier("vone")
 
 
 WRONG = {
