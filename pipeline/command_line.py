@@ -72,6 +72,11 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
     listed = commands.add_parser("list", help="what is registered of a kind")
     listed.add_argument("kind", choices=KINDS)
+    new = commands.add_parser("new-profile", help="a profile for trained models on a folder of images")
+    new.add_argument("name")
+    new.add_argument("--path", help="a subfolder for each class; asked for if left out")
+    new.add_argument("--size", type=int, default=224, help="of the images, in pixels")
+    new.add_argument("--models", nargs="+", help="weights, as in a profile; asked for if left out")
     for name, what in (("evaluate", "accuracy on a set, clean and under conditions"),
                        ("attack", "robust accuracy by ε"), ("probe", "a probe's numbers")):  # fmt: skip
         add = commands.add_parser(name, help=what).add_argument
@@ -133,7 +138,19 @@ def _level(text: str) -> object:
     return int(number) if number.is_integer() else number
 
 
+def _new_profile(given: argparse.Namespace) -> None:
+    from pipeline.new_profile import new_profile
+
+    path = given.path or input("folder with a subfolder for each class: ").strip()
+    weights = given.models or input("weights, as timm:resnet50.tv_in1k python:mynet:build: ").split()
+    made = new_profile(given.name, path, given.size, weights)
+    print(f"{made}; run it: make repro PROFILE={given.name}")
+
+
 def _run(given: argparse.Namespace) -> None:
+    if given.command == "new-profile":
+        _new_profile(given)
+        return
     whole, shown = (None, registered(given.kind)) if given.command == "list" else measure(given)
     if whole is not None and given.csv is not None:
         whole.to_csv(given.csv, index=False)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
-from pipeline import command_line
+from pipeline import command_line, new_profile
+from pipeline.check import check
 from robustness import architectures, attacks, frontends, models, probes, shifts
 from robustness.data.on_disk import DATA_SETS
 
@@ -86,3 +88,47 @@ def test_a_mistake_is_one_line(
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1
+
+
+@pytest.fixture
+def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of profiles beside a folder of images and a module with a network."""
+    (tmp_path / "profiles").mkdir()
+    base = tmp_path / "profiles" / "photos.yaml"
+    base.write_text(new_profile.BASE.read_text())
+    monkeypatch.setattr(new_profile, "BASE", base)
+    for kind in ("cat", "dog"):
+        (tmp_path / "photos" / kind).mkdir(parents=True)
+        Image.new("RGB", (40, 40), "red").save(tmp_path / "photos" / kind / "1.png")
+    (tmp_path / "own_profile_net.py").write_text("def build():\n    raise ValueError\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return base.parent
+
+
+def test_a_new_profile_is_valid(profiles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([str(profiles.parent / "photos"), "timm:resnet50.tv_in1k python:own_profile_net:build"])
+    monkeypatch.setattr("builtins.input", lambda _: next(answers))
+    command_line.main(["new-profile", "mine", "--size", "64"])
+    settings = check(profiles / "mine.yaml")
+    assert list(settings.models) == ["resnet50", "own_profile_net"]
+    assert "20 photographs" not in (profiles / "mine.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "weights", "message"),
+    [
+        ("photos", "photos", "timm:resnet50", "is there already"),
+        ("Mine", "photos", "timm:resnet50", "use lower-case letters"),
+        ("mine", "nowhere", "timm:resnet50", "no such folder"),
+        ("mine", "photos", "hub:resnet50", "names no weights"),
+    ],
+)
+def test_a_wrong_new_profile_leaves_nothing(
+    name: str, folder: str, weights: str, message: str, profiles: Path, capsys: pytest.CaptureFixture
+) -> None:
+    before = sorted(profiles.iterdir())
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["new-profile", name, "--path", str(profiles.parent / folder), "--models", weights])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert sorted(profiles.iterdir()) == before
