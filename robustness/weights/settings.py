@@ -44,6 +44,8 @@ def check(model: ModelSettings) -> None:
         network = library_of(source, model.architecture)
         if network[0] == "python":
             find(network[1])
+    if network[0] == "python" and model.sha256 is not None and not (model.builder or {}).get("file"):
+        raise UserError("has no file to be checked; name its weights (builder: file:)", "sha256")
     if model.builder is not None:
         if network[0] != "python":
             raise UserError("goes with weights python:<module>:<callable>; leave it out", "builder")

@@ -102,14 +102,18 @@ def source_file(name: str) -> Path:
 
 
 def code_digest(name: str) -> str:
-    """SHA-256 (hexadecimal) of the module's file and of all that it imports from the folder it lies in."""
+    """SHA-256 (hexadecimal) of the module's file, of its package, and of what it imports from the folder that
+    holds it; of an installed one (``site-packages``) not of what else is installed there."""
     file = source_file(name)
     module, _ = split(name)
     root = file.parents[module.count(".") + (file.name == "__init__.py")]
-    finder = ModuleFinder(path=[str(root)], excludes=list(_OURS))
-    with _one_line(name, "cannot be read"):
-        finder.import_hook(module)
-    files = {Path(found.__file__) for found in finder.modules.values() if found.__file__}
+    package = root / module.split(".")[0]
+    files = {file, *(package.rglob("*.py") if package.is_dir() else ())}
+    if root.name not in ("site-packages", "dist-packages"):
+        finder = ModuleFinder(path=[str(root)], excludes=list(_OURS))
+        with _one_line(name, "cannot be read"):
+            finder.import_hook(module)
+        files |= {Path(found.__file__) for found in finder.modules.values() if found.__file__}
     digest = hashlib.sha256()
     for each in sorted(files):
         text = each.read_bytes()

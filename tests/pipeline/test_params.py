@@ -123,6 +123,19 @@ CASES = {
         ),
         "fine_tune.stages: lacks stem",
     ),
+    "SHA-256 of weights that lie in no file": (
+        ("models", {"a": {"weights": "python:json:loads", "sha256": "0" * 64}}),
+        "models.a.sha256: has no file to be checked",
+    ),
+    "builder of what is trained here": ((*MODEL, "builder", {"arguments": {}}), "goes with weights python:"),
+    "builder of weights from timm": (
+        ("models", {"a": {"weights": "timm:resnet50", "builder": {}}}),
+        "goes with weights python:",
+    ),
+    "setting of a builder": (
+        ("models", {"a": {"weights": "python:json:loads", "builder": {"mean": [0.5, 0.5]}}}),
+        "models.a.builder.mean: mean and std need one number per channel",
+    ),
     "new head that is frozen": (
         (
             "models",

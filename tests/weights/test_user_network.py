@@ -194,6 +194,23 @@ def test_the_digest_follows_the_file_and_its_imports(own: Path) -> None:
     assert user_network.code_digest(NAME) != before
 
 
+def test_the_digest_of_a_module_in_a_package_follows_the_package(own: Path) -> None:
+    (own / "own_nets").mkdir()
+    for name, text in (("__init__", ""), ("net", "from own_nets.part import build\n"), ("part", NET)):
+        (own / "own_nets" / f"{name}.py").write_text(text)
+    before = user_network.code_digest("own_nets.net:build")
+    (own / "own_helper.py").write_text("WIDTH = 12\n")  # imported by the part from beside the package
+    between = user_network.code_digest("own_nets.net:build")
+    (own / "own_nets" / "part.py").write_text(NET + "\n")
+    assert len({before, between, user_network.code_digest("own_nets.net:build")}) == 3
+
+
+def test_the_digest_of_an_installed_package_is_of_that_package_alone() -> None:
+    first = user_network.code_digest("timm.models.resnet:resnet18")
+    assert first == user_network.code_digest("timm.models.resnet:resnet18")
+    assert first != user_network.code_digest("torchvision.models.resnet:resnet18")
+
+
 def test_the_settings_of_a_builder_are_checked() -> None:
     with pytest.raises(UserError, match="inputsize: unknown key"):
         Builder.read({"inputsize": 3})
