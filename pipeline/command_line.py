@@ -141,8 +141,11 @@ def _level(text: str) -> object:
 def _new_profile(given: argparse.Namespace) -> None:
     from pipeline.new_profile import new_profile
 
-    path = given.path or input("folder with a subfolder for each class: ").strip()
-    weights = given.models or input("weights, as timm:resnet50.tv_in1k python:mynet:build: ").split()
+    try:
+        path = given.path or input("folder with a subfolder for each class: ").strip()
+        weights = given.models or input("weights, as timm:resnet50.tv_in1k python:mynet:build: ").split()
+    except EOFError:
+        raise UserError("new-profile: there is nobody to ask; give --path and --models") from None
     made = new_profile(given.name, path, given.size, weights)
     print(f"{made}; run it: make repro PROFILE={given.name}")
 
@@ -150,14 +153,19 @@ def _new_profile(given: argparse.Namespace) -> None:
 def _run(given: argparse.Namespace) -> None:
     if given.command == "new-profile":
         _new_profile(given)
-        return
-    whole, shown = (None, registered(given.kind)) if given.command == "list" else measure(given)
-    if whole is not None and given.csv is not None:
-        whole.to_csv(given.csv, index=False)
-    if sys.stdout.isatty() or given.command != "list":
-        print(shown.to_string(index=False, max_colwidth=70, float_format="%.4g", na_rep=""))
+    elif given.command == "list" and not sys.stdout.isatty():
+        print(registered(given.kind).to_csv(index=False), end="")
+    elif given.command == "list":
+        _show(registered(given.kind))
     else:
-        print(shown.to_csv(index=False), end="")
+        whole, shown = measure(given)
+        if given.csv is not None:
+            whole.to_csv(given.csv, index=False)
+        _show(shown)
+
+
+def _show(table: pd.DataFrame) -> None:
+    print(table.to_string(index=False, max_colwidth=70, float_format="%.4g", na_rep=""))
 
 
 def main(arguments: list[str] | None = None) -> None:

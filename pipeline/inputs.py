@@ -18,7 +18,4 @@ def image_set() -> ImageSet:
 
 def load_model(name: str) -> models.Classifier:
     """The model in the checkpoint of that id; one line if the file is no whole checkpoint."""
-    path = files.weights(name)
-    if "pretrained" in models.read_header(path)[1]:
-        return weights.load(path, run_code=True)  # written by the stage train, as params.yaml says
-    return models.load(path)
+    return weights.load(files.weights(name), run_code=True)  # the stage train wrote it, as params.yaml says

@@ -30,13 +30,19 @@ def new_profile(name: str, folder: str, image_size: int, weights: list[str]) -> 
         raise UserError(f"{target}: is there already; take another name, or edit it")
     if not Path(folder).expanduser().is_dir():
         raise UserError(f"{folder}: no such folder; name the one with a subfolder for each class")
+    ids = [_id(each) for each in weights]
+    if len(set(ids)) < len(ids):
+        raise UserError(f"two models would be called {max(ids, key=ids.count)}; name one of them alone, and "
+                        "add the other to the profile under another id")  # fmt: skip
     yaml = YAML()
     yaml.width = 200
     values = yaml.load(BASE.read_text(encoding="utf-8"))
     values["data"].update({"set": "image_folder", "path": str(Path(folder).expanduser().resolve())})
     values["data"]["image_size"] = image_size
     values.yaml_set_start_comment(f"Trained models on the images of {folder}; README explains the keys.")
-    values["models"] = CommentedMap((_id(each), {"weights": each}) for each in weights)
+    values["models"] = CommentedMap(
+        (name, {"weights": each}) for name, each in zip(ids, weights, strict=True)
+    )
     with whole(target) as copy:
         with copy.open("w", encoding="utf-8") as stream:
             yaml.dump(values, stream)

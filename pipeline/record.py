@@ -138,9 +138,7 @@ class Record:
     @cached_property
     def _params(self) -> dict[str, dict[str, Any]]:
         """File → its keys that stages read, with their values: each file is read once for all stages."""
-        deps = [
-            dep for stage in self.stages.values() for dep in stage.deps if isinstance(dep, ParamsDependency)
-        ]
+        deps = [dep for stage in self.stages.values() for dep in stage.params]
         keys: dict[str, set[str]] = {}
         for dep in deps:
             keys.setdefault(dep.fs_path, set()).update(dep.params)

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
-from robustness import attacks, frontends, models, probes, scores, weights
+from robustness import attacks, frontends, probes, scores, weights
 from robustness.attacks.suites import ladder
 from robustness.data import digits, on_disk
 from robustness.data.image_set import ImageSet
@@ -77,9 +77,9 @@ def load_model(
     if isinstance(model, nn.Module):
         return weights.around(model, builder=dict(builder or {}), **fits)
     if str(model).endswith(".safetensors") and not str(model).startswith("file:"):
-        path = Path(model).expanduser()
-        pretrained = "pretrained" in models.read_header(path)[1]
-        return weights.load(path) if pretrained else models.load(path)
+        loaded = weights.load(Path(model).expanduser())
+        weights.check_fits(loaded.spec, images.image_size, len(images.classes), str(model))
+        return loaded
     source = weights.parse(str(model), sha256)
     return weights.build(source, architecture=architecture, builder=builder and dict(builder), **fits)
 
@@ -138,13 +138,11 @@ def attack(
     gradients averaged over 10 draws. Raises UserError for an unknown norm or suite and an ε below 0.
     """
     rows = images.spread_over_objects(images.rows(split="test", shift="clean"), count, seed=seed)
-    if suite == "standard" and frontends.is_stochastic(model):
-        suite = "stochastic"
     outcome = attacks.attack(
         model.eval(),
         images.batch(rows),
         images.labels(rows),
-        ladder(suite, norm, rungs),
+        ladder(suite, norm, rungs, noisy=frontends.is_stochastic(model)),
         [epsilon / 255 if norm == "linf" else epsilon for epsilon in epsilons],
         attacks.Setup(norm=norm, batch_size=batch_size, seed=seed),
         samples=rows,

@@ -89,6 +89,8 @@ def test_a_checkpoint_of_a_run_is_read(digits: ImageSet, tmp_path: Path) -> None
     net = models.build(spec)
     models.save(net, tmp_path / "weights.safetensors")
     loaded = rb.load_model(tmp_path / "weights.safetensors", digits)
+    with pytest.raises(UserError, match="is of a set of 32 pixels, this one has 16"):
+        rb.load_model(tmp_path / "weights.safetensors", rb.open_set("digits", image_size=16))
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), loaded.parameters(), strict=True))
 
 

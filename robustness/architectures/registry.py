@@ -220,7 +220,13 @@ def build(
     for module in network.modules():
         if bn_momentum is not None and isinstance(module, nn.BatchNorm2d):
             module.momentum = bn_momentum
-        # An in-place activation would change what a hook before it has seen, and what a skip adds.
+    return not_in_place(network)
+
+
+def not_in_place(network: nn.Module) -> nn.Module:
+    """The network, its in-place activations made ordinary ones: those would change what a hook before them
+    has seen, and what a skip adds."""
+    for module in network.modules():
         if getattr(module, "inplace", False):
             module.inplace = False
     return network

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from robustness.attacks.checks import Scale, telling_epsilon
 from robustness.attacks.evaluation import Setup
-from robustness.attacks.suites import OF_NOISE, Rung, ladder
+from robustness.attacks.suites import Rung, ladder
 from robustness.attacks.variants import WHOLE, VariantSettings
 from robustness.errors import UserError, at
 from robustness.settings import Settings, check_types
@@ -87,7 +87,7 @@ class AttackSettings(Settings):
     def ladder(self, norm: str, *, noisy: bool) -> tuple[Rung, ...]:
         """The rungs in a norm, for a model with noise or without."""
         suite, rungs = self.norms[norm].suite, self.norms[norm].rungs
-        return ladder(OF_NOISE.get(suite, suite) if noisy and isinstance(suite, str) else suite, norm, rungs)
+        return ladder(suite, norm, rungs, noisy=noisy)
 
     def setup(self, norm: str, seed: int) -> Setup:
         """How the attacks in one norm run."""

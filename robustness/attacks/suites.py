@@ -85,16 +85,19 @@ OF_NOISE = {"standard": "stochastic"}
 """The suite that a model with noise gets in the place of another."""
 
 
-def ladder(suite: str | Sequence[Suite], norm: str, rungs: int | None = None) -> tuple[Rung, ...]:
+def ladder(
+    suite: str | Sequence[Suite], norm: str, rungs: int | None = None, *, noisy: bool = False
+) -> tuple[Rung, ...]:
     """The rungs of a suite in a norm, the first ``rungs`` of them (None: all).
 
-    ``suite``: a name, or the attacks (name → settings) of each rung. Raises UserError for an unknown suite,
+    ``suite``: a name, or the attacks (name → settings) of each rung; ``noisy``: for a model with noise, which
+    gets another suite by some names (:data:`OF_NOISE`). Raises UserError for an unknown suite,
     attack or setting, and a norm that an attack has not.
     """
     if isinstance(suite, str):
         if suite not in SUITES:
             raise UserError(f"suite {suite!r} is unknown; {nearest(suite, SUITES)}")
-        found = SUITES[suite](norm)
+        found = SUITES[OF_NOISE.get(suite, suite) if noisy else suite](norm)
     else:
         found = tuple(Rung(attacks) for attacks in suite)
     for rung in found:

@@ -3,7 +3,7 @@
 ``from_settings``, which can fine-tune them, is imported by itself: loading a model needs no training code.
 """
 
-from robustness.weights.pretrained import Pretrained, around, build, load, save
+from robustness.weights.pretrained import Pretrained, around, build, check_fits, load, save
 from robustness.weights.settings import FineTune, check
 from robustness.weights.source import Source, parse
 
@@ -14,6 +14,7 @@ __all__ = [
     "around",
     "build",
     "check",
+    "check_fits",
     "load",
     "parse",
     "save",

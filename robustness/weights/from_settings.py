@@ -17,8 +17,8 @@ from robustness.errors import UserError
 from robustness.models import ModelSettings
 from robustness.training import Progress, Recipe, train
 from robustness.weights.fine_tuning import fingerprint, freeze
-from robustness.weights.pretrained import build, load, origin_notes
-from robustness.weights.reading import digest
+from robustness.weights.pretrained import build, check_fits, load, origin_notes
+from robustness.weights.reading import check_file
 from robustness.weights.settings import FineTune, check
 from robustness.weights.source import parse
 
@@ -85,15 +85,10 @@ def _of_another_run(
     """The model of a checkpoint as it was, with that training's notes; no history."""
     source = parse(settings.weights, settings.sha256)
     path = Path(source.name).expanduser()
+    check_file(path, source.sha256)
     spec, notes = models.read_header(path)
-    if source.sha256 is not None and (found := digest(path)) != source.sha256:
-        raise UserError(f"weights {source}: SHA-256 is {found}, not {source.sha256}; bring the right file")
-    for what, theirs, ours in (("classes", spec.num_classes, len(images.classes)),
-                               ("pixels", spec.image_size, images.image_size)):  # fmt: skip
-        if theirs != ours:
-            raise UserError(f"weights {source}: is of a set of {theirs} {what}, this one has {ours}")
-    model = load(path) if "pretrained" in notes else models.load(path)
-    return model, _no_history(), notes
+    check_fits(spec, images.image_size, len(images.classes), f"weights {source}")
+    return load(path), _no_history(), notes
 
 
 def _no_history() -> pd.DataFrame:

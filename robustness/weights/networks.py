@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from robustness import architectures
 from robustness.architectures import Architecture
+from robustness.architectures.registry import not_in_place
 from robustness.errors import UserError, nearest
 from robustness.weights import cifar_resnet, efficientnet_lite, reading, user_network
 from robustness.weights.source import Source
@@ -128,10 +129,7 @@ def build(library: str, name: str, image_size: int, classes: int = CLASSES) -> n
         extra = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
         _torchvision_weights(name)
         network = torchvision.models.get_model(name, weights=None, num_classes=classes, **extra)
-    for module in network.modules():
-        if getattr(module, "inplace", False):
-            module.inplace = False  # else hooks would see what a later layer made of it
-    return network.eval()
+    return not_in_place(network).eval()
 
 
 def _timm_settings(name: str) -> dict:

@@ -132,8 +132,17 @@ def origin_notes(source: Source, **how: Any) -> dict[str, Any]:
     return {"pretrained": kept}
 
 
-def load(path: Path, *, run_code: bool = False) -> Pretrained:
-    """Read a saved classifier without its source: nothing is downloaded, no code in the file is executed.
+def check_fits(spec: ModelSpec, image_size: int, num_classes: int, what: str) -> None:
+    """Raises UserError if a model of that spec is of a set of other classes or another image size."""
+    for kind, theirs, ours in (("classes", spec.num_classes, num_classes),
+                               ("pixels", spec.image_size, image_size)):  # fmt: skip
+        if theirs != ours:
+            raise UserError(f"{what}: is of a set of {theirs} {kind}, this one has {ours}")
+
+
+def load(path: Path, *, run_code: bool = False) -> models.Classifier | Pretrained:
+    """Read a saved classifier, trained here or pretrained, without its source: nothing is downloaded, no code
+    in the file is executed.
 
     With ``run_code`` a network of the user's own is built by their code anew: for files that this run made
     itself, since a header from elsewhere could name any callable. Raises UserError without it, and if the
@@ -142,6 +151,8 @@ def load(path: Path, *, run_code: bool = False) -> Pretrained:
     from safetensors.torch import load_file
 
     spec, notes = models.read_header(path)
+    if "pretrained" not in notes:
+        return models.load(path)
     origin = notes["pretrained"]
     source = parse(origin["source"])
     how = (source, origin["architecture"], spec.image_size, spec.num_classes, origin["groups"], spec.seed)
@@ -183,24 +194,11 @@ def _frame(
         network = networks.build(library, name, traits.input_size, outputs)
     entry = networks.entry_of(library, name)
     paths = dict(entry.stages) if entry else stages.find(network, name, traits.input_size)
-    classes = outputs if groups is None else len(groups)
-    if num_classes != classes:
-        raise UserError(
-            f"{source}: answers with {classes} classes, the image set has {num_classes}; "
-            "these weights do not belong to it as they are (fine_tune with new_head: true gives them a last "
-            "layer for it)"
-        )
-    spec = ModelSpec(
-        architecture=networks.title(library, name),
-        frontend="learned",
-        training="canonical",
-        num_classes=classes,
-        image_size=image_size,
-        seed=seed,
-        mean=traits.mean,
-        std=traits.std,
-    )
-    return Pretrained(spec, network, paths, traits.input_size, groups)
+    return _classifier(
+        network, paths, networks.title(library, name), traits, outputs, image_size, num_classes, groups, seed,
+        str(source), "these weights do not belong to it as they are (fine_tune with new_head: true gives "
+        "them a last layer for it)",
+    )  # fmt: skip
 
 
 def _user_frame(
@@ -218,7 +216,7 @@ def _user_frame(
         torch.manual_seed(derive(seed, "weights", str(source), "head"))
         network = user_network.build(source.name, builder, image_size, source.sha256)
     title = architecture or user_network.split(source.name)[0].rpartition(".")[2]
-    return _framed(network, source.name, title, image_size, num_classes, groups, seed, builder)
+    return _framed(network, str(source), title, image_size, num_classes, groups, seed, builder)
 
 
 def around(
@@ -240,7 +238,7 @@ def around(
 
 def _framed(
     network: user_network.UserNetwork,
-    name: str,
+    what: str,
     title: str,
     image_size: int,
     num_classes: int,
@@ -249,11 +247,35 @@ def _framed(
     builder: user_network.Builder,
 ) -> Pretrained:
     size = builder.input_size or image_size
-    outputs = user_network.outputs(network, size)
+    # One channel is taken of three equal in these.
+    mean, std = (tuple(values) * (3 // len(values)) for values in (builder.mean, builder.std))
+    paths, traits = user_network.stages_of(network, what, builder, size), networks.Traits(size, mean, std)
+    return _classifier(
+        network, paths, title, traits, network.classes, image_size, num_classes, groups, seed,
+        what, "let it be built for as many (builder: arguments:)",
+    )  # fmt: skip
+
+
+def _classifier(
+    network: nn.Module,
+    paths: dict[str, str],
+    title: str,
+    traits: networks.Traits,
+    outputs: int,
+    image_size: int,
+    num_classes: int,
+    groups: Sequence[Sequence[int]] | None,
+    seed: int,
+    what: str,
+    advice: str,
+) -> Pretrained:
+    """The network, of ``outputs`` outputs, as a classifier of the image set's classes.
+
+    Raises UserError, about ``what`` and with ``advice``, if it answers with more or fewer.
+    """
     classes = outputs if groups is None else len(groups)
     if num_classes != classes:
-        raise UserError(f"{title}: answers with {classes} classes, the image set has {num_classes}; "
-                        "let it be built for as many (builder: arguments:)")  # fmt: skip
+        raise UserError(f"{what}: answers with {classes} classes, the image set has {num_classes}; {advice}")
     spec = ModelSpec(
         architecture=title,
         frontend="learned",
@@ -261,12 +283,10 @@ def _framed(
         num_classes=classes,
         image_size=image_size,
         seed=seed,
-        # One channel is taken of three equal in these.
-        mean=tuple(builder.mean) * (3 // len(builder.mean)),
-        std=tuple(builder.std) * (3 // len(builder.std)),
+        mean=traits.mean,
+        std=traits.std,
     )
-    paths = user_network.stages_of(network, name, builder, size)
-    return Pretrained(spec, network, paths, size, groups, outputs)
+    return Pretrained(spec, network, paths, traits.input_size, groups, outputs)
 
 
 def _head_state(model: Pretrained) -> dict[str, Tensor]:

@@ -20,6 +20,14 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def check_file(path: Path, sha256: str | None = None) -> None:
+    """Raises UserError if there is no such file, or it differs from the SHA-256 where that is given."""
+    if not path.is_file():
+        raise UserError(f"weights file:{path}: no such file")
+    if sha256 is not None and (found := digest(path)) != sha256:
+        raise UserError(f"weights file:{path}: SHA-256 is {found}, not {sha256}; bring the right file")
+
+
 def read_state(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     """Name → tensor. ``sha256`` is compared before anything is read, where it is given.
 
@@ -27,10 +35,7 @@ def read_state(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     state dict may lie under one of the usual keys, and its names may all begin with ``module.`` (from
     DataParallel). Raises UserError if the file is missing, differs from its SHA-256, or holds no state dict.
     """
-    if not path.is_file():
-        raise UserError(f"weights file:{path}: no such file")
-    if sha256 is not None and (found := digest(path)) != sha256:
-        raise UserError(f"weights file:{path}: SHA-256 is {found}, not {sha256}; bring the right file")
+    check_file(path, sha256)
     state = _safetensors(path) if path.suffix == ".safetensors" else _torch(path)
     for key in _WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(key), dict):

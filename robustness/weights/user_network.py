@@ -20,6 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from robustness.architectures import STAGES
+from robustness.architectures.registry import not_in_place
 from robustness.errors import UserError, nearest
 from robustness.settings import Settings
 from robustness.weights import reading, stages
@@ -57,8 +58,10 @@ class UserNetwork(nn.Module):
     """Images (N, 3, H, W), normalised, to logits (N, classes), whatever the network inside takes and gives.
 
     A network of one channel gets the luminance; of several outputs the first counts, of a mapping or an
-    object ``logits``.
+    object ``logits``. ``classes``: how many it answers with, once :func:`around` has run it.
     """
+
+    classes: int
 
     def __init__(self, inner: nn.Module, channels: int) -> None:
         super().__init__()
@@ -88,7 +91,7 @@ def split(name: str) -> tuple[str, str]:
 def source_file(name: str) -> Path:
     """The file of the module that ``<module>:<callable>`` names. Raises UserError if there is none."""
     module, _ = split(name)
-    with _one_line(name, "cannot be imported"):
+    with _one_line(f"python:{name}", "cannot be imported"):
         try:
             found = find_spec(module)
         except ModuleNotFoundError:
@@ -111,7 +114,7 @@ def code_digest(name: str) -> str:
     files = {file, *(package.rglob("*.py") if package.is_dir() else ())}
     if root.name not in ("site-packages", "dist-packages"):
         finder = ModuleFinder(path=[str(root)], excludes=list(_OURS))
-        with _one_line(name, "cannot be read"):
+        with _one_line(f"python:{name}", "cannot be read"):
             finder.import_hook(module)
         files |= {Path(found.__file__) for found in finder.modules.values() if found.__file__}
     digest = hashlib.sha256()
@@ -125,7 +128,7 @@ def find(name: str) -> Any:
     """The callable; imports its module. Raises UserError in one line if that fails."""
     source_file(name)
     module, attribute = split(name)
-    with _one_line(name, "cannot be imported"):
+    with _one_line(f"python:{name}", "cannot be imported"):
         loaded = importlib.import_module(module)
     if not callable(getattr(loaded, attribute, None)):
         known = [key for key, value in vars(loaded).items() if callable(value) and not key.startswith("_")]
@@ -140,9 +143,9 @@ def build(name: str, builder: Builder, image_size: int, sha256: str | None = Non
     (N, channels, S, S) with logits (N, classes), or gives no gradient to its input.
     """
     call = find(name)
-    with _one_line(name, "raised"):
+    with _one_line(f"python:{name}", "raised"):
         inner = call(**builder.arguments)
-    return around(inner, name, builder, image_size, sha256)
+    return around(inner, f"python:{name}", builder, image_size, sha256)
 
 
 def around(
@@ -150,16 +153,14 @@ def around(
 ) -> UserNetwork:
     """The same around a network that is built already; ``name`` is what messages call it."""
     if not isinstance(inner, nn.Module):
-        raise UserError(f"python:{name}: gave a {type(inner).__name__}; it must return a torch.nn.Module")
-    for module in inner.modules():
-        if getattr(module, "inplace", False):
-            module.inplace = False  # else hooks would see what a later layer made of it
+        raise UserError(f"{name}: gave a {type(inner).__name__}; it must return a torch.nn.Module")
+    not_in_place(inner)
     if builder.file is not None:
         state = reading.read_state(Path(builder.file).expanduser(), sha256)
         try:
             inner.load_state_dict(state)
         except RuntimeError as error:
-            raise UserError(f"{builder.file}: does not fit python:{name} ({_brief(error)})") from None
+            raise UserError(f"{builder.file}: does not fit {name} ({_brief(error)})") from None
     network = UserNetwork(inner, len(builder.mean)).eval()
     size = builder.input_size or image_size
     images = torch.zeros(2, 3, size, size, requires_grad=True)
@@ -167,16 +168,11 @@ def around(
         logits = network(images)
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 2 or logits.shape[1] < 2:
         shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise UserError(f"python:{name}: is no classifier: 2 images give {shape}, not (2, classes)")
+        raise UserError(f"{name}: is no classifier: 2 images give {shape}, not (2, classes)")
     if not logits.requires_grad:
-        raise UserError(f"python:{name}: gives no gradient to its input; attacks and probes need one")
+        raise UserError(f"{name}: gives no gradient to its input; attacks and probes need one")
+    network.classes = logits.shape[1]
     return network
-
-
-@torch.no_grad()
-def outputs(network: UserNetwork, size: int) -> int:
-    """The number of classes that the network answers with."""
-    return network(torch.zeros(1, 3, size, size)).shape[1]
 
 
 def stages_of(network: UserNetwork, name: str, builder: Builder, size: int) -> dict[str, str]:
@@ -189,7 +185,7 @@ def stages_of(network: UserNetwork, name: str, builder: Builder, size: int) -> d
         try:
             found = stages.find(network.inner, name, size, channels)
         except UserError as error:
-            raise UserError(f"python:{error}; or name its stages (builder: stages:)") from None
+            raise UserError(f"{error}; or name its stages (builder: stages:)") from None
         return {stage: f"inner.{path}" for stage, path in found.items()}
     calls = stages.record(network.inner, size, channels)
     for stage in STAGES:
@@ -198,7 +194,7 @@ def stages_of(network: UserNetwork, name: str, builder: Builder, size: int) -> d
         ranks = (2, 4) if stage == "penultimate" else (4,)
         if len(shapes) != 1 or shapes[0] is None or len(shapes[0]) not in ranks:
             wrong = "is no module that runs" if not shapes else f"gives {shapes}, not one feature map"
-            raise UserError(f"python:{name}: stages.{stage}: {path!r} {wrong}")
+            raise UserError(f"{name}: stages.{stage}: {path!r} {wrong}")
     return {stage: f"inner.{builder.stages[stage]}" for stage in STAGES}
 
 
@@ -214,7 +210,7 @@ def _one_line(name: str, what: str) -> Iterator[None]:
         while place is not None and place.tb_next is not None:
             place = place.tb_next
         where = "" if place is None else f", {Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}"
-        raise UserError(f"python:{name}: {what} ({type(error).__name__}: {_brief(error)}{where})") from error
+        raise UserError(f"{name}: {what} ({type(error).__name__}: {_brief(error)}{where})") from error
 
 
 def _brief(error: BaseException) -> str:

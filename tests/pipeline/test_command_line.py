@@ -121,6 +121,7 @@ def test_a_new_profile_is_valid(profiles: Path, monkeypatch: pytest.MonkeyPatch)
         ("Mine", "photos", "timm:resnet50", "use lower-case letters"),
         ("mine", "nowhere", "timm:resnet50", "no such folder"),
         ("mine", "photos", "hub:resnet50", "names no weights"),
+        ("mine", "photos", "timm:resnet50 torchvision:resnet50", "two models would be called resnet50"),
     ],
 )
 def test_a_wrong_new_profile_leaves_nothing(
@@ -128,7 +129,9 @@ def test_a_wrong_new_profile_leaves_nothing(
 ) -> None:
     before = sorted(profiles.iterdir())
     with pytest.raises(SystemExit) as ended:
-        command_line.main(["new-profile", name, "--path", str(profiles.parent / folder), "--models", weights])
+        command_line.main(
+            ["new-profile", name, "--path", str(profiles.parent / folder), "--models", *weights.split()]
+        )
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
     assert sorted(profiles.iterdir()) == before
