@@ -34,9 +34,9 @@ def new_profile(name: str, folder: str, image_size: int, weights: list[str]) -> 
     if len(set(ids)) < len(ids):
         raise UserError(f"two models would be called {max(ids, key=ids.count)}; name one of them alone, and "
                         "add the other to the profile under another id")  # fmt: skip
-    yaml = YAML()
-    yaml.width = 200
-    values = yaml.load(BASE.read_text(encoding="utf-8"))
+    round_trip = YAML(typ="rt")  # keeps comments
+    round_trip.width = 200
+    values = round_trip.load(BASE.read_text(encoding="utf-8"))
     values["data"].update({"set": "image_folder", "path": str(Path(folder).expanduser().resolve())})
     values["data"]["image_size"] = image_size
     values.yaml_set_start_comment(f"Trained models on the images of {folder}; README explains the keys.")
@@ -45,7 +45,7 @@ def new_profile(name: str, folder: str, image_size: int, weights: list[str]) -> 
     )
     with whole(target) as copy:
         with copy.open("w", encoding="utf-8") as stream:
-            yaml.dump(values, stream)
+            round_trip.dump(values, stream)
         check(copy)
     return target
 
