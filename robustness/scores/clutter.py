@@ -31,19 +31,6 @@ DISTRACTORS = "clutter/distractors"
 CLUTTER = Condition("clutter")
 
 
-def with_fractions(predictions: pd.DataFrame, samples: pd.DataFrame | None) -> pd.DataFrame:
-    """``predictions`` with the fractions of ``samples`` on the rows of stored images.
-
-    An image-space condition carries the id of the clean image it was made from, whose fractions are not its
-    own: rows join only where shift, factor and level agree too.
-    """
-    known = [name for name in FRACTIONS if samples is not None and name in samples.columns]
-    if not known:
-        return predictions
-    key = ["sample", "shift", "factor", "level"]
-    return predictions.drop(columns=known, errors="ignore").merge(samples[key + known], on=key, how="left")
-
-
 def add_columns(
     clusters: ClusterSums, predictions: pd.DataFrame, place: np.ndarray, correct: np.ndarray
 ) -> None:

@@ -10,7 +10,7 @@ from robustness.scores.attacks import from_attacks
 from robustness.scores.calibration import from_confidences
 from robustness.scores.effects import effects
 from robustness.scores.learning_curve import compare_largest, from_learning_curve
-from robustness.scores.predictions import from_predictions
+from robustness.scores.predictions import from_predictions, with_columns_of
 from robustness.scores.probes import from_probes
 from robustness.scores.table import wide
 from robustness.scores.twins import compare_best, compare_twins
@@ -55,7 +55,8 @@ def computed(
     """
     common = {"classes": classes, "seed": seed, "resamples": resamples}
     found = collated(tables, samples, fine_tuned=fine_tuned, **common)
-    measured = (tables["predictions"], tables["attacks"], tables["models"])
+    predictions = with_columns_of(samples, tables["predictions"])
+    measured = (predictions, tables["attacks"], tables["models"])
     compared = (
         compare_twins(*measured, **common),
         compare_best(*measured, found, **common),

@@ -33,6 +33,7 @@ or a where b is empty;
 there is one architecture."""
 
 MEAN = "mean"
+SHARES = ("accuracy", "shape_share")
 Draws = Mapping[str, tuple[np.ndarray, int]]  # metric → (1 + R,) draws, objects
 
 
@@ -66,7 +67,7 @@ def effects(
             found = _mean(draws, pairs, metric)
             if found is not None:
                 low, high = found.low, found.high
-                if key[0] == MEAN and metric.endswith("accuracy"):  # Student's interval knows no bounds
+                if key[0] == MEAN and metric.endswith(SHARES):  # Student's interval knows no bounds
                     low, high = max(low, 0.0), min(high, 1.0)
                 facts_of_mean = (found.value, low, high, found.error, len(pairs), seeds,
                                  found.objects, found.verdict, found.needed_units,

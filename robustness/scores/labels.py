@@ -50,6 +50,9 @@ _OF_A_SHIFT = {
         "relative mean corruption error, {normaliser} = 1", "ratio", "lower"
     ),
     ("corruption", "ce"): Label("corruption error under {of}, {normaliser} = 1", "ratio", "lower"),
+    ("cue", "shape_share"): Label("shape among answers for shape or material", "fraction", "neither"),
+    ("cue", "shape_answers"): Label("answers for the shape in a cue conflict", "fraction", "neither"),
+    ("cue", "surface_answers"): Label("answers for the material in a cue conflict", "fraction", "neither"),
     ("unknown", "auroc"): Label("objects of no class told by {of}, AUROC", "fraction", "higher"),
     ("unknown", "accepted"): Label("objects of no class taken for known by {of}", "fraction", "lower"),
 }

@@ -15,7 +15,8 @@ sample is paired with its object's mean clean correctness):
 - a shift: ``<shift>/drop`` (also ``relative_drop``, ``retained``, ``accuracy``) from the mean over its
   factors, each factor counting once however many levels it has; the view sphere and background swaps are
   no part of it: they have scores of their own (:mod:`~robustness.scores.sphere`,
-  :mod:`~robustness.scores.clutter`), as have corruptions (:mod:`~robustness.scores.corruption`)
+  :mod:`~robustness.scores.clutter`), as have corruptions (:mod:`~robustness.scores.corruption`) and, beside
+  its drops, the cue conflict (:mod:`~robustness.scores.cue_conflict`)
 
 ``relative_drop`` and ``retained`` are left out where the clean accuracy is not significantly above chance
 (the interval of r_c holds 1/K): a share of nothing means nothing. Intervals resample objects, with the same
@@ -31,7 +32,7 @@ import numpy as np
 import pandas as pd
 
 from robustness.errors import UserError
-from robustness.scores import clutter, corruption, sphere
+from robustness.scores import clutter, corruption, cue_conflict, sphere
 from robustness.scores.cluster_sums import ClusterSums, Totals, draw_weights, ratio
 from robustness.scores.conditions import (
     CLEAN,
@@ -63,7 +64,8 @@ def from_predictions(
 
     ``classes``: K, for chance. ``normaliser``: what corruption errors are divided by, a model of the table
     or mean errors (fractions) by corruption; without it there is no mCE. ``samples``: the image set's
-    table, for accuracy against ``visible_fraction`` and ``clutter_fraction`` where it has these columns.
+    table, for accuracy against ``visible_fraction`` and ``clutter_fraction`` and for the cue conflict's
+    ``surface_label`` where it has these columns.
     ``clean_levels``: the clean level by ``shift/factor``, where it is neither 0 nor the usual word.
     Raises UserError for a missing column, a normaliser that is no model of the table, or too few classes.
     """
@@ -75,7 +77,7 @@ def from_predictions(
         raise UserError(
             f"normaliser: {normaliser!r} is no model of the table predictions; has {', '.join(models)}"
         )
-    predictions = clutter.with_fractions(predictions, samples)
+    predictions = with_columns_of(samples, predictions)
     objects = pd.Index(np.sort(predictions["object"].unique()))
     weights = draw_weights(len(objects), resamples=resamples, seed=seed)
     parts = dict(list(predictions.groupby("model", sort=True, observed=True)))
@@ -89,6 +91,20 @@ def from_predictions(
         totals = predictions_by_cluster(parts[model], objects).totals(weights)
         tables.append(rows(model, metrics(totals, classes, reference=reference, clean_levels=clean_levels)))
     return join(tables)
+
+
+def with_columns_of(samples: pd.DataFrame | None, predictions: pd.DataFrame) -> pd.DataFrame:
+    """``predictions`` with what ``samples`` knows of stored images.
+
+    An image-space condition carries the id of the clean image it was made from, whose fractions are not its
+    own: rows join only where shift, factor and level agree too.
+    """
+    wanted = (*clutter.FRACTIONS, cue_conflict.SURFACE_LABEL)
+    known = [name for name in wanted if samples is not None and name in samples.columns]
+    if not known:
+        return predictions
+    key = ["sample", "shift", "factor", "level"]
+    return predictions.drop(columns=known, errors="ignore").merge(samples[key + known], on=key, how="left")
 
 
 def predictions_by_cluster(predictions: pd.DataFrame, objects: pd.Index) -> ClusterSums:
@@ -128,6 +144,7 @@ def predictions_by_cluster(predictions: pd.DataFrame, objects: pd.Index) -> Clus
             clusters.add(("reference", name), clean_mean * paired, paired)
     sphere.add_columns(clusters, predictions, place, correct)
     clutter.add_columns(clusters, predictions, place, correct)
+    cue_conflict.add_columns(clusters, predictions, place)
     return clusters
 
 
@@ -189,6 +206,7 @@ def metrics(
         yield from _losses(Condition(shift), *together, classes)
     yield from sphere.metrics(totals)
     yield from clutter.metrics(totals, by_path, classes)
+    yield from cue_conflict.metrics(totals)
     yield from corruption.metrics(totals, by_path, reference)
 
 

@@ -14,6 +14,7 @@ from robustness.seeds import numpy_generator
 from robustness.shifts.registry import register
 
 BACKGROUNDS = ("plain", "gradient", "noise", "room")
+SURFACES = ("own", "other", "grey", "black")
 SPHERE_AZIMUTHS = tuple(i * 22.5 for i in range(16))
 SPHERE_ELEVATIONS = (-30, 0, 30, 60)
 RANDOM_LEVELS = tuple(f"draw{i:02d}" for i in range(16))
@@ -196,6 +197,18 @@ def background(view: Any, level: str) -> dict[str, Any]:
 def occlusion(view: Any, level: float) -> dict[str, Any]:
     """Another object stands in front so that this fraction of the object's visible surface is hidden."""
     return {"hidden": float(level)}
+
+
+@register(
+    "cue/surface",
+    levels=SURFACES,
+    clean_level="own",
+    unit="kind",
+    applies="rendered",
+)
+def surface(view: Any, level: str) -> dict[str, Any]:
+    """The object's shape wears the materials of an object of another class, an even grey, or black."""
+    return {"surface": level}
 
 
 @register(

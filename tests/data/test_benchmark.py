@@ -29,11 +29,12 @@ SMALL = {
         "clutter/distractors": [2],
         "clutter/background": ["room"],
         "clutter/occlusion": [0.4],
+        "cue/surface": ["other", "black"],
     },
     "sphere": {"azimuths": [0, 180], "elevations": [0]},
     "random_views": 1,
 }
-PER_TEST_OBJECT = 1 + 4 + 2 + 1
+PER_TEST_OBJECT = 1 + 6 + 2 + 1
 FEW_DISTRACTORS = 3
 
 
@@ -97,6 +98,21 @@ def test_the_table(small: ImageSet) -> None:
     assert set(clean["factor"]) == {"none"}
     assert set(clean["level"]) == {"0"}
     assert set(small.samples.iloc[small.rows(factor="sphere")]["level"]) == {"az0_el0", "az180_el0"}
+
+
+def test_a_surface_changes_no_shape_and_comes_from_another_class(small: ImageSet) -> None:
+    wearing = small.rows(factor="surface", level="other")
+    assert len(wearing) == len(CLASSES)
+    for row in wearing:
+        sample = small.samples.iloc[row]
+        assert sample["surface_label"] in set(range(len(CLASSES))) - {sample["label"]}
+        (clean,) = small.rows(object=sample["object"], shift="clean")
+        (black,) = small.rows(object=sample["object"], factor="surface", level="black")
+        for other in (row, black):
+            np.testing.assert_array_equal(small.masks[other], small.masks[clean])
+            assert (small.images[other] != small.images[clean]).any()
+        assert small.images[black][small.masks[black] == TARGET].mean() < 60
+    assert (np.delete(small.samples["surface_label"].to_numpy(), wearing) == NO_CLASS).all()
 
 
 def test_images_are_paired_and_differ_only_in_their_factor(small: ImageSet) -> None:

@@ -36,6 +36,7 @@ CHANGES = {
     "clutter/background": {"background"},
     "clutter/occlusion": {"hidden"},
     "light/azimuth": {"light_azimuth"},
+    "cue/surface": {"surface"},
     "combined/pose_and_clutter": {"azimuth", "distractors"},
     "combined/everything": {
         *("azimuth", "elevation", "roll", "octaves", "offset", "light_azimuth", "background", "distractors")

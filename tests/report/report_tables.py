@@ -24,6 +24,7 @@ CONDITIONS = [
     *(("pose", "sphere", f"az{a}_el{e}", 0.3 + a / 900) for a in (0, 90, 180, 270) for e in (0, 45)),
     *(("clutter", "distractors", f"{n}", n / 10) for n in (1, 2, 4, 8)),
     *(("clutter", "background", name, x) for name, x in (("gradient", 0.2), ("noise", 0.5), ("room", 0.8))),
+    *(("cue", "surface", name, x) for name, x in (("other", 0.5), ("grey", 0.2), ("black", 0.4))),
     *(("clutter", "swap", name, x) for name, x in (("mixed_same", 0.3), ("mixed_rand", 0.6), ("only_bg", 2))),
 ]
 SHARES = (("objects", 0.5), ("views", 0.5), ("all", 1.0))
@@ -88,7 +89,7 @@ def make_inputs(
     computed = scores.computed(
         measured | {"unknown": _unknown(predictions)},
         shares,
-        predictions[["sample"]].drop_duplicates(),
+        _samples(predictions),
         classes=len(CLASSES),
         seed=seed,
         resamples=100,
@@ -155,6 +156,13 @@ def _predictions(name: str, seed: int) -> pd.DataFrame:
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def _samples(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The image set's table: under cue/surface/other an object wears the materials of the next class."""
+    samples = predictions.drop_duplicates("sample")[["sample", "shift", "factor", "level", "label"]]
+    worn = (samples["label"] + 1) % len(CLASSES)
+    return samples.assign(surface_label=worn.where(samples["level"] == "other", -1))
 
 
 def _share(axis: str, share: float, seed: int) -> pd.DataFrame:

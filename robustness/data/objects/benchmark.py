@@ -19,6 +19,7 @@ import pandas as pd
 from robustness.data.image_set import ImageSet
 from robustness.data.objects.attribution import attributions
 from robustness.data.objects.class_list import CLASSES, OBJECT_SPLITS, ClassList, read_class_list
+from robustness.data.objects.coat import coat_of
 from robustness.data.objects.library import ModelLibrary
 from robustness.data.objects.mesh import Mesh, load_mesh
 from robustness.data.objects.placement import backdrop_of, camera_of, light_of, measured_visibility, place
@@ -132,7 +133,8 @@ class Worker:
         notes = list(target.warnings)
         pool = partial(self._from_pool, job.pool, notes)
         for index, view in enumerate(job.views):
-            placed = place(view, target, pool, len(job.pool), seed)
+            coat = coat_of(view, target, partial(self._from_pool, view.donors, notes, 0))
+            placed = place(view, target, pool, len(job.pool), seed, coat)
             camera = camera_of(view, target)
             drawn = render(placed, camera, light_of(view), backdrop_of(view, seed), size)
             images[index], masks[index] = drawn.image, drawn.mask
@@ -143,7 +145,7 @@ class Worker:
         return len(job.views), ""
 
     def _from_pool(self, names: tuple[str, ...], notes: list[str], index: int) -> Mesh:
-        """The i-th distractor; where it cannot be read, the next one, and a note."""
+        """The i-th model of these; where it cannot be read, the next one, and a note."""
         for name in (*names[index:], *names[:index]):
             mesh = self._mesh(name)
             if isinstance(mesh, Mesh):

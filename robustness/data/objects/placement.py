@@ -14,6 +14,7 @@ import numpy as np
 
 from robustness.data.image_set import DISTRACTOR
 from robustness.data.objects import backgrounds
+from robustness.data.objects.coat import Coat
 from robustness.data.objects.mesh import Mesh
 from robustness.data.objects.renderer import target_area
 from robustness.data.objects.scene import FIELD_OF_VIEW, Backdrop, Camera, Light, Placed, direction
@@ -54,9 +55,11 @@ def backdrop_of(view: View, seed: int) -> Backdrop:
     return backgrounds.draw(view.background, draw, room_half=1.2 * view.camera_distance + 1)
 
 
-def place(view: View, mesh: Mesh, pool: Meshes, pool_size: int, seed: int) -> list[Placed]:
-    """The target, the distractors around it and the occluder in front of it."""
-    target = Placed(mesh)
+def place(
+    view: View, mesh: Mesh, pool: Meshes, pool_size: int, seed: int, coat: Coat | None = None
+) -> list[Placed]:
+    """The target (in a coat), the distractors around it and the occluder in front of it."""
+    target = Placed(mesh, coat=coat)
     placed = [target, *_distractors(view, target, pool, pool_size, seed)]
     if view.hidden > 0:
         placed.append(_hiding(view, target, pool, pool_size, seed))

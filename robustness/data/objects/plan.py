@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from robustness.data.image_set import NO_CLASS, format_level
@@ -61,8 +61,13 @@ def _test_job(classes: ClassList, settings: RenderSettings, each: ListedObject) 
         views.append(clean)
         for factor, levels in settings.factors.items():
             for level in levels:
-                rows.append(_row(each, "test", factor, level, scene))
-                views.append(at_level(clean, factor, level))
+                view = at_level(clean, factor, level)
+                label = NO_CLASS
+                if view.surface == "other":
+                    label, donors = _donors(classes, settings, each, scene)
+                    view = replace(view, donors=donors)
+                rows.append(_row(each, "test", factor, level, scene) | {"surface_label": label})
+                views.append(view)
         if settings.sphere is not None and scene == 0:
             for elevation in settings.sphere.elevations:
                 for azimuth in settings.sphere.azimuths:
@@ -73,6 +78,19 @@ def _test_job(classes: ClassList, settings: RenderSettings, each: ListedObject) 
                 rows.append(_row(each, "test", RANDOM, level, scene))
                 views.append(at_level(clean, RANDOM, level))
     return _job(classes, settings, each, "test", rows, views)
+
+
+def _donors(
+    classes: ClassList, settings: RenderSettings, each: ListedObject, scene: int
+) -> tuple[int, tuple[str, ...]]:
+    """The class whose materials an object wears in a scene, never its own and another in every scene while
+    there are any, and the models of this class in the object's split in the order in which they are asked."""
+    others = [label for label in range(len(CLASSES)) if label != each.label]
+    draw = numpy_generator(settings.seed, "surface of another class", each.id)
+    label = int(draw.permutation(others)[scene % len(others)])
+    of_class = [other.id for other in classes.of_split(each.split) if other.label == label]
+    order = numpy_generator(settings.seed, "donor", each.id, scene).permutation(len(of_class))
+    return label, tuple(of_class[i] for i in order)
 
 
 def _shares(
@@ -101,6 +119,7 @@ def _row(
         "factor": name,
         "level": format_level(level),
         "scene": scene,
+        "surface_label": NO_CLASS,
         "creator": each.creator,
     }
 

@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from robustness.data.image_set import BACKGROUND, DISTRACTOR, TARGET
+from robustness.data.objects.coat import Coat
 from robustness.data.objects.mesh import Mesh
 from robustness.data.objects.scene import FIELD_OF_VIEW, Backdrop, Camera, Light, Placed, direction
 
@@ -219,15 +220,15 @@ def _to_mesh(obj: Placed, origins: np.ndarray, directions: np.ndarray) -> tuple[
     return np.ascontiguousarray(np.broadcast_to(moved, turned.shape)), turned
 
 
-def _surface_colour(mesh: Mesh, hits: _Hits) -> tuple[np.ndarray, np.ndarray]:
+def _surface_colour(worn: Mesh | Coat, hits: _Hits) -> tuple[np.ndarray, np.ndarray]:
     """Linear colour (N, 3) and opacity (N,) of the material at the hits."""
-    surface = mesh.surface
-    material = mesh.materials[hits.triangle]
+    surface = worn.surface
+    material = worn.materials[hits.triangle]
     colour = surface.diffuse[material]
     opacity = surface.opacity[material]
     textured = np.flatnonzero(surface.texture[material, 1] > 0)
     if len(textured):
-        place = mesh.texcoords[hits.triangle[textured]]
+        place = worn.texcoords[hits.triangle[textured]]
         u, v = hits.u[textured, None], hits.v[textured, None]
         place = place[:, 0] + u * (place[:, 1] - place[:, 0]) + v * (place[:, 2] - place[:, 0])
         offset, height, width = surface.texture[material[textured]].T
@@ -250,9 +251,11 @@ def _shade(
     pattern: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Linear colour (N, 3) and opacity (N,) of one instance at the hits."""
-    mesh, surface = obj.mesh, obj.mesh.surface
+    mesh, worn = obj.mesh, obj.coat or obj.mesh
     colour, opacity = _surface_colour(mesh, hits)
-    material = mesh.materials[hits.triangle]
+    if obj.coat is not None:  # holes and glass belong to the shape
+        colour, _ = _surface_colour(obj.coat, hits)
+    material = worn.materials[hits.triangle]
     corners = mesh.normals[hits.triangle]
     u, v = hits.u[:, None], hits.v[:, None]
     normal = corners[:, 0] + u * (corners[:, 1] - corners[:, 0]) + v * (corners[:, 2] - corners[:, 0])
@@ -276,12 +279,12 @@ def _shade(
     key = np.float32(KEY * light.strength) * lit
     ambient = np.float32(SKY) * (np.float32(0.55) + np.float32(0.45) * normal[:, 1]) * open_sky
     shaded = colour * (key + ambient + np.float32(FILL) * facing)[:, None]
-    specular = surface.specular[material]
+    specular = worn.surface.specular[material]
     if specular.any():
         half = sun - directions
         half /= np.sqrt(np.einsum("ij,ij->i", half, half))[:, None] + np.float32(1e-12)
         glance = np.maximum(np.einsum("ij,ij->i", half, normal), 0) ** np.minimum(
-            surface.shininess[material], 60
+            worn.surface.shininess[material], 60
         )
         mirrored = directions[:, 1] + 2 * facing * normal[:, 1]
         sheen = np.float32(0.35 * SKY) * (np.float32(0.5) + np.float32(0.5) * mirrored) * open_sky

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from robustness.data.image_set import TARGET
+from robustness.data.objects.coat import Coat
 from robustness.data.objects.mesh import Mesh
 
 FIELD_OF_VIEW = 30.0
@@ -20,13 +21,15 @@ FIELD_OF_VIEW = 30.0
 
 @dataclass(frozen=True)
 class Placed:
-    """A mesh in the scene: position, rotation about y in degrees, scale, and its value in masks."""
+    """A mesh in the scene: position, rotation about y in degrees, scale, its value in masks, and the coat
+    that it wears over its own materials."""
 
     mesh: Mesh
     position: tuple[float, float, float] = (0.0, 0.0, 0.0)
     turn: float = 0.0
     scale: float = 1.0
     kind: int = TARGET
+    coat: Coat | None = None
 
     @cached_property
     def rotation(self) -> np.ndarray:

@@ -40,7 +40,8 @@ class View:
     ``offset`` are how far the camera is moved back and the picture aside; ``side``, ``roll_side``,
     ``light_side`` (-1 or 1) and ``offset_angle`` say to which side factors move; ``hidden`` is the
     fraction that the occluder is to hide, exactly; ``front``, where it is not None, places an occluder
-    whatever it hides: its scale, its horizontal position (-1 to 1).
+    whatever it hides: its scale, its horizontal position (-1 to 1). ``surface``: what the object wears (own,
+    other, grey, black); ``donors``: models of another class, the first readable of which lends its materials.
     """
 
     key: str
@@ -61,6 +62,8 @@ class View:
     distractors: int = 0
     hidden: float = 0.0
     front: tuple[float, float] | None = None
+    surface: str = "own"
+    donors: tuple[str, ...] = ()
 
     @property
     def camera_distance(self) -> float:

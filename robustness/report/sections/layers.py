@@ -5,21 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
-from robustness.report.conditions import learned_the_task
 from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Figure, Gallery, Picture, Section, Table, Text
-from robustness.report.inputs import Score
 from robustness.report.model_table import Model
 from robustness.report.pictures import read_arrays
 from robustness.report.plots.lines import depth_panels
 from robustness.report.probes.embedding import draw_maps
 from robustness.report.probes.registry import PICTURES
+from robustness.report.sections import attribution, cue_conflict
 from robustness.report.sections.registry import register
-from robustness.report.wording import interval_plain, listed, number, of, percent, points
-from robustness.statistics.proportions import mean_bounds
+from robustness.report.wording import interval_plain, listed, number, of
 
 TITLE = "What did the layers learn: first, last, intermediate?"
 METHOD = (
@@ -58,11 +55,15 @@ def write(context: ReportContext) -> Section:
         _table(context, "table-filters", "probe/filters/stem", FIRST, FIRST_CAPTION),
         _maps(context),
         _table(context, "table-embedding", "probe/embedding/penultimate", LAST, LAST_CAPTION),
+        cue_conflict.figure(context),
+        cue_conflict.table(context),
         _depth(context),
         _gallery(context, "occlusion", _leaders(context)[:1], 1, OCCLUSION_CAPTION),
         _gallery(context, "activations", _leaders(context)[:1], 1, ACTIVATIONS_CAPTION),
         _gallery(context, "saliency", _leaders(context), 2, SALIENCY_CAPTION),
-        _table(context, "table-attribution", "probe/saliency/logits", ON_OBJECT, ON_OBJECT_CAPTION),
+        _table(
+            context, "table-attribution", "probe/saliency/logits", attribution.COLUMNS, attribution.CAPTION
+        ),
         _gallery(context, "ascent", _leaders(context), 1, ASCENT_CAPTION),
         _table(context, "table-ascent", "probe/ascent/late", ASCENT, ASCENT_TABLE_CAPTION),
         _gallery(context, "inversion", _leaders(context), 2, INVERSION_CAPTION),
@@ -103,23 +104,6 @@ OCCLUSION_CAPTION = (
 SALIENCY_CAPTION = (
     "Which pixels carry the answer, by method; one column per image. Where a network has no ReLU, guided "
     "back-propagation is the plain gradient. Grad-CAM looks at the deepest stage with a map of 8 × 8 or more."
-)
-ON_OBJECT = (
-    ("mask_area", "object's area"),
-    ("gradient/mass", "gradient"),
-    ("integrated/mass", "integrated"),
-    ("smoothgrad/mass", "SmoothGrad"),
-    ("guided/mass", "guided"),
-    ("grad_cam/mass", "Grad-CAM"),
-    ("grad_cam/ceiling_mass", "Grad-CAM's ceiling"),
-    ("gradient/pointing", "gradient points at it"),
-    ("integrated/pointing", "integrated points at it"),
-    ("integrated/completeness_error", "completeness error"),
-)
-ON_OBJECT_CAPTION = (
-    "How much of an attribution lies on the object, by its exact mask: relevance mass by method, beside the "
-    "object's share of the image (chance) and what the best map of Grad-CAM's grid could have; how often the "
-    "highest pixel lies on it or within four pixels of 64; 95 % intervals over images."
 )
 ASCENT_CAPTION = (
     "Gradient ascent: one row per unit (stage and channel, or class), first the natural patch that drives "
@@ -174,7 +158,8 @@ def _other_probes(context: ReportContext) -> list[Gallery | Table | None]:
 
 
 def _answers(context: ReportContext) -> list[Answer]:
-    answers = [_gabor_answer(context), _looking_answer(context), *_trend_answers(context)]
+    answers = [_gabor_answer(context), cue_conflict.answer(context), attribution.answer(context)]
+    answers += _trend_answers(context)
     answers.append(_ascent_answer(context))
     found = [answer for answer in answers if answer is not None]
     return found or [Answer("No probe numbers are among the scores.", "missing")]
@@ -197,38 +182,6 @@ def _gabor_answer(context: ReportContext) -> Answer | None:
     if bank:
         text += f"; the fixed bank, as a test of the probe, has {number(bank[-1][0].value)} at least"
     return Answer(f"{text}.")
-
-
-def _looking_answer(context: ReportContext) -> Answer | None:
-    """How much of an attribution lies on the object, and what the V1 front-end changes of it: paired means
-    over architectures, with Student's intervals."""
-    told = []
-    status, count = "undecided", 0
-    for method, words in (("gradient", "the gradient"), ("integrated", "integrated gradients")):
-        metric = f"probe/saliency/logits/{method}/mass"
-        learned = context.ranked(metric, context.models.where(frontend="learned", training="canonical"))
-        by_architecture: dict[str, list[float]] = {}
-        for vone, plain in context.models.pairs("frontend", "vone", "learned"):
-            known = all(learned_the_task(context.inputs, model) for model in (vone, plain))
-            a, b = context.score_of(vone, metric), context.score_of(plain, metric)
-            if plain.training == "canonical" and known and a is not None and b is not None:
-                by_architecture.setdefault(plain.architecture, []).append(a.value - b.value)
-        changes = [float(np.mean(own)) for own in by_architecture.values()]
-        if not learned or len(changes) < 2:
-            return None
-        count = len(changes)
-        mean = float(np.mean([score.value for score, _ in learned]))
-        low, high = mean_bounds(np.array(changes), confidence=0.975)
-        change = Score(float(np.mean(changes)), low, high)
-        verdict = "" if low > 0 or high < 0 else " (undecided)"
-        status = status if verdict else "found"
-        told.append(f"{percent(mean)} % of {words}, {points(change)} with the V1 front-end{verdict}")
-    areas = [score.value for score, _ in context.ranked("probe/saliency/logits/mask_area")]
-    text = (
-        f"On the object, {percent(float(np.mean(areas)))} % of the image, lie {' and '.join(told)} "
-        f"(means over {count} architectures that learned the task with both)."
-    )
-    return Answer(text, status)
 
 
 def _trend_answers(context: ReportContext) -> list[Answer]:
