@@ -44,6 +44,9 @@ def look(
                 condition: _placed(condition, images, rows, settings.placed_images, seed, device, attacked)
                 for condition in settings.placed
             }
+        if name == "similarity":
+            conditions = [each for each in settings.placed if not each.startswith("attack/")]
+            extra["shifted"] = {each: _pairs(each, images, rows, device) for each in conditions}
         if name == "saliency" and images.masks is not None:
             extra["masks"] = _masks(images, rows)
             extra["scenes"] = {
@@ -78,6 +81,17 @@ def _rows_of(condition: str, images: ImageSet, count: int, seed: int) -> np.ndar
     if len(there) == 0:
         raise UserError(f"no images of the condition {condition!r} were rendered", "probe.placed")
     return images.spread_over_objects(there, count, seed=seed)
+
+
+def _pairs(condition: str, images: ImageSet, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Places in the clean ``rows`` of those whose scene was rendered under a condition, and how it looks."""
+    shift, factor, level = condition.split("/")
+    scene = [name for name in ("object", "scene") if name in images.samples]
+    there = images.samples.iloc[images.rows(split="test", shift=shift, factor=factor, level=level)]
+    there = there.assign(row=there.index).drop_duplicates(scene)
+    clean = images.samples.iloc[rows].assign(place=np.arange(len(rows)))
+    both = clean[[*scene, "place"]].merge(there[[*scene, "row"]], on=scene)
+    return torch.from_numpy(both["place"].to_numpy()), images.batch(both["row"]).to(device)
 
 
 def _masks(images: ImageSet, rows: np.ndarray) -> Tensor:

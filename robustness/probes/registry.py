@@ -19,7 +19,8 @@ from robustness.probes.result import ProbeResult, Progress
 from robustness.registry import Registry
 
 # What no user sets: ``placed``, ``masks`` and ``scenes`` are what some probes take beside the clean images.
-_GIVEN = ("model", "images", "labels", "seed", "progress", "placed", "masks", "scenes")
+_GIVEN = ("model", "images", "labels", "seed", "progress", "placed", "masks", "scenes",
+          "shifted")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ FEW = {
     "activations": {"units": 2, "top": 3},
     "occlusion": {"count": 1, "side": 0.4, "step": 0.3, "groups": 1},
     "saliency": {"count": 1, "steps": 4},
+    "similarity": {},
     "ascent": {"stages": ["middle"], "units": 1, "logits": 1, "starts": 2, "iterations": 2, "facets": 2,
                "regularisers": ["none", "blur"]},
     "inversion": {"stages": ["middle"], "count": 1, "starts": 2, "iterations": (2, 1)},
@@ -55,6 +56,7 @@ GOLDEN = {
     "activations": ("middle", "class_selectivity", 0.273307),
     "occlusion": ("middle", "change_inside", 0.0540248),
     "saliency": (LOGITS, "gradient/concentration", 0.201752),
+    "similarity": ("stem", "with_last", 0.630282),
     "ascent": ("middle", "none/high_frequency", 0.779929),
     "inversion": ("middle", "feature_error", 0.898462),
 }

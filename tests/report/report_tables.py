@@ -310,6 +310,15 @@ def _pictures(name: str, folder: Path, *, probed: bool) -> Path:
         labels = np.arange(30) % len(CLASSES)
         tiles = random.integers(0, 256, (2, 3, 3, 8, 8), dtype=np.uint8)
         found["probe/embedding"] = {"penultimate/map": random.normal(size=(30, 2)), "labels": labels}
+        seen = numpy_generator(3, "features", name.partition("_")[0]).normal(size=(30, 12))
+        seen += 0.5 * numpy_generator(3, "features", name).normal(size=(30, 12))
+        found["probe/similarity"] = {
+            "stages": np.array(["early", "late"]),
+            "within": np.array([[1.0, 0.4], [0.4, 1.0]]),
+            "shifted/pose/azimuth/90": np.array([[0.8, 0.3], [0.3, 0.6]]),
+            "gram/early": seen @ seen.T,
+            "gram/late": seen[:, :6] @ seen[:, :6].T,
+        }
         found["probe/filters"] = {
             "weights": random.normal(size=(9, 3, 5, 5)),
             "dead": np.arange(9) == 8,

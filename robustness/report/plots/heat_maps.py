@@ -48,6 +48,19 @@ def sphere_maps(path: Path, panels: Mapping[str, pd.DataFrame]) -> None:
         bar.outline.set_visible(False)
 
 
+def shares(path: Path, panels: Mapping[str, pd.DataFrame]) -> None:
+    """Tables of numbers from 0 to 1 side by side, one scale, the same rows in all, each number written."""
+    rows = next(iter(panels.values())).index
+    with style.figure(path, style.PAGE_WIDTH, 0.95 + 0.15 * len(rows)) as figure:
+        grid = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, (title, values) in zip(grid, panels.items(), strict=True):
+            sns.heatmap(values, ax=axes, cmap="cividis", vmin=0, vmax=1, cbar=False, annot=True, fmt=".2f",
+                        annot_kws={"fontsize": 5.5}, yticklabels=axes is grid[0])  # fmt: skip
+            axes.set_title(title)
+            axes.set(xlabel="", ylabel="")
+            axes.tick_params(axis="x", rotation=90)
+
+
 def confusions(path: Path, groups: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> None:
     """Shares (%) of the names given to the images of each class, one panel per group.
 

@@ -14,7 +14,7 @@ from robustness.report.pictures import read_arrays
 from robustness.report.plots.lines import depth_panels
 from robustness.report.probes.embedding import draw_maps
 from robustness.report.probes.registry import PICTURES
-from robustness.report.sections import attribution, cue_conflict
+from robustness.report.sections import attribution, cue_conflict, likeness
 from robustness.report.sections.registry import register
 from robustness.report.wording import interval_plain, listed, number, of
 
@@ -55,6 +55,7 @@ def write(context: ReportContext) -> Section:
         _table(context, "table-filters", "probe/filters/stem", FIRST, FIRST_CAPTION),
         _maps(context),
         _table(context, "table-embedding", "probe/embedding/penultimate", LAST, LAST_CAPTION),
+        likeness.figure(context),
         cue_conflict.figure(context),
         cue_conflict.table(context),
         _depth(context),
@@ -159,6 +160,7 @@ def _other_probes(context: ReportContext) -> list[Gallery | Table | None]:
 
 def _answers(context: ReportContext) -> list[Answer]:
     answers = [_gabor_answer(context), cue_conflict.answer(context), attribution.answer(context)]
+    answers.append(likeness.answer(context))
     answers += _trend_answers(context)
     answers.append(_ascent_answer(context))
     found = [answer for answer in answers if answer is not None]
