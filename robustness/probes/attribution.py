@@ -9,6 +9,7 @@ samples of it.
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -124,6 +125,31 @@ def _grad_cam(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         images.clone().requires_grad_(), target=labels, relu_attributions=True
     )
     return functional.interpolate(as_maps(coarse), images.shape[-2:], mode="bilinear")[:, 0]
+
+
+def with_random_weights(model: nn.Module, seed: int) -> nn.Module:
+    """A copy of the model with the entries of every trained kernel in random order: the fully randomised
+    model of J. Adebayo et al. (Sanity Checks for Saliency Maps, NeurIPS 2018), with weights as large as before.
+    Fixed filter banks and the statistics of batch normalisation stay."""
+    other = deepcopy(model)
+    generator = seeds.torch_generator(seed, "random weights")
+    with torch.no_grad():
+        for parameter in other.parameters():
+            if parameter.dim() > 1:
+                order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)
+                parameter.copy_(parameter.flatten()[order].view_as(parameter))
+    return other
+
+
+def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Spearman's correlation of maps (N, H, W), pixel by pixel, tied ranks averaged: (N,); NaN for a flat
+    map."""
+    from scipy.stats import rankdata
+
+    ranks = [rankdata(maps.flatten(1).cpu().numpy(), axis=1) for maps in (a, b)]
+    x, y = (torch.from_numpy(each - each.mean(1, keepdims=True)) for each in ranks)
+    size = x.norm(dim=1) * y.norm(dim=1)
+    return torch.where(size > 0, (x * y).sum(1) / size, torch.nan)
 
 
 def relevance_mass(maps: Tensor, masks: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from robustness.probes.inversion_engine import data_weight, invert
+from robustness.probes.inversion_engine import data_weight, invert, jitter_of
 from robustness.probes.layers import LOGITS, Tap, device_of, probing, relative_depths, stage_paths
 from robustness.probes.occlusion import examples
 from robustness.probes.registry import register
@@ -20,8 +20,6 @@ from robustness.probes.regularisers import gaussian_blur
 from robustness.probes.result import ProbeResult, Progress, Rows, to_numpy
 
 NAME = "inversion"
-JITTER = 2
-"""The largest translation in pixels in the first phase; never more than half of the stage's stride."""
 REFERENCES = 64
 """So many images give the mean distance of features."""
 
@@ -36,25 +34,28 @@ def run(
     stages: Sequence[str] | None = None,
     count: int = 2,
     starts: int = 5,
-    iterations: tuple[int, int] = (100, 20),
-    rate: float = 0.01,
+    iterations: tuple[int, int] = (300, 50),
+    tolerance: float = 0.01,
+    rate: float = 0.02,
     prior: float = 1.0,
     batch: int = 64,
     progress: Progress | None = None,
 ) -> ProbeResult:
     """Reconstruct ``count`` images (N, 3, H, W; correct ones of different classes first) from every stage.
 
-    ``starts``: reconstructions per image. ``iterations``: with jitter, then without (300 and 50 as
-    published). ``rate``: Adam's; ``prior`` multiplies the natural-image prior.
+    ``starts``: reconstructions per image. ``iterations``: with jitter, at most, until the objective
+    falls by less than the share ``tolerance`` over ``WINDOW`` steps; then without (300 and 50 as published).
+    ``rate``: Adam's; ``prior`` multiplies the natural-image prior.
 
     Rows per stage, one per image and the mean, over the starts: ``feature_error``, ‖Φ(x*) − Φ0‖/mean pairwise
     distance of natural Φ; ``relative_error``, √(‖Φ(x*) − Φ0‖²/‖Φ0‖²); ``label_consistency``, how often
     argmax f(x*) = argmax f(x0); ``nrmse`` and ``ssim`` against the image; ``variation``, the mean standard
-    deviation of a pixel over the starts, over that of the image's pixels (NaN for one start).
+    deviation of a pixel over the starts, over that of the image's pixels (NaN for one start); ``fall``, the
+    last fall of the objective (not converged: ``tolerance`` or more), and ``steps``, those made.
 
     Arrays: ``images`` uint8 (I, 3, H, W), ``labels`` (I,), ``<stage>/images`` uint8 (I, S, 3, H, W),
-    ``<stage>/errors`` (I, S) relative and squared, ``<stage>/trace`` (I, S, steps), ``depths`` and
-    ``stages``.
+    ``<stage>/errors`` (I, S) relative and squared, ``<stage>/trace`` (I, S, steps), ``<stage>/fall`` (I, S),
+    ``tolerance``, ``depths`` and ``stages``.
     """
     paths = stage_paths(model, stages)
     device = device_of(model)
@@ -73,6 +74,7 @@ def run(
             "images": _bytes(originals),
             "labels": labels.cpu().numpy()[chosen],
             "stages": np.array(list(paths)),
+            "tolerance": np.array(tolerance),
             "depths": np.array([depths[stage] for stage in paths]),
         }
         for done, (stage, path) in enumerate(paths.items()):
@@ -86,8 +88,9 @@ def run(
                     weight=data_weight(depths[stage]),
                     seed=seed,
                     iterations=tuple(iterations),
+                    tolerance=tolerance,
                     rate=rate,
-                    jitter=min(JITTER, strides[stage] // 2),
+                    jitter=jitter_of(strides[stage]),
                     prior=prior,
                     mean=images.mean((0, 2, 3)),
                 )
@@ -98,8 +101,11 @@ def run(
             _add_rows(rows, model, stage, path, found, originals, wanted, errors, scales[stage], starts)
             arrays[f"{stage}/images"] = _bytes(found).reshape(len(chosen), starts, *found.shape[1:])
             arrays[f"{stage}/errors"] = to_numpy(errors)
-            trace = torch.cat([part.trace for part in parts])
-            arrays[f"{stage}/trace"] = to_numpy(trace).reshape(len(chosen), starts, -1)
+            trace = torch.cat([part.trace for part in parts]).view(len(chosen), starts, -1)
+            fall = torch.cat([part.fall for part in parts]).view(len(chosen), starts)
+            arrays |= {f"{stage}/trace": to_numpy(trace), f"{stage}/fall": to_numpy(fall)}
+            rows.add_units(stage, "fall", to_numpy(fall.mean(1)))
+            rows.add_units(stage, "steps", to_numpy(trace.isfinite().float().sum(2).mean(1)))
             if progress:
                 progress(f"inverting {stage}", (done + 1) * len(repeated), len(paths) * len(repeated))
     return ProbeResult(NAME, rows.table(), arrays)

@@ -6,9 +6,9 @@ A. Mahendran and A. Vedaldi, Visualizing Deep Convolutional Neural Networks Usin
     C·‖Φ(x) − Φ0‖²/‖Φ0‖² + 1/(H·W) Σ_pixels (‖x‖/80)^6 + 1/(H·W) Σ_pixels (|∇x|/(80/6.5))²
 
 with x in 0–255 units around the mean colour, as published for images of 227 pixels; images here are in [0, 1]
-and scaled by 255 for the priors. The norms belong to each sample alone. Adam has its
-own state per sample; the image is jittered by a few pixels at each step of the first phase, and not in the
-second, whose rate is a tenth.
+and scaled by 255 for the priors. The norms belong to each sample alone. Adam has its own state per sample;
+the image is jittered by a few pixels at each step of the first phase, which ends for each sample when its
+objective has stopped falling, and not in the second, whose rate is a tenth.
 """
 
 from __future__ import annotations
@@ -39,20 +39,31 @@ images as small as ours that blurs what the stem keeps and lets noise through wh
 while with 2 deep features are met as well and the object can be recognised (structural similarity on resnet18
 with 1, 20, 100, 300 and with 1, 2, 2, 2: middle 0.30 and 0.59, late 0.20 and 0.53)."""
 
+WINDOW = 20
+"""Steps whose mean objective is compared with that of as many before: jitter moves a single one."""
+
 
 @dataclass(frozen=True)
 class Inverted:
     """``images`` (B, 3, H, W) in [0, 1]: the best still image of each sample; ``errors`` (B,): its
-    ‖Φ(x) − Φ0‖²/‖Φ0‖²; ``trace`` (B, steps) of the same, of the moved images."""
+    ‖Φ(x) − Φ0‖²/‖Φ0‖²; ``trace`` (B, steps) of the same, of the moved images, NaN after its end; ``fall``
+    (B,): by what share the objective last fell over ``WINDOW`` steps of the first phase, NaN for too few."""
 
     images: Tensor
     errors: Tensor
     trace: Tensor
+    fall: Tensor
 
 
 def data_weight(depth: float) -> float:
     """C for a layer at a relative depth in [0, 1]."""
     return next(weight for limit, weight in DATA_WEIGHTS if depth < limit)
+
+
+def jitter_of(stride: int) -> int:
+    """The largest translation in pixels for a layer of a stride: pictures stand in as many places as published,
+    a quarter of the stride. None up to a stride of 8: such a layer keeps places."""
+    return (max(round(stride / 4), 1) - 1) // 2
 
 
 def alpha_norm(d: Tensor) -> Tensor:
@@ -84,7 +95,8 @@ def invert(
     weight: float,
     seed: int = 0,
     iterations: tuple[int, int] = (300, 50),
-    rate: float = 0.01,
+    tolerance: float = 0.01,
+    rate: float = 0.02,
     jitter: int = 2,
     prior: float = 1.0,
     start_noise: float = 10 / 255,
@@ -93,8 +105,9 @@ def invert(
     """Reconstruct ``images`` (B, 3, H, W) from their features at module path ``layer``, one start each.
 
     Sample i starts at the mean colour with Gaussian noise (``start_noise``) of the generator (seed, ids[i],
-    starts[i]). ``weight`` is C; ``prior`` multiplies both priors (0: none). ``rate``: Adam's, in [0, 1]
-    units; ``jitter``: the largest translation in pixels. Call it on a model in
+    starts[i]). ``iterations``: with jitter, at most, until the objective's fall over ``WINDOW`` steps is less
+    than the share ``tolerance``; then without. ``weight`` is C; ``prior`` multiplies both priors (0: none).
+    ``rate``: Adam's, in [0, 1] units; ``jitter``: the largest translation in pixels. Call it on a model in
     :func:`~robustness.probes.layers.probing`.
     """
     device = device_of(model)
@@ -118,21 +131,41 @@ def invert(
             best = torch.where(better.view(-1, 1, 1, 1), d, best)
             errors = torch.where(better, error, errors)
 
+        left = torch.full((len(d),), still, device=device)  # steps without jitter
+        moves, fall = torch.ones_like(errors, dtype=torch.bool), torch.full_like(errors, torch.nan)
+        losses: list[Tensor] = []
         for step in range(moving + still):
+            moves = moves & (step < moving)
+            going = moves | (left > 0)
+            if not going.any():
+                break
             with torch.enable_grad():
                 leaf = d.requires_grad_()
-                moved = rolled(leaf, shifts[:, step]) if step < moving and jitter else leaf
+                jittered = bool(jitter) and bool(moves.any())
+                moved = rolled(leaf, shifts[:, step] * moves[:, None]) if jittered else leaf
                 error = relative_error(tap(mean + moved)["layer"], wanted)
                 loss = weight * error + prior * (alpha_norm(leaf) + total_variation(leaf))
                 (gradient,) = torch.autograd.grad(loss.sum(), leaf)
-            if step >= moving or not jitter:
-                keep(leaf.detach(), error.detach())
-            trace.append(error.detach())
-            d = adam.step(leaf.detach(), -gradient, 1.0 if step < moving else 0.1)
-            d = (mean + d).clamp(0, 1) - mean
+            still_image = going & (~moves | (jitter == 0))
+            keep(leaf.detach(), torch.where(still_image, error.detach(), torch.inf))
+            trace.append(torch.where(going, error.detach(), torch.nan))
+            stepped = adam.step(leaf.detach(), -gradient, torch.where(moves, 1.0, 0.1).view(-1, 1, 1, 1))
+            d = torch.where(going.view(-1, 1, 1, 1), (mean + stepped).clamp(0, 1) - mean, leaf.detach())
+            left = left - (going & ~moves).long()
+            losses.append(loss.detach())
+            if step + 1 >= 2 * WINDOW:
+                before, after = (torch.stack(part).mean(0) for part in _windows(losses))
+                fall = torch.where(moves, 1 - after / before, fall)
+                moves = moves & (fall >= tolerance)
         with torch.no_grad():
             keep(d, relative_error(tap(mean + d)["layer"], wanted))
-    return Inverted((mean + best).cpu(), errors.cpu(), torch.stack(trace, 1).cpu())
+    trace += [torch.full_like(errors, torch.nan)] * (moving + still - len(trace))
+    return Inverted((mean + best).cpu(), errors.cpu(), torch.stack(trace, 1).cpu(), fall.cpu())
+
+
+def _windows(losses: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """The last ``WINDOW`` objectives but as many, and the last ones."""
+    return losses[-2 * WINDOW : -WINDOW], losses[-WINDOW:]
 
 
 def rolled(images: Tensor, shifts: Tensor) -> Tensor:

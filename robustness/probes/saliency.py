@@ -27,6 +27,9 @@ NAME = "saliency"
 PERTURBATIONS, PERTURBATION_RADIUS = 4, 0.02
 IN_SCENES = ("gradient", "integrated", "grad_cam")
 """The methods that are tried on images of other conditions too."""
+SANITY = ("gradient", "guided", "grad_cam")
+"""The methods whose maps are compared with those of random weights: two that depend on what was learned, and
+guided back-propagation, which is known to depend on it little."""
 Scene = tuple[Tensor, Tensor, Tensor]
 """Images (N, 3, H, W), labels (N,), masks uint8 (N, H, W) with the values of ``image_set``."""
 
@@ -58,6 +61,10 @@ def run(
     blurred image (high is good). ``gradient/sensitivity``: the largest relative change of the map under
     uniform noise up to 0.02 (C.-K. Yeh et al., NeurIPS 2019). ``gradient/concentration``: the share of the
     map's sum in its top tenth of pixels. ``integrated/completeness_error``: see ``attribution``.
+
+    ``<method>/randomised``: Spearman's correlation of a map with that of the same network with random
+    weights, beside ``<method>/other_image``, that of the maps of two images: where the first is higher, a map
+    tells of the image and not of what was learned.
 
     With masks ``<method>/mass``, ``…/rank`` and ``…/pointing``: what of the map lies on the object, beside
     ``mask_area``, chance, the object's share of the image, and ``grad_cam/ceiling_mass``, what the best map
@@ -97,6 +104,7 @@ def run(
                 arrays[f"{method}/maps"] = to_numpy(values / scale).astype(np.float16)
             if progress:
                 progress("deletion and insertion", number + 1, len(maps))
+        _add_randomised(rows, model, shown, truth, maps, seed, batch)
         plain = to_numpy(maps["gradient"]).reshape(len(shown), -1)
         top = np.sort(plain, 1)[:, -max(1, plain.shape[1] // 10) :].sum(1)
         rows.add_units(LOGITS, "gradient/concentration", top / np.maximum(plain.sum(1), 1e-20))
@@ -106,6 +114,25 @@ def run(
         for condition, scene in (scenes or {}).items():
             _add_scene(rows, model, condition.replace("/", "_"), scene, count, seed, batch)
     return ProbeResult(NAME, rows.table(), arrays)
+
+
+def _add_randomised(
+    rows: Rows,
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    maps: Mapping[str, Tensor],
+    seed: int,
+    batch: int,
+) -> None:
+    with probing(attribution.with_random_weights(model, seed), seed=seed) as other:
+        found = attributions(other, images, labels, methods=SANITY, seed=seed, batch=batch)
+    for method, values in found.items():
+        own = maps[method]
+        rows.add_units(LOGITS, f"{method}/randomised", to_numpy(attribution.rank_correlation(own, values)))
+        if len(own) > 1:
+            apart = attribution.rank_correlation(own, own.roll(1, 0))
+            rows.add_units(LOGITS, f"{method}/other_image", to_numpy(apart))
 
 
 def _add_on_object(rows: Rows, maps: Mapping[str, Tensor], on_object: Tensor, grid: int) -> None:

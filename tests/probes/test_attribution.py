@@ -99,3 +99,35 @@ def test_the_best_map_of_a_grid_is_the_mask_where_it_fits() -> None:
     mass = attribution.relevance_mass(best, masks)
     assert mass[0] == 1
     assert 0.1 < mass[1] < 0.6
+
+
+def test_random_weights_are_the_trained_ones_in_another_order(small_net: nn.Module) -> None:
+    other = attribution.with_random_weights(small_net, 1)
+    for (name, before), after in zip(small_net.named_parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(before.flatten().sort().values, after.flatten().sort().values)
+        assert torch.equal(before, after) == (before.dim() < 2), name
+    again = attribution.with_random_weights(small_net, 1)
+    assert all(torch.equal(a, b) for a, b in zip(other.parameters(), again.parameters(), strict=True))
+
+
+def test_rank_correlation_knows_order_alone() -> None:
+    maps = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(attribution.rank_correlation(maps, maps**3).float(), torch.ones(3))
+    torch.testing.assert_close(attribution.rank_correlation(maps, 1 - maps).float(), -torch.ones(3))
+    assert attribution.rank_correlation(maps, maps.roll(1, 0)).abs().max() < 0.2
+    assert attribution.rank_correlation(maps, torch.ones_like(maps)).isnan().all()
+
+
+def test_the_map_of_a_network_that_looks_at_a_corner_moves_with_its_weights() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64, 2, bias=False)).eval()
+    net.stages = {}
+    with torch.no_grad():
+        net[1].weight.zero_()
+        net[1].weight.view(2, 3, 8, 8)[0, :, :3, :3] = 1 + torch.arange(27).view(3, 3, 3) / 27
+    generator = torch.Generator().manual_seed(4)
+    images, labels = torch.rand(4, 3, 8, 8, generator=generator), torch.zeros(4, dtype=torch.long)
+    options = dict(methods=("gradient", "gradient_input"))
+    own = attribution.attributions(net, images, labels, **options)
+    random = attribution.attributions(attribution.with_random_weights(net, 0), images, labels, **options)
+    assert attribution.rank_correlation(own["gradient"], random["gradient"]).abs().max() < 0.4
+    assert (attribution.rank_correlation(own["gradient"], own["gradient_input"]) > 0.8).all()

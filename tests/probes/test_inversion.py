@@ -13,6 +13,7 @@ from robustness.probes.inversion_engine import (
     alpha_norm,
     data_weight,
     invert,
+    jitter_of,
     relative_error,
     rolled,
     total_variation,
@@ -129,3 +130,25 @@ def test_different_starts_differ_and_equal_seeds_do_not(small_net: nn.Module, ba
     two = inversion.run(small_net, images, labels, seed=1, **options)
     np.testing.assert_array_equal(one.arrays["middle/images"], two.arrays["middle/images"])
     assert (one.arrays["middle/images"][0, 0] != one.arrays["middle/images"][0, 1]).any()
+
+
+def test_a_sample_ends_when_its_objective_stands_and_says_so_when_it_does_not(pictures: Tensor) -> None:
+    options = dict(starts=[0, 1, 2], ids=[0, 1, 2], weight=1.0, prior=0.0, rate=0.1)
+    with probing(Invertible(), seed=0) as model:
+        easy = invert(model, "mix", pictures, iterations=(400, 10), tolerance=0.5, **options)
+        cut = invert(model, "mix", pictures, iterations=(45, 10), tolerance=0.0, **options)
+        alone = [
+            invert(model, "mix", pictures[[i]], iterations=(400, 10), tolerance=0.5,
+                   mean=pictures.mean((0, 2, 3)), **options | {"starts": [i], "ids": [i]})
+            for i in range(3)
+        ]  # fmt: skip
+    assert (easy.fall < 0.5).all()
+    made = easy.trace.isfinite().sum(1)
+    assert (made < 410).all()
+    assert made.tolist() == [int(each.trace.isfinite().sum()) for each in alone]
+    assert (cut.fall > 0).all()
+    assert cut.trace.isfinite().sum(1).tolist() == [55] * 3
+
+
+def test_jitter_is_the_published_share_of_the_stride() -> None:
+    assert [jitter_of(stride) for stride in (1, 2, 4, 8, 16, 32)] == [0, 0, 0, 0, 1, 3]

@@ -59,6 +59,7 @@ def shares(path: Path, panels: Mapping[str, pd.DataFrame]) -> None:
             axes.set_title(title)
             axes.set(xlabel="", ylabel="")
             axes.tick_params(axis="x", rotation=90)
+            axes.tick_params(axis="y", rotation=0, length=0)
 
 
 def confusions(path: Path, groups: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> None:

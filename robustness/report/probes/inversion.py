@@ -22,7 +22,7 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
     columns = max(LEAST_COLUMNS, len(originals) * (1 + starts))
     with sheet(path, len(stages), columns, width=style.PAGE_WIDTH, label=0.22, head=0.12) as made:
         for row, (stage, depth) in enumerate(zip(stages, arrays["depths"], strict=True)):
-            made.beside(row, f"{stage}\n{depth:.2f}", 5)
+            made.beside(row, f"{stage} {depth:.2f}\n{_state(arrays, stage)}", 4)
             for index, original in enumerate(originals):
                 first = index * (1 + starts)
                 made.image(row, first, original.transpose(1, 2, 0))
@@ -33,3 +33,11 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
             for start, title in enumerate(("image", *(f"start {1 + start}" for start in range(starts)))):
                 made.above(0, index * (1 + starts) + start, title, 5.5)
     return [path]
+
+
+def _state(arrays: Mapping[str, np.ndarray], stage: str) -> str:
+    """The mean error of a stage, or that its objective was still falling, and by how much."""
+    fall = float(np.mean(arrays[f"{stage}/fall"]))
+    if not fall < float(arrays["tolerance"]):  # NaN: too few steps to tell
+        return f"not converged\n(−{100 * fall:.0f} %)" if np.isfinite(fall) else "not converged"
+    return f"error {np.sqrt(arrays[f'{stage}/errors']).mean():.2f}"
