@@ -129,7 +129,7 @@ def _grad_cam(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 def with_random_weights(model: nn.Module, seed: int) -> nn.Module:
     """A copy of the model with the entries of every trained kernel in random order: the fully randomised
-    model of J. Adebayo et al. (Sanity Checks for Saliency Maps, NeurIPS 2018), with weights as large as before.
+    model of J. Adebayo et al. (Sanity Checks for Saliency Maps, NeurIPS 2018), weights as large as before.
     Fixed filter banks and the statistics of batch normalisation stay."""
     other = deepcopy(model)
     generator = seeds.torch_generator(seed, "random weights")

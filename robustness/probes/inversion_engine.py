@@ -61,8 +61,8 @@ def data_weight(depth: float) -> float:
 
 
 def jitter_of(stride: int) -> int:
-    """The largest translation in pixels for a layer of a stride: pictures stand in as many places as published,
-    a quarter of the stride. None up to a stride of 8: such a layer keeps places."""
+    """The largest translation in pixels for a layer of a stride: as many places as published, a quarter of
+    the stride. None up to a stride of 8: such a layer keeps places."""
     return (max(round(stride / 4), 1) - 1) // 2
 
 

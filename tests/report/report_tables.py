@@ -342,6 +342,10 @@ def _pictures(name: str, folder: Path, *, probed: bool) -> Path:
             "images": tiles[:, 0],
             "early/images": tiles[:, 1:],
             "late/images": tiles[:, 1:],
+            **{f"{stage}/errors": np.full((2, 2), 0.09) for stage in ("early", "late")},
+            "early/fall": np.full((2, 2), 0.004),
+            "late/fall": np.full((2, 2), 0.04),
+            "tolerance": np.array(0.01),
         }
     for place, arrays in found.items():
         path = folder / name / f"{place}.npz"

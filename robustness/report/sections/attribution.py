@@ -29,9 +29,9 @@ COLUMNS = (
 CAPTION = (
     "How much of an attribution lies on the object, by its exact mask: relevance mass by method, beside the "
     "object's share of the image (chance) and what the best map of Grad-CAM's grid could have; how often the "
-    "highest pixel lies on it or within four pixels of 64. Random weights: rank correlation of a map with that "
-    "of the same network with its weights in random order (Adebayo et al. 2018), beside that of the maps of two "
-    "images: a map that is as alike as before tells of the image, not of the network. 95 % intervals over images."
+    "highest pixel lies on it or within four pixels of 64. Random weights: rank correlation of a map with "
+    "that of the same network, its weights in random order (Adebayo et al. 2018), beside that of the maps "
+    "of two images: a map that stays as it was tells of the image alone. 95 % intervals over images."
 )
 
 

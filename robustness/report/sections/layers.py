@@ -120,8 +120,10 @@ ASCENT_TABLE_CAPTION = (
 )
 INVERSION_CAPTION = (
     "Inverted representations: one row per stage; each image once, then reconstructions from its "
-    "features, each from another start. What all starts agree on is what the stage keeps. Models as "
-    "above."
+    "features, each from another start. What all starts agree on is what the stage keeps; a stem of few "
+    "channels that pools keeps edges and places more than colours. Beside each row its depth and the "
+    "relative error of the features, or that the objective was still falling at the last step allowed, "
+    "and by how much over 20 steps. Models as above."
 )
 ASCENT = (
     ("none/activation_ratio", "activation, none"),
