@@ -91,7 +91,7 @@ def _pairs(condition: str, images: ImageSet, rows: np.ndarray, device: torch.dev
     there = there.assign(row=there.index).drop_duplicates(scene)
     clean = images.samples.iloc[rows].assign(place=np.arange(len(rows)))
     both = clean[[*scene, "place"]].merge(there[[*scene, "row"]], on=scene)
-    return torch.from_numpy(both["place"].to_numpy()), images.batch(both["row"]).to(device)
+    return torch.from_numpy(both["place"].to_numpy(copy=True)), images.batch(both["row"]).to(device)
 
 
 def _masks(images: ImageSet, rows: np.ndarray) -> Tensor:
