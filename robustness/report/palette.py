@@ -35,6 +35,7 @@ FRONTENDS: dict[str, object] = {
     "gabor_trained": (0, (4, 1.5, 1, 1.5, 1, 1.5)),
     "learned_coarse": (0, (2, 1.5)),
     "image_noise": (0, (7, 1.5, 1, 1.5)),
+    "push_pull": (0, (1, 2.5)),
 }
 """Front-end → line style: learned solid, vone dashed."""
 
@@ -47,6 +48,7 @@ FRONTEND_COLOURS: dict[str, str] = {
     "gabor_trained": "#cc79a7",
     "learned_coarse": "#e6ab02",
     "image_noise": "#882255",
+    "push_pull": "#4b00af",
 }
 """Colours where one architecture's front-ends are compared and the family's own colour tells nothing."""
 

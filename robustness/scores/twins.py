@@ -27,11 +27,13 @@ AXES: dict[str, tuple[tuple[str, str], ...]] = {
         ("gabor_trained", "learned"),
         ("learned_coarse", "learned"),
         ("image_noise", "learned"),
+        ("push_pull", "learned"),
         ("vone", "learned_coarse"),
         ("vone", "gabor"),
         ("vone", "learned_noise"),
         ("vone", "image_noise"),
         ("vone", "random"),
+        ("vone", "push_pull"),
     ),
     "training": (("diverse", "canonical"), ("adversarial", "canonical")),
 }

@@ -76,6 +76,7 @@ LOGITS = {
     "gabor_trained": 16.280521,
     "learned_coarse": 0.681099,  # at a least stride of 1 the stem as it is
     "image_noise": 0.741643,
+    "push_pull": 0.569036,
 }
 """The sum of the squared logits of four images, with frozen noise."""
 
@@ -122,9 +123,45 @@ def test_a_model_first_used_in_inference_mode_still_has_gradients(name):
     assert image.grad.abs().max() > 0
 
 
+RIVALS = ("push_pull",)
+"""The front-ends of other papers, and what goes with them."""
+
+
+def gratings(count: int) -> Tensor:
+    """(count, 3, 64, 64) gratings of three orientations in turn, of random phase, as bright as photos."""
+    phase = 6.28 * torch.rand(count, generator=torch.Generator().manual_seed(0))
+    rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    axes = torch.stack([rows, columns, (rows + columns) / 2**0.5])[torch.arange(count) % 3]
+    return (axes + phase[:, None, None] * 1.3).div(1.3).sin()[:, None].expand(-1, 3, -1, -1)
+
+
+@pytest.mark.parametrize("family", ["alexnet", "resnet18", "mobilenet_v1"])
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_trains(name, family):
+    """Three orientations are learned in a few steps; every parameter has finite gradients, not all 0."""
+    torch.manual_seed(0)
+    extra = {"batch_norm": True, "initialisation": "he", "dropout": 0.0} if family == "alexnet" else {}
+    network = architectures.build(family, num_classes=3, image_size=64, width=0.25, **extra)
+    options = FrontendOptions(simple_channels=16, complex_channels=16, minimum_stride=4, batch_norm=True)
+    frontends.install(network, architectures.get(family), name, image_size=64, seed=0, options=options)
+    image, label = gratings(12), torch.arange(12) % 3
+    optimiser = torch.optim.AdamW(network.train().parameters(), lr=0.003)
+    losses = []
+    for _ in range(12):
+        loss = nn.functional.cross_entropy(network(image), label)
+        optimiser.zero_grad()
+        loss.backward()
+        gradients = {key: p.grad for key, p in network.named_parameters() if p.requires_grad}
+        assert all(gradient.isfinite().all() for gradient in gradients.values())
+        optimiser.step()
+        losses.append(loss.item())
+    assert [key for key, gradient in gradients.items() if not gradient.any()] == []
+    assert sum(losses[-3:]) / 3 < 0.5 * losses[0], losses
+
+
 def test_names_and_unknown_name():
     controls = {"gabor", "random", "learned_noise", "gabor_trained", "learned_coarse", "image_noise"}
-    assert set(frontends.names()) == {"learned", "vone"} | controls
+    assert set(frontends.names()) == {"learned", "vone"} | controls | set(RIVALS)
     with pytest.raises(UserError, match="frontend 'vones' is unknown; did you mean vone"):
         tiny("vones")
 

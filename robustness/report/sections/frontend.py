@@ -42,11 +42,13 @@ CONTROLS = (
     ("gabor_trained", "learned", "Gabor filters as the start of a trained stem"),
     ("learned_coarse", "learned", "The bank's stride alone, on the learned stem"),
     ("image_noise", "learned", "Noise on the pixels, before the learned stem"),
+    ("push_pull", "learned", "Push-pull inhibition in the learned stem's first convolution"),
     ("vone", "gabor", "Noise added to the Gabor filters"),
     ("vone", "learned_coarse", "The whole block in place of a learned stem of its stride"),
     ("vone", "learned_noise", "Gabor filters in place of learned ones, under the same noise"),
     ("vone", "random", "Gabor filters in place of random ones, both with noise"),
     ("vone", "image_noise", "The whole block in place of noise on the pixels"),
+    ("vone", "push_pull", "The whole block in place of push-pull inhibition"),
 )
 
 SHOWN = ("clean", "pose", "clutter", "corruption", "robust")
