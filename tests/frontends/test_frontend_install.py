@@ -173,6 +173,18 @@ def test_a_rival_trains(name, family):
     assert sum(losses[-3:]) / 3 < 0.6 * sum(losses[:3]) / 3, losses
 
 
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_takes_images_of_half_the_size(name):
+    """As a training at half the resolution shows them; the rest of the network gets half the map."""
+    architecture = architectures.get("mobilenet_v1")
+    network = architectures.build("mobilenet_v1", num_classes=4, image_size=64, width=0.25).eval()
+    frontends.install(network, architecture, name, image_size=64, seed=0, options=SMALL)
+    image = images(2, 32).requires_grad_()
+    assert output_of(network, architecture.stem.modules[-1], image).shape[-2:] == (16, 16)
+    network(image).square().sum().backward()
+    assert image.grad.isfinite().all()
+
+
 def test_names_and_unknown_name():
     controls = {"gabor", "random", "learned_noise", "gabor_trained", "learned_coarse", "image_noise"}
     assert set(frontends.names()) == {"learned", "vone"} | controls | set(RIVALS)

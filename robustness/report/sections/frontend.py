@@ -28,7 +28,11 @@ METHOD = (
     "stem's is smaller, interpolation gives the map its size back.",
     "Controls: the bank without noise (gabor), fixed random filters with the noise (random), the learned "
     "stem with the same noise (learned_noise), Gabor filters that are trained on (gabor_trained), the "
-    "learned stem at the bank's stride (learned_coarse), noise on the pixels (image_noise).",
+    "learned stem at the bank's stride (learned_coarse), noise on the pixels (image_noise), a blurred image "
+    "(blurred).",
+    "Rivals: push-pull inhibition in the learned stem (push_pull), wavelet scattering without and with noise "
+    "(scattering, scattering_noise), divisive normalisation in the V1 block (divisive_normalisation), retina "
+    "and LGN before the learned stem (subcortical) and before a V1 block (evnet).",
     "Differences are paired: both models see the same images, and their intervals resample the same objects. "
     "A model that did not learn the task (clean accuracy not significantly above the share of the most "
     "frequent class) is left out of means over architectures, and its twin with it. "
