@@ -152,25 +152,27 @@ def gratings(count: int) -> Tensor:
 @pytest.mark.parametrize("family", ["alexnet", "resnet18", "mobilenet_v1"])
 @pytest.mark.parametrize("name", RIVALS)
 def test_a_rival_trains(name, family):
-    """Three orientations are learned in a few steps; every parameter has finite gradients, not all 0."""
+    """Three orientations are learned in a few steps, under one field of noise in all of them, so that the
+    loss can be compared; every parameter has finite gradients, not all 0, under live noise too."""
     torch.manual_seed(0)
     extra = {"batch_norm": True, "initialisation": "he", "dropout": 0.0} if family == "alexnet" else {}
     network = architectures.build(family, num_classes=3, image_size=64, width=0.25, **extra)
     options = FrontendOptions(simple_channels=16, complex_channels=16, minimum_stride=4, batch_norm=True)
     frontends.install(network, architectures.get(family), name, image_size=64, seed=0, options=options)
-    image, label = gratings(18), torch.arange(18) % 3
+    image, label = gratings(12), torch.arange(12) % 3
     optimiser = torch.optim.AdamW(network.train().parameters(), lr=0.002)
     losses = []
-    for _ in range(16):
-        loss = nn.functional.cross_entropy(network(image), label)
+    for mode in ["live"] + ["frozen"] * 12:
         optimiser.zero_grad()
-        loss.backward()
+        with noise(network, mode):
+            loss = nn.functional.cross_entropy(network(image), label)
+            loss.backward()
         gradients = {key: p.grad for key, p in network.named_parameters() if p.requires_grad}
         assert all(gradient.isfinite().all() for gradient in gradients.values())
         optimiser.step()
         losses.append(loss.item())
     assert [key for key, gradient in gradients.items() if not gradient.any()] == []
-    assert sum(losses[-3:]) / 3 < 0.6 * sum(losses[:3]) / 3, losses
+    assert losses[-1] < 0.4 * losses[1], losses
 
 
 @pytest.mark.parametrize("name", RIVALS)
