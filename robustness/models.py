@@ -218,7 +218,8 @@ def build(spec: ModelSpec) -> Classifier:
             architectures.get(spec.architecture).as_built(spec.options),
             spec.frontend,
             image_size=spec.image_size,
-            in_channels=len(spec.mean),
+            mean=spec.mean,
+            std=spec.std,
             seed=spec.seed,
             options=frontend_options(spec.frontend_options),
         )

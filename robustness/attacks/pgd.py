@@ -53,7 +53,7 @@ class PGD(IterativeAttack):
 
 
 @register("pgd", norms=("linf", "l2", "l1"))
-def pgd(norm: str, *, steps: int = 50) -> PGD:
-    """Projected gradient descent on the cross-entropy, from a random start (Madry et al. 2018):
-    ``steps`` gradients."""
-    return PGD(norm=norm, steps=steps)
+def pgd(norm: str, *, steps: int = 50, rel_stepsize: float | None = None, random_start: bool = True) -> PGD:
+    """Projected gradient descent on the cross-entropy (Madry et al. 2018): ``steps`` gradients, by steps of
+    ``rel_stepsize``·ε, from a random point of the ball or, without ``random_start``, from the image."""
+    return PGD(norm=norm, steps=steps, rel_stepsize=rel_stepsize, random_start=random_start)

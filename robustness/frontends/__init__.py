@@ -1,4 +1,4 @@
-"""V1 front-ends: the fixed Gabor filter bank, its noise, and controls for each of them.
+"""V1 front-ends: the fixed Gabor filter bank, its noise, controls for each of them, and their rivals.
 
 Every file of this folder that registers a front-end is found because it lies here; parts that they share lie
 in ``blocks``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from robustness.frontends.blocks.bank import Resize
+from robustness.frontends.blocks.fitting import Resize
 from robustness.frontends.registry import ReplacedStem, register
 
 

@@ -22,7 +22,7 @@ class FrontendOptions:
     kernel_size: side of the square filters, pixels, odd.
     visual_degrees: degrees of the visual field that the image side stands for; None keeps the published
         28 pixels per degree, so the filters have the published size in pixels: 8° for 224 pixels,
-        64/28 ≈ 2.3° for 64.
+        64/28 ≈ 2.3° for 64 (``subcortical`` and ``evnet``: 32 pixels per degree, 7° and 2°).
     sf_min, sf_max: range of the preferred spatial frequencies, cycles per degree; the bins of the published
         table inside it are kept. sf_max must not pass pixels_per_degree / (2√2).
     sampling: ``published`` distributions with the coupling of frequency and width, or the control
@@ -83,14 +83,14 @@ class FrontendOptions:
         if self.minimum_stride < 1:
             raise UserError(f"frontend.minimum_stride: {self.minimum_stride} must be at least 1")
 
-    def pixels_per_degree(self, image_size: int) -> float:
-        """Pixels of the image per degree of the visual field.
+    def pixels_per_degree(self, image_size: int, published: float = PUBLISHED_PIXELS_PER_DEGREE) -> float:
+        """Pixels of the image per degree of the visual field, `published` ones without visual_degrees.
 
         Raises UserError if sf_max is above the limit that this sampling of the visual field allows: a
         grating of any orientation needs two pixels per period along the diagonal.
         """
         degrees = self.visual_degrees
-        ppd = PUBLISHED_PIXELS_PER_DEGREE if degrees is None else image_size / degrees
+        ppd = published if degrees is None else image_size / degrees
         limit = ppd / (2 * math.sqrt(2))
         if self.sf_max > limit:
             raise UserError(

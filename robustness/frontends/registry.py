@@ -19,7 +19,8 @@ from robustness.seeds import torch_generator
 class ReplacedStem:
     """A stem that a front-end replaces: its modules, called one after another, and what is known of it.
 
-    stride: pixels of the image per pixel of the stem's map; self_organises: whether the network has no
+    stride: pixels of the image per pixel of the stem's map; mean, std: per channel, of the normalisation that
+    images in [0, 1] have gone through; self_organises: whether the network has no
     gradient training (``self_organise``); seed: of the front-end's draws.
     """
 
@@ -27,10 +28,16 @@ class ReplacedStem:
     modules: tuple[nn.Module, ...]
     stride: int
     image_size: int
-    in_channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     self_organises: bool
     seed: int
     options: FrontendOptions
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of an image."""
+        return len(self.mean)
 
     @cached_property
     def output(self) -> Tensor:

@@ -35,6 +35,13 @@ FRONTENDS: dict[str, object] = {
     "gabor_trained": (0, (4, 1.5, 1, 1.5, 1, 1.5)),
     "learned_coarse": (0, (2, 1.5)),
     "image_noise": (0, (7, 1.5, 1, 1.5)),
+    "push_pull": (0, (1, 2.5)),
+    "scattering": (0, (9, 1.5)),
+    "scattering_noise": (0, (9, 1.5, 1, 1.5)),
+    "divisive_normalisation": (0, (4, 3)),
+    "subcortical": (0, (12, 1.5)),
+    "evnet": (0, (12, 1.5, 1, 1.5)),
+    "blurred": (0, (1, 4)),
 }
 """Front-end → line style: learned solid, vone dashed."""
 
@@ -47,6 +54,13 @@ FRONTEND_COLOURS: dict[str, str] = {
     "gabor_trained": "#cc79a7",
     "learned_coarse": "#e6ab02",
     "image_noise": "#882255",
+    "push_pull": "#4b00af",
+    "scattering": "#4b3200",
+    "scattering_noise": "#af4bfa",
+    "divisive_normalisation": "#96c87d",
+    "subcortical": "#e1004b",
+    "evnet": "#1932fa",
+    "blurred": "#4b007d",
 }
 """Colours where one architecture's front-ends are compared and the family's own colour tells nothing."""
 

@@ -313,13 +313,14 @@ def _put_front(
     entry = networks.entry_of(library, name) or stages.with_stem(
         model.network, model.spec.architecture, paths, model.input_size
     )
-    grey = library == "python" and model.network.grey
+    channels = 1 if library == "python" and model.network.grey else 3
     model.network = frontends.install(
         model.network,
         entry,
         frontend,
         image_size=model.input_size,
-        in_channels=1 if grey else 3,
+        mean=model.spec.mean[:channels],
+        std=model.spec.std[:channels],
         seed=seed,
         options=models.frontend_options(options),
     )

@@ -37,6 +37,10 @@ def test_smallest_perturbation(name: str, norm: str, over: float) -> None:
     assert (found >= _distance(norm) * (1 - 1e-5)).all(), "nearer than the boundary is impossible"
 
 
+VONENETS_PGD = {"steps": 64, "rel_stepsize": 0.03125, "random_start": False}
+"""The attack of Dapello et al. 2020."""
+
+
 @pytest.mark.parametrize(
     ("name", "norm", "settings"),
     [
@@ -45,6 +49,7 @@ def test_smallest_perturbation(name: str, norm: str, over: float) -> None:
         ("pgd", "linf", {"steps": 20}),
         ("pgd", "l2", {"steps": 150}),
         ("pgd", "l1", {"steps": 60}),
+        *(("pgd", norm, VONENETS_PGD) for norm in ("linf", "l2", "l1")),
         ("apgd_ce", "linf", {"steps": 20}),
         ("apgd_ce", "l2", {"steps": 40}),
         ("apgd_dlr", "linf", {"steps": 20}),
@@ -59,6 +64,20 @@ def test_threshold_of_robust_accuracy(name: str, norm: str, settings: dict[str, 
     table = attacks.attack(model, images, labels, {name: settings}, epsilons, setup).table
     robust = table[np.isfinite(table["epsilon"])].groupby("epsilon")["robust"].mean()
     assert robust.tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("steps", [1, 5, 32, 64])
+def test_steps_from_the_image_add_up_to_the_ball(steps: int) -> None:
+    """On a linear model every step of ε/32 along the sign of the gradient goes the same way, for 32 steps."""
+    model, images, labels = linear_case()
+    epsilon = 0.9 * _distance("linf")
+    settings = VONENETS_PGD | {"steps": steps}
+    found = attacks.attack(
+        model, images, labels, {"pgd": settings}, [epsilon], attacks.Setup(), keep=len(images)
+    ).adversarials[epsilon]
+    moved = (found - images).abs()
+    assert moved.amax().item() == pytest.approx(epsilon * min(steps, 32) / 32, rel=1e-3)
+    assert (moved[moved > 0] > 0.99 * moved.amax()).all()
 
 
 def test_dlr_by_hand() -> None:

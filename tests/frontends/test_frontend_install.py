@@ -76,6 +76,13 @@ LOGITS = {
     "gabor_trained": 16.280521,
     "learned_coarse": 0.681099,  # at a least stride of 1 the stem as it is
     "image_noise": 0.741643,
+    "push_pull": 0.569036,
+    "scattering": 0.846877,
+    "scattering_noise": 0.594679,
+    "divisive_normalisation": 23.704890,
+    "subcortical": 0.758672,
+    "evnet": 2.778329,
+    "blurred": 0.142858,
 }
 """The sum of the squared logits of four images, with frozen noise."""
 
@@ -122,9 +129,67 @@ def test_a_model_first_used_in_inference_mode_still_has_gradients(name):
     assert image.grad.abs().max() > 0
 
 
+RIVALS = (
+    "push_pull",
+    "scattering",
+    "scattering_noise",
+    "divisive_normalisation",
+    "subcortical",
+    "evnet",
+    "blurred",
+)
+"""The front-ends of other papers, and what goes with them."""
+
+
+def gratings(count: int) -> Tensor:
+    """(count, 3, 64, 64) gratings of three orientations in turn, of random phase, as bright as photos."""
+    phase = 6.28 * torch.rand(count, generator=torch.Generator().manual_seed(0))
+    rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    axes = torch.stack([rows, columns, (rows + columns) / 2**0.5])[torch.arange(count) % 3]
+    return (axes + phase[:, None, None] * 1.3).div(1.3).sin()[:, None].expand(-1, 3, -1, -1)
+
+
+@pytest.mark.parametrize("family", ["alexnet", "resnet18", "mobilenet_v1"])
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_trains(name, family):
+    """Three orientations are learned in a few steps, under one field of noise in all of them, so that the
+    loss can be compared; every parameter has finite gradients, not all 0, under live noise too."""
+    torch.manual_seed(0)
+    extra = {"batch_norm": True, "initialisation": "he", "dropout": 0.0} if family == "alexnet" else {}
+    network = architectures.build(family, num_classes=3, image_size=64, width=0.25, **extra)
+    options = FrontendOptions(simple_channels=16, complex_channels=16, minimum_stride=4, batch_norm=True)
+    frontends.install(network, architectures.get(family), name, image_size=64, seed=0, options=options)
+    image, label = gratings(12), torch.arange(12) % 3
+    optimiser = torch.optim.AdamW(network.train().parameters(), lr=0.002)
+    losses = []
+    for mode in ["live"] + ["frozen"] * 12:
+        optimiser.zero_grad()
+        with noise(network, mode):
+            loss = nn.functional.cross_entropy(network(image), label)
+            loss.backward()
+        gradients = {key: p.grad for key, p in network.named_parameters() if p.requires_grad}
+        assert all(gradient.isfinite().all() for gradient in gradients.values())
+        optimiser.step()
+        losses.append(loss.item())
+    assert [key for key, gradient in gradients.items() if not gradient.any()] == []
+    assert losses[-1] < 0.4 * losses[1], losses
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_takes_images_of_half_the_size(name):
+    """As a training at half the resolution shows them; the rest of the network gets half the map."""
+    architecture = architectures.get("mobilenet_v1")
+    network = architectures.build("mobilenet_v1", num_classes=4, image_size=64, width=0.25).eval()
+    frontends.install(network, architecture, name, image_size=64, seed=0, options=SMALL)
+    image = images(2, 32).requires_grad_()
+    assert output_of(network, architecture.stem.modules[-1], image).shape[-2:] == (16, 16)
+    network(image).square().sum().backward()
+    assert image.grad.isfinite().all()
+
+
 def test_names_and_unknown_name():
     controls = {"gabor", "random", "learned_noise", "gabor_trained", "learned_coarse", "image_noise"}
-    assert set(frontends.names()) == {"learned", "vone"} | controls
+    assert set(frontends.names()) == {"learned", "vone"} | controls | set(RIVALS)
     with pytest.raises(UserError, match="frontend 'vones' is unknown; did you mean vone"):
         tiny("vones")
 

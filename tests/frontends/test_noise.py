@@ -9,7 +9,7 @@ from scipy import stats
 from torch import Tensor
 
 from robustness.errors import UserError
-from robustness.frontends import draws, is_stochastic, noise, sample_noise
+from robustness.frontends import draws, is_stochastic, names, noise, sample_noise
 from robustness.frontends.blocks.noise import Noise, NoiseControl
 from robustness.frontends.blocks.normal import standard_normal
 
@@ -113,7 +113,8 @@ def test_gradient_is_that_of_the_formula_summed_over_draws(kind, rectify):
 
 
 def test_stochastic_is_what_has_noise():
-    expected = {"learned": False, "gabor": False, "vone": True, "random": True, "learned_noise": True}
+    silent = {"learned", "gabor", "learned_coarse", "push_pull", "scattering", "blurred"}
+    expected = {name: name not in silent for name in names()}
     assert {name: is_stochastic(tiny(name)) for name in expected} == expected
     with noise(net := tiny("vone"), "off"):
         assert is_stochastic(net)

@@ -27,6 +27,23 @@ FREQUENCY_WIDTH_CORRELATION = 0.75
 
 
 @dataclass(frozen=True)
+class Tables:
+    """The measured distributions that are not the same in all papers: weights of the frequency table's bins,
+    the bins' edges of nx and ny, and the counts of (nx bin, ny bin)."""
+
+    frequency_weights: np.ndarray
+    width_edges: np.ndarray
+    width_joint: np.ndarray
+
+
+VONENET = Tables(FREQUENCY_WEIGHTS, WIDTH_EDGES, WIDTH_JOINT)
+_EVNET_WIDTHS = np.logspace(-1, 0, 5), np.array([[2, 0, 1, 0], [8, 9, 4, 1], [1, 2, 19, 17], [0, 0, 1, 7]])
+EVNET_SIMPLE = Tables(np.array([4, 4, 8, 25, 33, 26, 28, 12]), *_EVNET_WIDTHS)
+EVNET_COMPLEX = Tables(np.array([0, 0, 9, 9, 7, 10, 23, 12]), *_EVNET_WIDTHS)
+"""Simple and complex cells of EVNet (Piper et al. 2025): foveal cells of De Valois et al. 1982."""
+
+
+@dataclass(frozen=True)
 class GaborParameters:
     """One row per cell, float64 arrays of shape (n,), `colour` int64.
 
@@ -60,20 +77,21 @@ def sample(
     sf_max: float = 8.0,
     uniform: bool = False,
     colours: int = 3,
+    tables: Tables = VONENET,
 ) -> GaborParameters:
     """Draw the parameters of `cells` cells from one generator.
 
     sf_min, sf_max: cycles/degree; only the bins of the frequency table inside this range are kept.
     uniform: the control: the same ranges, uniform on the axis of each table (degrees, log2 of the frequency,
         log10 of the widths), frequency and widths independent.
-    colours: the number of input channels to choose from.
+    colours: the number of input channels to choose from. tables: the distributions to draw from.
     Raises UserError if no bin of the frequency table lies in [sf_min, sf_max].
     """
     phase = generator.uniform(0.0, 360.0, cells)
     colour = generator.integers(0, colours, cells)
-    lowest, highest, frequency_weights = _kept_bins(sf_min, sf_max)
+    lowest, highest, frequency_weights = _kept_bins(sf_min, sf_max, tables)
     log_frequency = np.log2(FREQUENCY_EDGES[lowest : highest + 1])
-    log_width = np.log10(WIDTH_EDGES)
+    log_width = np.log10(tables.width_edges)
     orientation_u = generator.random(cells)
     if uniform:
         orientation = 180.0 * orientation_u
@@ -88,13 +106,13 @@ def sample(
     frequency_u = _normal_cdf(first)
     nx_u = _normal_cdf(rho * first + math.sqrt(1 - rho**2) * second)
     frequency = 2 ** _from_histogram(frequency_u, log_frequency, frequency_weights)
-    log_nx = _from_histogram(nx_u, log_width, WIDTH_JOINT.sum(axis=1))
-    row = np.clip(np.searchsorted(log_width, log_nx, side="right") - 1, 0, len(WIDTH_JOINT) - 1)
+    log_nx = _from_histogram(nx_u, log_width, tables.width_joint.sum(axis=1))
+    row = np.clip(np.searchsorted(log_width, log_nx, side="right") - 1, 0, len(tables.width_joint) - 1)
     ny_u = generator.random(cells)
     log_ny = np.empty(cells)
     for index in np.unique(row):
         rows = row == index
-        log_ny[rows] = _from_histogram(ny_u[rows], log_width, WIDTH_JOINT[index])
+        log_ny[rows] = _from_histogram(ny_u[rows], log_width, tables.width_joint[index])
     return GaborParameters(orientation, phase, frequency, 10**log_nx, 10**log_ny, colour)
 
 
@@ -121,7 +139,7 @@ def filters(
     return envelope * np.cos(2 * np.pi * frequency * along + phase)
 
 
-def _kept_bins(sf_min: float, sf_max: float) -> tuple[int, int, np.ndarray]:
+def _kept_bins(sf_min: float, sf_max: float, tables: Tables) -> tuple[int, int, np.ndarray]:
     """First and last edge of the frequency table's bins inside [sf_min, sf_max], and their weights."""
     inside = np.flatnonzero(np.clip(FREQUENCY_EDGES, sf_min - 1e-9, sf_max + 1e-9) == FREQUENCY_EDGES)
     if len(inside) < 2:
@@ -131,7 +149,7 @@ def _kept_bins(sf_min: float, sf_max: float) -> tuple[int, int, np.ndarray]:
             f"cycles/degree; its edges are {edges}"
         )
     lowest, highest = int(inside[0]), int(inside[-1])
-    return lowest, highest, FREQUENCY_WEIGHTS[lowest:highest]
+    return lowest, highest, tables.frequency_weights[lowest:highest]
 
 
 def _from_histogram(uniform: np.ndarray, edges: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from robustness.seeds import derive, numpy_generator
 
 MODES = ("live", "frozen", "off")
 VARIANCE_FLOOR = 1e-4
+FANO_FLOOR = 1e-5
 FROZEN_FIELDS_KEPT = 32
 
 GROUP_BYTES = {"cpu": 2 * 2**20, "cuda": 512 * 2**20}
@@ -50,7 +51,9 @@ class Noise(nn.Module):
     """Adds noise to responses (N, C, H, W) and rectifies them again; gives (draws·N, C, H, W), draw-major.
 
     kind ``neuronal``: x ← scale·x + level; x ← x + N(0,1)·√(relu(x) + 1e-4); x ← (x − level)/scale
-    (Dapello et al., NeurIPS 2020). kind ``gaussian``: x ← x + std·N(0,1). Both in training and in evaluation.
+    (Dapello et al., NeurIPS 2020). kind ``gaussian``: x ← x + std·N(0,1). kind ``fano``:
+    x ← x + N(0,1)·√(fano·(|x| + 1e-5)), a variance of ``fano`` times the response (Piper et al. 2025). All in
+    training and in evaluation.
     rectify: end with relu, for responses that are never negative.
 
     Several draws in the live mode share numbers: a group of images has a pool of fields, no fewer than draws,
@@ -59,10 +62,18 @@ class Noise(nn.Module):
     """
 
     def __init__(
-        self, kind: str, *, scale: float = 0.35, level: float = 0.07, std: float = 1.0, rectify: bool = True
+        self,
+        kind: str,
+        *,
+        scale: float = 0.35,
+        level: float = 0.07,
+        std: float = 1.0,
+        fano: float = 1.0,
+        rectify: bool = True,
     ) -> None:
         super().__init__()
         self.kind, self.scale, self.level, self.std, self.rectify = kind, scale, level, std, rectify
+        self.fano = fano
         self.control = NoiseControl()
         self._frozen: dict[tuple, Tensor] = {}
 
@@ -81,12 +92,16 @@ class Noise(nn.Module):
         """Standard deviation of the noise at each response, in units of the response."""
         if self.kind == "gaussian":
             return torch.full((), self.std, dtype=responses.dtype, device=responses.device)
+        if self.kind == "fano":
+            return responses.abs().add_(FANO_FLOOR).mul_(self.fano).sqrt_()
         return self._variance(responses).sqrt_().div_(self.scale)
 
     def relative_slope(self, responses: Tensor) -> Tensor | None:
         """Slope of :meth:`spread` over :meth:`spread`; None if the spread is constant."""
         if self.kind == "gaussian":
             return None
+        if self.kind == "fano":
+            return 0.5 * responses.sign() / (responses.abs() + FANO_FLOOR)
         slope = 0.5 * self.scale / self._variance(responses)
         return slope.mul_(self.scale * responses + self.level > 0)
 
@@ -166,6 +181,28 @@ def _add(responses: Tensor, noisy: Tensor, noise: Noise) -> None:
             torch.addcmul(clean[images], numbers.to(target.dtype), part_spread, out=target)
             if noise.rectify:
                 target.clamp_min_(0)
+
+
+class NextNoise(Noise):
+    """Noise behind other noise, whose draws·N rows get one field each: (draws·N, C, H, W).
+
+    Draw j has numbers of its own in every mode, independent of those of the part before.
+    """
+
+    def forward(self, responses: Tensor, *, reuse: bool = False) -> Tensor:
+        whole, parts = self.control, []
+        try:
+            for draw, part in enumerate(responses.chunk(whole.draws)):
+                self.control = replace(
+                    whole,
+                    draws=1,
+                    seed=derive(whole.seed + draw, "next noise"),
+                    sample_seeds=tuple(derive(seed, "next noise", draw) for seed in whole.sample_seeds),
+                )
+                parts.append(super().forward(part, reuse=reuse))
+        finally:
+            self.control = whole
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 class _AddNoise(torch.autograd.Function):

@@ -28,7 +28,11 @@ METHOD = (
     "stem's is smaller, interpolation gives the map its size back.",
     "Controls: the bank without noise (gabor), fixed random filters with the noise (random), the learned "
     "stem with the same noise (learned_noise), Gabor filters that are trained on (gabor_trained), the "
-    "learned stem at the bank's stride (learned_coarse), noise on the pixels (image_noise).",
+    "learned stem at the bank's stride (learned_coarse), noise on the pixels (image_noise), a blurred image "
+    "(blurred).",
+    "Rivals: push-pull inhibition in the learned stem (push_pull), wavelet scattering without and with noise "
+    "(scattering, scattering_noise), divisive normalisation in the V1 block (divisive_normalisation), retina "
+    "and LGN before the learned stem (subcortical) and before a V1 block (evnet).",
     "Differences are paired: both models see the same images, and their intervals resample the same objects. "
     "A model that did not learn the task (clean accuracy not significantly above the share of the most "
     "frequent class) is left out of means over architectures, and its twin with it. "
@@ -42,11 +46,25 @@ CONTROLS = (
     ("gabor_trained", "learned", "Gabor filters as the start of a trained stem"),
     ("learned_coarse", "learned", "The bank's stride alone, on the learned stem"),
     ("image_noise", "learned", "Noise on the pixels, before the learned stem"),
+    ("push_pull", "learned", "Push-pull inhibition in the learned stem's first convolution"),
+    ("scattering", "learned", "Wavelet scattering in place of the learned stem"),
+    ("scattering_noise", "learned", "Wavelet scattering with noise, in place of the learned stem"),
+    ("divisive_normalisation", "learned", "The whole block with divisive normalisation"),
+    ("subcortical", "learned", "Retina and LGN before the learned stem"),
+    ("evnet", "learned", "Retina, LGN and V1 block in place of the learned stem"),
+    ("blurred", "learned", "A blurred image, before the learned stem"),
     ("vone", "gabor", "Noise added to the Gabor filters"),
     ("vone", "learned_coarse", "The whole block in place of a learned stem of its stride"),
     ("vone", "learned_noise", "Gabor filters in place of learned ones, under the same noise"),
     ("vone", "random", "Gabor filters in place of random ones, both with noise"),
     ("vone", "image_noise", "The whole block in place of noise on the pixels"),
+    ("vone", "push_pull", "The whole block in place of push-pull inhibition"),
+    ("vone", "scattering", "The whole block in place of wavelet scattering"),
+    ("scattering_noise", "scattering", "Noise added to the scattering coefficients"),
+    ("vone", "scattering_noise", "The whole block in place of noisy scattering"),
+    ("divisive_normalisation", "vone", "Divisive normalisation added to the V1 block"),
+    ("evnet", "subcortical", "A V1 block in place of the learned stem, behind retina and LGN"),
+    ("evnet", "vone", "Retina and LGN before a V1 block"),
 )
 
 SHOWN = ("clean", "pose", "clutter", "corruption", "robust")
