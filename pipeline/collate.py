@@ -43,6 +43,7 @@ def collate(settings: StageSettings) -> None:
     found = tables["scores"]
     write_text(found.to_csv(index=False, float_format="%.6g"), files.REPORTS / "scores.csv")
     write_text(scores.summary(found).to_csv(float_format="%.6g"), files.REPORTS / "summary.csv")
+    write_text(scores.curves(found).to_csv(index=False, float_format="%.6g"), files.REPORTS / "curves.csv")
     write_json(scores.headlines(found), files.REPORTS / "metrics.json")
 
 

@@ -30,6 +30,7 @@ from robustness.yaml_file import read_yaml
 FOLDERS = {"family": "robustness/architectures", "frontend": "robustness/frontends"}
 # Weights built by the user's own code, and where a run keeps the SHA-256 of that code for DVC to compare.
 PYTHON, CODE = "python:", "code.yaml"
+PLOTS = ".dvc/plots/levels.json"  # the template of ``dvc plots``
 # What makes a folder a DVC repository, as `dvc init --no-scm` and `dvc config` would write it.
 DVC_FILES = {
     ".dvc/config": """[core]
@@ -63,6 +64,7 @@ def prepare(profile: str, runs: Path = files.SOURCE / "runs") -> Path:
         stages["stages"]["train"]["do"]["params"].append({CODE: ["${key}"]})
     cache = os.path.relpath(files.SOURCE / ".dvc" / "cache", run / ".dvc")
     texts = {name: text.format(cache=cache) for name, text in DVC_FILES.items()} | {
+        PLOTS: (files.SOURCE / PLOTS).read_text(),
         "params.yaml": source.read_text(),
         "dvc.yaml": yaml.safe_dump(stages, sort_keys=False, width=200),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline import files, stage
 from pipeline.settings import StageSettings
 from robustness import tracking
+from robustness.data.image_set import ImageSet
 from robustness.provenance import provenance
 from robustness.whole_files import read_table, write_json
 
@@ -17,6 +18,7 @@ def track(settings: StageSettings) -> None:
         read_table(files.TABLES / f"{name}.parquet") for name in ("models", "scores", "histories")
     )
     tags, axes, data = provenance(files.SOURCE, files.DVC_LOCK), axes.set_index("model"), settings.data
+    images = tracking.TrackedImages(data.set, ImageSet.open(files.IMAGES).digest(), files.IMAGES)
     shown = []
     for name, model in settings.models.items():
         recipe = settings.training.changed(model.recipe_changes).model_dump()
@@ -29,7 +31,9 @@ def track(settings: StageSettings) -> None:
                 params=params,
                 scores=scores[scores["model"] == name].drop(columns="model"),
                 history=histories[histories["model"] == name].drop(columns="model"),
-                files={f"figures/{path.stem}": path for path in pictures} | {"model": files.weights(name)},
+                images=images,
+                checkpoint=files.MODELS / name,
+                files={f"figures/{path.stem}": path for path in pictures},
                 tags=tags,
             )
         )

@@ -1,7 +1,9 @@
 """MLflow as a view of the result tables: one run per model, rebuilt from the tables at any time.
 
-A run carries its key and a hash of what it shows as tags. Equal results are skipped; changed ones replace
-the run; runs of models that are no longer there are deleted. So a rebuilt store equals the old one.
+A run has the scores of whole shifts and of all attacks as metrics, every score as a table, the images that it
+was measured on as an input, and the model (weights as safetensors, nothing pickled) as its output. It carries
+its key and a hash of what it shows as tags. Equal results are skipped; changed ones replace the run; runs of
+models that are no longer there are deleted. So a rebuilt store equals the old one.
 """
 
 from __future__ import annotations
@@ -40,17 +42,30 @@ us why?
 
 
 @dataclass(frozen=True)
-class TrackedModel:
-    """What one run shows: axes as params, flat metrics, curves over epochs, figures, tags.
+class TrackedImages:
+    """The image set that models were measured on: its name, the SHA-256 of its pixels, its folder."""
 
-    ``scores`` has the columns metric, value, low, high; the interval's ends are logged as
-    ``<metric>.low`` and ``<metric>.high``. ``history`` has the column epoch and any number of curves.
+    name: str
+    digest: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class TrackedModel:
+    """What one run shows: axes as params, scores, curves over epochs, figures, images, the model, tags.
+
+    ``scores`` has the columns metric, value, low, high, of which :func:`headline` ones become metrics, the
+    interval's ends as ``<metric>.low`` and ``<metric>.high``. ``history`` has the column epoch and any number
+    of curves. ``files``: folder of the run → a file to put there; ``checkpoint``: the folder of the model's
+    own files.
     """
 
     name: str
     params: Mapping[str, Any]
     scores: pd.DataFrame
     history: pd.DataFrame
+    images: TrackedImages
+    checkpoint: Path
     files: Mapping[str, Path] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -59,7 +74,9 @@ class TrackedModel:
         parts = hashlib.sha256(json.dumps(dict(self.params), sort_keys=True, default=str).encode())
         for table in (self.scores, self.history):
             parts.update(table.to_csv(index=False).encode())
-        for place, path in sorted(self.files.items()):
+        parts.update(self.images.digest.encode())
+        own = {path.name: path for path in sorted(self.checkpoint.iterdir())}
+        for place, path in sorted((self.files | own).items()):
             parts.update(place.encode())
             parts.update(hashlib.sha256(path.read_bytes()).digest())
         return parts.hexdigest()
@@ -97,13 +114,19 @@ def track(
             outcome[model.name] = "replaced" if before else "new"
             say(f"{model.name}: {outcome[model.name]}")
         for run in before:
-            client.delete_run(run.info.run_id)
+            _delete(client, experiment_id, run)
     for name, runs in old.items():
         for run in runs:
-            client.delete_run(run.info.run_id)
+            _delete(client, experiment_id, run)
         outcome[str(name)] = "deleted"
         say(f"{name}: deleted")
     return outcome
+
+
+def headline(metric: str) -> bool:
+    """Whether a score is of a whole shift or of all attacks of a norm: what models are compared by in a
+    table of runs. Levels and factors one by one are in the run's ``scores.json``."""
+    return metric.count("/") == 1 or metric.startswith("attack/worst_")
 
 
 def metric_name(metric: str) -> str:
@@ -157,17 +180,44 @@ def _log(client: MlflowClient, experiment_id: str, model: TrackedModel, digest: 
     metrics = list(_metrics(model))
     for start in range(0, len(metrics), 1000):
         client.log_batch(run_id, metrics=metrics[start : start + 1000])
+    client.log_table(run_id, model.scores, "scores.json")
     for place, path in sorted(model.files.items()):
         client.log_artifact(run_id, str(path), place)
+    _log_input_and_output(client, experiment_id, model, run_id)
     tags = [RunTag(key, str(value)) for key, value in sorted(model.tags.items())]
     client.set_terminated(run_id)
     client.log_batch(run_id, tags=[*tags, RunTag(DIGEST, digest)])
 
 
+def _log_input_and_output(client: MlflowClient, experiment_id: str, model: TrackedModel, run_id: str) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput
+
+    images = model.images
+    source = json.dumps({"uri": images.folder.resolve().as_uri()})
+    # MLflow keeps 36 characters of a digest.
+    shown = Dataset(images.name, images.digest[:36], source_type="local", source=source)
+    client.log_inputs(run_id, [DatasetInput(shown, [InputTag("mlflow.data.context", "evaluation")])])
+    logged = client.create_logged_model(
+        experiment_id, name=model.name, source_run_id=run_id, model_type="image classifier"
+    )
+    client.log_model_artifacts(logged.model_id, str(model.checkpoint))
+    client.finalize_logged_model(logged.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+
+
+def _delete(client: MlflowClient, experiment_id: str, run: Run) -> None:
+    """Delete a run, and before it its model: a run that is left is seen by the next call."""
+    source = f"source_run_id = '{run.info.run_id}'"
+    for logged in client.search_logged_models([experiment_id], filter_string=source):
+        client.delete_logged_model(logged.model_id)
+    client.delete_run(run.info.run_id)
+
+
 def _metrics(model: TrackedModel) -> Iterable[Metric]:
     from mlflow.entities import Metric
 
-    for row in model.scores.itertuples(index=False):
+    shown = model.scores[model.scores["metric"].map(headline)]
+    for row in shown.itertuples(index=False):
         ends = (("", row.value), (".low", row.low), (".high", row.high))
         yield from (Metric(metric_name(row.metric) + end, float(value), 0, 0)
                     for end, value in ends if pd.notna(value))  # fmt: skip

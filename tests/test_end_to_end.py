@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,6 +79,14 @@ def test_mlflow_has_one_whole_run_a_model(run: Path) -> None:
     found = client.search_runs([experiment.experiment_id])
     assert sorted(r.data.tags[KEY] for r in found) == sorted(models_of(run))
     assert all(DIGEST in r.data.tags and "clean/accuracy" in r.data.metrics for r in found)
+
+
+def test_dvc_draws_the_curves(run: Path, tmp_path: Path) -> None:
+    done = call("dvc", "plots", "show", "--out", str(tmp_path / "plots"), folder=run)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "plots" / "index.html").read_text()
+    for name in models_of(run):
+        assert re.search(rf'"model": "{name}", "curve": "attack/worst_linf", "level": "4"', page), name
 
 
 def test_report_and_cards_are_pdfs(run: Path) -> None:

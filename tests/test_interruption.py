@@ -43,7 +43,7 @@ OUTPUTS: dict[str, tuple[Path, ...]] = {
     "learning_curve": (files.LEARNING_CURVE,),
     "collate": (
         files.TABLES,
-        *(files.REPORTS / name for name in ("scores.csv", "summary.csv", "metrics.json")),
+        *(files.REPORTS / name for name in ("scores.csv", "summary.csv", "curves.csv", "metrics.json")),
     ),
     "report": tuple(
         files.REPORTS / name

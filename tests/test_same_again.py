@@ -151,7 +151,7 @@ def test_the_bytes_of_tables_do_not_depend_on_the_process(once: Path, again: Pat
     shutil.rmtree(files.TABLES)
     side_by_side(again, {"collate": "python -m pipeline.collate"})
     same_bytes(once, again, files.TABLES)
-    for name in ("scores.csv", "summary.csv", "metrics.json"):
+    for name in ("scores.csv", "summary.csv", "curves.csv", "metrics.json"):
         assert (once / files.REPORTS / name).read_bytes() == (again / files.REPORTS / name).read_bytes()
 
 

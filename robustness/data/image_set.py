@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -102,6 +103,11 @@ class ImageSet:
     def image_size(self) -> int:
         """Height (= width) of the images in pixels."""
         return int(self.images.shape[1])
+
+    def digest(self) -> str:
+        """The SHA-256 of the pixels' file, in hexadecimal."""
+        with (self.folder / "images.npy").open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def rows(self, **equals: object) -> np.ndarray:
         """Row numbers (int64, ascending) of the samples whose columns have the given values.

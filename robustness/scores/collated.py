@@ -126,6 +126,15 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
     return _chosen(scores, [*MEASURES, *worst_case_metrics(scores)])
 
 
+def curves(scores: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy by model, curve (``shift/factor``) and numeric level, ε among them: what ``dvc plots show``
+    draws."""
+    number = pd.to_numeric(scores["level"], errors="coerce")
+    chosen = scores["statistic"].isin(["accuracy", "robust_accuracy"]) & number.notna()
+    found = scores[chosen].assign(curve=scores["shift"] + "/" + scores["factor"], level=number)
+    return found[["model", "curve", "level", "value"]]
+
+
 def headlines(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Model → metric → value of about a dozen metrics: what ``dvc metrics show`` prints."""
     table = _chosen(scores, [*HEADLINES, *worst_case_metrics(scores)])
