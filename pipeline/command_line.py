@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         add = commands.add_parser(name, help=what).add_argument
         add("model", help="weights as in a profile (timm:…, python:…), or a run's weights.safetensors")
         add("--architecture", help="of weights file:…")
-        add("--set", required=True, help="robustness list sets, or digits")
+        add("--set", required=True, help="robustness list sets, digits or mnist")
         add("--path", type=Path, help="its folder")
         add("--size", type=int, required=True, help="of the images, in pixels")
         add("--count", type=int, default=100, help="clean images that are attacked, probed or shifted")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline import files, stage
 from pipeline.settings import StageSettings
-from robustness.data import on_disk
+from robustness.data import digits, on_disk
 
 READS = ("seed", "data")
 
@@ -19,10 +19,8 @@ def render(settings: StageSettings) -> None:
         render_objects(
             files.LIBRARY, files.CLASS_LIST, how, files.IMAGES, workers=data.workers, progress=True
         )
-    elif data.set == "digits":
-        from robustness.data.digits import build_digits
-
-        build_digits(files.IMAGES, image_size=data.image_size, seed=seed)
+    elif data.set in digits.SOURCES:
+        digits.build_digits(files.IMAGES, source=data.set, image_size=data.image_size, seed=seed)
     else:
         images = on_disk.build(
             data.set,

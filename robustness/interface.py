@@ -35,7 +35,7 @@ def open_set(
     workers: int = 1,
     seed: int = 0,
 ) -> ImageSet:
-    """An image set: ``digits``, or one of ``on_disk.DATA_SETS`` (``image_folder``, ``cifar10``) in ``path``.
+    """An image set: ``digits``, ``mnist``, or one of ``on_disk.DATA_SETS`` (``cifar10``, …) in ``path``.
 
     It is read once into ``folder`` (None: a temporary folder, removed when Python ends), square, of
     ``image_size`` pixels; if ``folder`` holds it already, it is opened. Raises UserError, one line.
@@ -46,8 +46,8 @@ def open_set(
     else:
         kept, place = None, Path(folder)
     if not (place / "images.npy").is_file():
-        if name == "digits":
-            digits.build_digits(place, image_size=image_size, seed=seed)
+        if name in digits.SOURCES:
+            digits.build_digits(place, source=name, image_size=image_size, seed=seed)
         else:
             given = None if path is None else Path(path).expanduser()
             on_disk.build(name, place, path=given, image_size=image_size, workers=workers, seed=seed)

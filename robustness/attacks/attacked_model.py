@@ -41,6 +41,7 @@ class AttackedModel:
     eval_samples: fresh samples of the noise that decide whether an image is misclassified. Both count only
         where the model has noise and ``noise`` is ``live``; with ``frozen`` (one field, from ``seed``) or
         ``off`` it is deterministic.
+    batch_size: so many rows of the network's output at once where no gradient is taken.
 
     Raises UserError for an unknown ``noise`` and for numbers of samples below 1.
     """
@@ -53,6 +54,7 @@ class AttackedModel:
         eot_samples: int = 10,
         eval_samples: int = 20,
         noise: str = "live",
+        batch_size: int = 256,
         seed: int = 0,
     ) -> None:
         if noise not in NOISES:
@@ -60,6 +62,7 @@ class AttackedModel:
         if eot_samples < 1 or eval_samples < 1:
             raise UserError(f"eot_samples {eot_samples} and eval_samples {eval_samples} must be 1 or more")
         self.model, self.device, self.noise, self.seed = model, torch.device(device), noise, seed
+        self.batch_size = batch_size
         self.has_noise = isinstance(model, nn.Module) and frontends.is_stochastic(model)
         self.stochastic = self.has_noise and noise == "live"
         self.eot_samples = eot_samples if self.stochastic else 1
@@ -149,14 +152,12 @@ class AttackedModel:
             return self.model(x)
 
     @torch.no_grad()
-    def logits(self, x: Tensor, keys: Tensor, *, draws: int | None = None, batch_size: int = 256) -> Tensor:
+    def logits(self, x: Tensor, keys: Tensor, *, draws: int | None = None) -> Tensor:
         """(draws, n, classes) float32 on the CPU; ``draws``, the samples of the noise, is
         ``eval_samples`` unless given, and 1 for a deterministic model.
-
-        ``batch_size`` counts rows of the network's output.
         """
         draws = (draws or self.eval_samples) if self.stochastic else 1
-        rows = max(1, batch_size // draws)
+        rows = max(1, self.batch_size // draws)
         parts = []
         for start in range(0, len(x), rows):
             part = self._logits(self.place(x[start : start + rows]), keys[start : start + rows], draws)

@@ -61,6 +61,7 @@ class Setup:
             eot_samples=self.eot_samples,
             eval_samples=self.eval_samples,
             noise=self.noise,
+            batch_size=self.batch_size,
             seed=self.seed,
         )
 

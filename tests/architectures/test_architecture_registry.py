@@ -108,9 +108,10 @@ def test_layers_of_lenet5_have_the_published_counts() -> None:
 
 
 def test_fourteen_families_from_1979_to_2020_in_order() -> None:
-    families = list(dict.fromkeys(architectures.get(name).family for name in NAMES))
+    assert NAMES[0] == "linear", "the base line, and no network of the fourteen"
+    families = list(dict.fromkeys(architectures.get(name).family for name in NAMES[1:]))
     assert len(families) == 14
-    years = [architectures.get(name).year for name in NAMES]
+    years = [architectures.get(name).year for name in NAMES[1:]]
     assert years == sorted(years)
     assert (years[0], years[-1]) == (1979, 2019)
 

