@@ -39,7 +39,7 @@ def new_profile(name: str, folder: str, image_size: int, weights: list[str]) -> 
     values = round_trip.load(BASE.read_text(encoding="utf-8"))
     values["data"].update({"set": "image_folder", "path": str(Path(folder).expanduser().resolve())})
     values["data"]["image_size"] = image_size
-    values.yaml_set_start_comment(f"Trained models on the images of {folder}; README explains the keys.")
+    values.yaml_set_start_comment(f"Trained models on the images of {folder}; keys: docs/settings.md.")
     values["models"] = CommentedMap(
         (name, {"weights": each}) for name, each in zip(ids, weights, strict=True)
     )
