@@ -1,6 +1,6 @@
 # Every target does its own set-up. `make repro PROFILE=smoke` runs profiles/smoke.yaml in runs/smoke/;
 # `JOBS=n` works on n models at once (default: by cores and device);
-# `ENGINE=ray` runs the models' jobs with Ray (docs/faq.md).
+# `ENGINE=ray` or `slurm` runs the models' jobs on a cluster (docs/faq.md).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(abspath $(VENV))/bin
