@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from robustness import models
 from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[1]
 CONDITIONS = {"corruption": {"gaussian_noise": [3]}, "plane": {"rotation": [30]}}
 
 
@@ -145,3 +147,21 @@ def test_a_report_that_cannot_be_written_is_one_line(
         rb.write_report(tmp_path, digits, *(measured[place] for place in chosen))
     with pytest.raises(UserError, match="takes what evaluate"):
         rb.write_report(tmp_path, digits, measured[0][["model", "label"]])
+
+
+@pytest.mark.parametrize("start", ["pipeline.command_line", "pipeline.fetch_objects"])
+def test_another_package_of_the_same_name_is_told_in_one_line(start: str, tmp_path: Path) -> None:
+    """Found first outside the checkout; in its folder this project's is found first."""
+    other = tmp_path / "site" / "robustness"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("name = 'robustness'\n")
+    code = f"import runpy; runpy.run_module({start!r}, run_name='__main__')"
+    paths = os.pathsep.join([str(tmp_path / "site"), str(ROOT)])
+    how = {"env": os.environ | {"PYTHONPATH": paths}, "capture_output": True, "text": True, "check": False}
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, **how)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: the package robustness is another one")
+    assert str(other) in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    asked = subprocess.run([sys.executable, "-m", start, "--help"], cwd=ROOT, **how)
+    assert asked.returncode == 0, asked.stderr
