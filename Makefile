@@ -1,6 +1,6 @@
 # Every target does its own set-up. `make repro PROFILE=smoke` runs profiles/smoke.yaml in runs/smoke/;
 # `JOBS=n` works on n models at once (default: by cores and device);
-# `ENGINE=ray` runs the models' jobs with Ray (README).
+# `ENGINE=ray` or `slurm` runs the models' jobs on a cluster (docs/faq.md).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(abspath $(VENV))/bin
@@ -9,7 +9,7 @@ RUN := $(if $(PROFILE),runs/$(PROFILE),.)
 export PATH := $(BIN):$(PATH)
 export MPLBACKEND := Agg
 
-.PHONY: setup repro smoke test fuzz lint ui export bench clean
+.PHONY: setup repro smoke test fuzz lint ui export docs bench clean
 .DEFAULT_GOAL := repro
 
 setup: $(VENV)/ready
@@ -49,8 +49,12 @@ ui: setup
 export: setup
 	cd $(RUN) && $(BIN)/python -m pipeline.export
 
+docs: setup
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 bench: setup
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf runs data/work
+	rm -rf runs data/work site

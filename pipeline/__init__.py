@@ -5,9 +5,18 @@ folder. The checkout's folder is where networks of the user's own are found (``w
 """
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 sys.pycache_prefix = sys.pycache_prefix or str(_CHECKOUT / ".cache" / "pycache")
 if str(_CHECKOUT) not in sys.path:
     sys.path.append(str(_CHECKOUT))
+
+# MadryLab's package has the import name robustness too, and may be found first.
+_FOUND = find_spec("robustness")
+_ORIGIN = (_FOUND.origin if _FOUND else None) or "not found"
+if not Path(_ORIGIN).with_name("interface.py").is_file():
+    print(f"error: the package robustness is another one than this project's ({_ORIGIN}); use an environment "
+          "for each, or start in the checkout's folder", file=sys.stderr)  # fmt: skip
+    raise SystemExit(2)

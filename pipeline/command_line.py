@@ -12,10 +12,14 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from torch import nn
 
 from pipeline import stage
+from pipeline.new_profile import model_ids, new_profile
 from robustness import interface
+from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
+from robustness.probes.result import ProbeResult
 
 KINDS = ("models", "frontends", "attacks", "shifts", "probes", "sets")
 EXAMPLES = """examples:
@@ -25,6 +29,8 @@ EXAMPLES = """examples:
   robustness attack file:net.safetensors --architecture resnet18 --set cifar10 --path data/cifar10 \\
       --size 32 --epsilons 0.5 1 2
   robustness probe python:mynet:build --set image_folder --path photos --size 64 --probe filters
+  robustness report timm:resnet18.tv_in1k python:mynet:build --set image_folder --path photos --size 224 \\
+      --condition corruption/fog/3 --epsilons 0.5 1 2 --probe filters --out report
 """
 
 
@@ -78,9 +84,11 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--size", type=int, default=224, help="of the images, in pixels")
     new.add_argument("--models", nargs="+", help="weights, as in a profile; asked for if left out")
     for name, what in (("evaluate", "accuracy on a set, clean and under conditions"),
-                       ("attack", "robust accuracy by ε"), ("probe", "a probe's numbers")):  # fmt: skip
+                       ("attack", "robust accuracy by ε"), ("probe", "a probe's numbers"),
+                       ("report", "all three, of one or more models, as PDF and HTML")):  # fmt: skip
         add = commands.add_parser(name, help=what).add_argument
-        add("model", help="weights as in a profile (timm:…, python:…), or a run's weights.safetensors")
+        weights = "weights as in a profile (timm:…, python:…), or a run's weights.safetensors"
+        add("model", nargs="+" if name == "report" else None, help=weights)
         add("--architecture", help="of weights file:…")
         add("--set", required=True, help="robustness list sets, digits or mnist")
         add("--path", type=Path, help="its folder")
@@ -88,16 +96,21 @@ def parser() -> argparse.ArgumentParser:
         add("--count", type=int, default=100, help="clean images that are attacked, probed or shifted")
         add("--seed", type=int, default=0)
         add("--device", default="auto")
-        add("--csv", type=Path, help="where the whole table goes; the scores alone are printed")
-        if name == "evaluate":
+        if name == "report":
+            add("--out", type=Path, default=Path("report"), help="the folder that it is written to")
+        else:
+            add("--csv", type=Path, help="where the whole table goes; the scores alone are printed")
+        if name in ("evaluate", "report"):
             add("--condition", action="append", default=[], metavar="SHIFT/FACTOR/LEVEL")
-        elif name == "attack":
+        if name in ("attack", "report"):
             add("--norm", default="linf", choices=("linf", "l2", "l1"))
             add("--epsilons", type=float, nargs="+", default=[1.0, 2.0, 4.0], help="255ths in L∞")
             add("--suite", default="standard")
             add("--rungs", type=int)
-        elif name == "probe":
+        if name == "probe":
             add("--probe", required=True, help="robustness list probes")
+        elif name == "report":
+            add("--probe", action="append", default=[], help="may be given again")
     return top
 
 
@@ -105,18 +118,41 @@ def measure(given: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The whole table of a measurement, and what of it is printed."""
     images = interface.open_set(given.set, given.path, image_size=given.size, seed=given.seed)
     model = interface.load_model(given.model, images, architecture=given.architecture)
-    how = {"seed": given.seed, "device": given.device}
     if given.command == "probe":
-        table = interface.probe(model, images, given.probe, images_seen=given.count, **how).table
+        how = {"images_seen": given.count, "seed": given.seed, "device": given.device}
+        table = interface.probe(model, images, given.probe, **how).table
         return table, table[table["unit"] == "all"][["layer", "metric", "value"]]
-    if given.command == "evaluate":
-        conditions = _conditions(given.condition)
-        table = interface.evaluate(model, images, conditions, count=given.count, **how)
-    else:
-        limits = {"norm": given.norm, "suite": given.suite, "rungs": given.rungs, "count": given.count}
-        table = interface.attack(model, images, given.epsilons, **limits, **how)
+    table = (_evaluated if given.command == "evaluate" else _attacked)(given, model, images)
     scores = interface.score(table, images, seed=given.seed)
     return table, scores[["metric", "value", "low", "high", "n"]]
+
+
+def write_report(given: argparse.Namespace) -> Path:
+    """Evaluate, attack and probe every model, and write the report; the path of its PDF."""
+    images = interface.open_set(given.set, given.path, image_size=given.size, seed=given.seed)
+    results: list[pd.DataFrame | ProbeResult] = []
+    for weights, name in zip(given.model, model_ids(given.model), strict=True):
+        model = interface.load_model(weights, images, architecture=given.architecture)
+        results += [_evaluated(given, model, images, name), _attacked(given, model, images, name)]
+        how = {"images_seen": given.count, "name": name, "seed": given.seed, "device": given.device}
+        results += [interface.probe(model, images, each, **how) for each in given.probe]
+    interface.write_report(given.out, images, *results, set_name=given.set, seed=given.seed)
+    return given.out / "robustness.pdf"
+
+
+def _evaluated(
+    given: argparse.Namespace, model: nn.Module, images: ImageSet, name: str = "model"
+) -> pd.DataFrame:
+    how = {"count": given.count, "name": name, "seed": given.seed, "device": given.device}
+    return interface.evaluate(model, images, _conditions(given.condition), **how)
+
+
+def _attacked(
+    given: argparse.Namespace, model: nn.Module, images: ImageSet, name: str = "model"
+) -> pd.DataFrame:
+    limits = {"norm": given.norm, "suite": given.suite, "rungs": given.rungs, "count": given.count}
+    how = {"name": name, "seed": given.seed, "device": given.device}
+    return interface.attack(model, images, given.epsilons, **limits, **how)
 
 
 def _conditions(texts: list[str]) -> dict[str, dict[str, list[object]]]:
@@ -139,8 +175,6 @@ def _level(text: str) -> object:
 
 
 def _new_profile(given: argparse.Namespace) -> None:
-    from pipeline.new_profile import new_profile
-
     try:
         path = given.path or input("folder with a subfolder for each class: ").strip()
         weights = given.models or input("weights, as timm:resnet50.tv_in1k python:mynet:build: ").split()
@@ -153,6 +187,8 @@ def _new_profile(given: argparse.Namespace) -> None:
 def _run(given: argparse.Namespace) -> None:
     if given.command == "new-profile":
         _new_profile(given)
+    elif given.command == "report":
+        print(write_report(given))
     elif given.command == "list" and not sys.stdout.isatty():
         print(registered(given.kind).to_csv(index=False), end="")
     elif given.command == "list":

@@ -30,16 +30,13 @@ def new_profile(name: str, folder: str, image_size: int, weights: list[str]) -> 
         raise UserError(f"{target}: is there already; take another name, or edit it")
     if not Path(folder).expanduser().is_dir():
         raise UserError(f"{folder}: no such folder; name the one with a subfolder for each class")
-    ids = [_id(each) for each in weights]
-    if len(set(ids)) < len(ids):
-        raise UserError(f"two models would be called {max(ids, key=ids.count)}; name one of them alone, and "
-                        "add the other to the profile under another id")  # fmt: skip
+    ids = model_ids(weights)
     round_trip = YAML(typ="rt")  # keeps comments
     round_trip.width = 200
     values = round_trip.load(BASE.read_text(encoding="utf-8"))
     values["data"].update({"set": "image_folder", "path": str(Path(folder).expanduser().resolve())})
     values["data"]["image_size"] = image_size
-    values.yaml_set_start_comment(f"Trained models on the images of {folder}; README explains the keys.")
+    values.yaml_set_start_comment(f"Trained models on the images of {folder}; keys: docs/settings.md.")
     values["models"] = CommentedMap(
         (name, {"weights": each}) for name, each in zip(ids, weights, strict=True)
     )
@@ -48,6 +45,14 @@ def new_profile(name: str, folder: str, image_size: int, weights: list[str]) -> 
             round_trip.dump(values, stream)
         check(copy)
     return target
+
+
+def model_ids(weights: list[str]) -> list[str]:
+    """Ids made of the names of weights: ``timm:resnet50.tv_in1k`` is resnet50. UserError for two alike."""
+    ids = [_id(each) for each in weights]
+    if len(set(ids)) < len(ids):
+        raise UserError(f"two models would be called {max(ids, key=ids.count)}; give one of them alone")
+    return ids
 
 
 def _id(weights: str) -> str:

@@ -128,11 +128,15 @@ def engine(run: Path, arguments: argparse.Namespace) -> AbstractContextManager[E
     """Check the run's settings, and start what runs its jobs."""
     settings = _check(run / files.PARAMS)
     threads, at_once = settings.threads, arguments.jobs
+    asked = {"threads": threads, "device": settings.device, "at_once": at_once}
     if arguments.engine == "ray":
         from pipeline.ray_jobs import cluster
 
-        share = arguments.gpus_per_job
-        return cluster(threads=threads, device=settings.device, at_once=at_once, gpus_per_job=share)
+        return cluster(**asked, gpus_per_job=arguments.gpus_per_job)
+    if arguments.engine == "slurm":
+        from pipeline.slurm_jobs import queue
+
+        return queue(run, **asked, gpus_per_job=arguments.gpus_per_job)
     from robustness.devices import resolve
 
     # As many as there are cores for their threads; one where a GPU does the work.
@@ -147,16 +151,16 @@ def main() -> None:
     add("--profile", help="a file of profiles/ without .yaml; its run lies in runs/<profile>/")
     add("--runs", type=Path, default=files.SOURCE / "runs", help="where profiles' runs lie")
     add("--jobs", type=int, default=0, help="jobs that run at once; 0: by cores and device")
-    add("--engine", choices=("processes", "ray"), default="processes", help="who runs the jobs")
-    add("--gpus-per-job", type=float, help="with --engine ray: GPUs that a job asks for, as 0.25")
+    add("--engine", choices=("processes", "ray", "slurm"), default="processes", help="who runs the jobs")
+    add("--gpus-per-job", type=float, help="with ray (as 0.25) or slurm: GPUs that a job asks for")
     stage.guard(partial(_reproduce, parser.parse_args()))
 
 
 def _reproduce(arguments: argparse.Namespace) -> None:
     if arguments.jobs < 0:
         raise UserError(f"--jobs {arguments.jobs}: use 1 or more, or 0 for as many as the cores bear")
-    if arguments.gpus_per_job is not None and arguments.engine != "ray":
-        raise UserError(f"--gpus-per-job {arguments.gpus_per_job:g}: goes with --engine ray; add it")
+    if arguments.gpus_per_job is not None and arguments.engine == "processes":
+        raise UserError(f"--gpus-per-job {arguments.gpus_per_job:g}: goes with --engine ray or slurm")
     if arguments.profile:
         run = prepare(arguments.profile, arguments.runs)
     else:

@@ -7,7 +7,7 @@ needs for one's own work; its functions are found here too (``import robustness 
 
 import importlib
 
-INTERFACE = ("attack", "evaluate", "load_model", "open_set", "probe", "score")
+INTERFACE = ("attack", "evaluate", "load_model", "open_set", "probe", "score", "write_report")
 
 
 def __getattr__(name: str) -> object:

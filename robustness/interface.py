@@ -1,8 +1,9 @@
 """The measurements as functions on a model and images, without DVC, params.yaml or folders.
 
 ``import robustness as rb``, then ``rb.open_set``, ``rb.load_model``, ``rb.evaluate``, ``rb.attack``,
-``rb.probe``, ``rb.score``: what the stages do with a run's settings, with defaults for one's own work.
-Results are DataFrames with the columns that the report reads, so that tables of several models can be joined.
+``rb.probe``, ``rb.score``, ``rb.write_report``: what the stages do with a run's settings, with defaults for
+one's own work. Results are DataFrames with the columns that the report reads, so that tables of several
+models can be joined.
 """
 
 from __future__ import annotations
@@ -194,3 +195,28 @@ def score(table: pd.DataFrame, images: ImageSet, *, seed: int = 0, resamples: in
     return scores.from_predictions(
         table, classes=len(images.classes), seed=seed, resamples=resamples, samples=images.samples
     )
+
+
+def write_report(
+    folder: str | Path,
+    images: ImageSet,
+    *results: pd.DataFrame | ProbeResult,
+    set_name: str = "own images",
+    seed: int = 0,
+    resamples: int = 1000,
+) -> None:
+    """The report of a run on what was measured here: ``robustness.pdf``, ``robustness.html``, ``index.html``
+    (the leaderboard), ``cards`` and ``figures`` in ``folder``, whose files of these names are replaced.
+
+    ``results``: what ``evaluate``, ``attack`` and ``probe`` returned, of models with different ``name``. A
+    question for which nothing was measured says so; the attacks' checks are made in runs alone. Raises
+    UserError without a table of ``evaluate``, or for two of one model.
+    """
+    from robustness.report import build, measured
+
+    with tempfile.TemporaryDirectory(prefix="robustness-") as arrays:
+        inputs = measured.inputs_of(
+            results, images, Path(arrays), name=set_name, seed=seed, resamples=resamples
+        )
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        build.write_report(inputs, Path(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from robustness import models
 from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[1]
 CONDITIONS = {"corruption": {"gaussian_noise": [3]}, "plane": {"rotation": [30]}}
 
 
@@ -113,3 +115,53 @@ def test_importing_the_package_is_cheap() -> None:
     code = "import sys, robustness; print('torch' in sys.modules, *robustness.INTERFACE)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert found.split() == ["False", *rb.INTERFACE]
+
+
+@pytest.fixture(scope="module")
+def measured(model: nn.Module, digits: ImageSet) -> list:
+    """Of two models, one of them attacked and probed."""
+    attacked = rb.attack(model, digits, [2], suite="quick", count=20, name="small")
+    tables = [rb.evaluate(model, digits, CONDITIONS, name=name, count=60) for name in ("small", "other")]
+    return [*tables, attacked, rb.probe(model, digits, "filters", images_seen=20, name="small")]
+
+
+def test_a_report_is_written_on_what_was_measured(measured: list, digits: ImageSet, tmp_path: Path) -> None:
+    rb.write_report(tmp_path / "out", digits, *measured, set_name="digits", resamples=100)
+    page = (tmp_path / "out" / "robustness.html").read_text()
+    assert (tmp_path / "out" / "robustness.pdf").read_bytes().startswith(b"%PDF")
+    assert "2 models" in page
+    assert "Partial run: other without attacks, checks, probes and histories." in page
+    assert "not checked" in page
+    assert {"small", "other"} <= {path.stem for path in (tmp_path / "out" / "cards").glob("*.pdf")}
+    assert (tmp_path / "out" / "figures" / "small" / "filters.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [((2, 3), "lacks what evaluate returned"), ((0, 0), "two tables of predictions are of 'small'")],
+)
+def test_a_report_that_cannot_be_written_is_one_line(
+    chosen: tuple[int, ...], message: str, measured: list, digits: ImageSet, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        rb.write_report(tmp_path, digits, *(measured[place] for place in chosen))
+    with pytest.raises(UserError, match="takes what evaluate"):
+        rb.write_report(tmp_path, digits, measured[0][["model", "label"]])
+
+
+@pytest.mark.parametrize("start", ["pipeline.command_line", "pipeline.fetch_objects"])
+def test_another_package_of_the_same_name_is_told_in_one_line(start: str, tmp_path: Path) -> None:
+    """Found first outside the checkout; in its folder this project's is found first."""
+    other = tmp_path / "site" / "robustness"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("name = 'robustness'\n")
+    code = f"import runpy; runpy.run_module({start!r}, run_name='__main__')"
+    paths = os.pathsep.join([str(tmp_path / "site"), str(ROOT)])
+    how = {"env": os.environ | {"PYTHONPATH": paths}, "capture_output": True, "text": True, "check": False}
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, **how)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: the package robustness is another one")
+    assert str(other) in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    asked = subprocess.run([sys.executable, "-m", start, "--help"], cwd=ROOT, **how)
+    assert asked.returncode == 0, asked.stderr

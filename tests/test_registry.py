@@ -1,8 +1,9 @@
-"""One way to register, and a new entry of any kind is one file: README's "How to add", done for each kind."""
+"""One way to register, and a new entry of any kind is one file: docs/add-a-kind.md, done for each kind."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,87 +18,9 @@ from robustness.errors import UserError
 from robustness.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[1]
-ENTRIES = {
-    "architectures/toynet.py": '''
-from torch import nn
-from robustness.architectures.registry import Stem, register
-
-@register(
-    "toynet", family="ToyNet", year=2026, paper="none", parameters=None, input_size=32, smallest=8,
-    stem=Stem(("stem",), stride=1, channels=8),
-    stages={name: name for name in ("stem", "early", "middle", "late", "penultimate")},
-)
-def toynet(*, num_classes, in_channels, image_size, width):
-    layers = {"stem": nn.Conv2d(in_channels, 8, 3, padding=1)}
-    for name in ("early", "middle", "late"):
-        layers[name] = nn.Sequential(nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU())
-    layers |= {"penultimate": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())}
-    net = nn.Sequential()
-    for name, layer in (layers | {"fc": nn.Linear(8, num_classes)}).items():
-        net.add_module(name, layer)
-    return net
-''',
-    "frontends/blurred.py": '''
-from torch import nn
-from robustness.frontends.registry import register
-
-@register("blurred")
-def blurred(stem):
-    return (nn.Sequential(nn.AvgPool2d(3, 1, 1), stem.modules[0]), *stem.modules[1:])
-''',
-    "shifts/inverted.py": '''
-from robustness.shifts.registry import register
-
-@register("colour/inverted", levels=(0, 1), clean_level=0, unit="yes or no", description="light for dark")
-def inverted(images, level, draws):
-    return 1 - images
-''',
-    "attacks/speckle.py": '''
-from foolbox.attacks import LinfBasicIterativeAttack
-from robustness.attacks.registry import register
-
-@register("speckle", norms=("linf",))
-def speckle(norm):
-    return LinfBasicIterativeAttack(steps=10)
-''',
-    "probes/lightness.py": '''
-from robustness.probes.registry import register
-from robustness.probes.result import ProbeResult, Rows, to_numpy
-
-@register("lightness")
-def lightness(model, images, labels, *, seed=0, progress=None):
-    rows = Rows("lightness", {"logits": 1.0})
-    rows.add("logits", "spread", float(model(images).detach().std()))
-    return ProbeResult("lightness", rows.table(), {"pictures/looked_at": to_numpy(images[:3])})
-''',
-    "data/on_disk/stripes.py": '''
-import numpy as np
-import pandas as pd
-from robustness.data.on_disk.listing import Listing
-from robustness.data.on_disk.registry import register
-
-@register("stripes", trains=True)
-def stripes(path=None, seed=0, **options):
-    number = np.arange(60)
-    images = np.random.default_rng(seed).integers(0, 60, (60, 32, 32, 3), dtype=np.uint8)
-    images[number % 2 == 0, ::2] += 190
-    images[number % 2 == 1, :, ::2] += 190
-    split = np.where(number < 30, "train", np.where(number < 40, "validation", "test"))
-    samples = pd.DataFrame({
-        "split": split, "role": np.where(split == "test", "test", "canonical"),
-        "object": [f"stripe{n}" for n in number], "label": number % 2,
-        "shift": "clean", "factor": "none", "level": "0", "row": number})
-    return Listing(["across", "down"], samples, "Answers across or down.", "Nobody's.", array=images)
-''',
-    "report/sections/weather.py": '''
-from robustness.report.document import Answer, Section
-from robustness.report.sections.registry import register
-
-@register("weather", number=8)
-def write(context):
-    return Section("weather", "What is the weather?", 8, [Answer("It rains on every model.")], [])
-''',
-}  # fmt: skip
+PAGE = (ROOT / "docs" / "add-a-kind.md").read_text()
+ENTRIES = dict(re.findall(r"```python\n# robustness/(\S+)\n(.*?)```", PAGE, re.DOTALL))
+KINDS = ("architectures", "frontends", "attacks", "shifts", "probes", "data/on_disk", "report/sections")
 
 TOY = {"family": "toynet", "frontend": "blurred"}
 RUN = PARAMS | {
@@ -215,7 +138,5 @@ def test_a_registry_answers_by_name_and_refuses_a_second_entry_of_one_name() -> 
         things.register("ball")(ball)
 
 
-def test_readme_tells_how_to_add_an_entry_of_every_kind() -> None:
-    part = (ROOT / "README.md").read_text().partition("## How to add")[2].partition("\n## ")[0]
-    for path in ENTRIES:
-        assert f"robustness/{Path(path).parent}/" in part, path
+def test_the_page_has_a_file_of_every_kind() -> None:
+    assert tuple(str(Path(path).parent) for path in ENTRIES) == KINDS

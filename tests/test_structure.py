@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # Top to bottom: a part imports parts of lower layers only; parts of one layer do not see each other.
 LAYERS = (
     {"pipeline"},
-    {"robustness.interface", "robustness.report"},
+    {"robustness.interface"},
+    {"robustness.report"},
     {"robustness.learning_curve", "robustness.cross_checks"},
     {"robustness.weights"},
     {"robustness.training", "robustness.evaluation", "robustness.attacks", "robustness.probes"},

@@ -67,6 +67,12 @@ def needs_ray() -> None:
         pytest.skip("needs the extra [ray]")
 
 
+def needs_submitit() -> None:
+    """Skip a test where submitit is not installed."""
+    if find_spec("submitit") is None:
+        pytest.skip("needs the extra [slurm]")
+
+
 def make(folder: Path) -> Path:
     """The run in a folder."""
     (folder / "dvc.yaml").write_text(DVC_YAML)

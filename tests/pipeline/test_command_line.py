@@ -63,6 +63,22 @@ def test_it_measures(
     assert len(pd.read_csv(table)) > 1
 
 
+def test_it_writes_a_report(checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    how = [
+        "--suite",
+        "quick",
+        "--epsilons",
+        "4",
+        "--probe",
+        "filters",
+        "--condition",
+        "corruption/contrast/3",
+    ]
+    command_line.main(["report", checkpoint, *SMALL, "--count", "20", *how, "--out", str(tmp_path / "out")])
+    assert capsys.readouterr().out.strip() == str(tmp_path / "out" / "robustness.pdf")
+    assert "digits at 32 pixels" in (tmp_path / "out" / "robustness.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -77,6 +93,7 @@ def test_it_measures(
             "did you mean filters",
         ),
         (["attack", "CHECKPOINT", *SMALL, "--suite", "best"], "best"),
+        (["report", "CHECKPOINT", "CHECKPOINT", *SMALL], "two models would be called weights"),
     ],
 )
 def test_a_mistake_is_one_line(
