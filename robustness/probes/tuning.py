@@ -24,7 +24,7 @@ from robustness.probes.gratings import Gratings, field_centre, responses
 from robustness.probes.layers import probing, relative_depths, stage_paths
 from robustness.probes.registry import register
 from robustness.probes.result import ProbeResult, Progress, Rows
-from robustness.probes.v1_distributions import likeness
+from robustness.probes.v1_distributions import PUBLISHED, likeness
 
 NAME = "tuning"
 STAGE = "stem"
@@ -97,7 +97,8 @@ def run(
 
     Arrays, by layer, ``<layer>/<name>``: every property (units,) and, where a unit answers at all,
     ``preferred_orientation`` (radians) and the curves ``orientation_curves`` and ``frequency_curves`` (units,
-    n), in spikes/s, at ``orientations`` (radians) and ``frequencies`` (cycles/°).
+    n), in spikes/s, at ``orientations`` (radians) and ``frequencies`` (cycles/°). Of the published
+    distributions, ``published/<property>/edges`` and ``…/counts``.
     """
     side = min(images.shape[-2:]) if side is None else side
     if not LEAST_SIDE <= side <= min(images.shape[-2:]):
@@ -124,6 +125,8 @@ def run(
 
         measured = _measure(show, side, size_units, kernel >= LEAST_KERNEL)
     arrays = {"orientations": ORIENTATIONS, "frequencies": frequencies()}
+    for name, published in PUBLISHED.items():
+        arrays |= {f"published/{name}/edges": published.edges, f"published/{name}/counts": published.counts}
     for layer, properties in measured.items():
         _write(rows, layer, properties, seed)
         arrays |= {f"{layer}/{name}": values.astype(np.float32) for name, values in properties.items()}

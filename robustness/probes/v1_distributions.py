@@ -19,10 +19,8 @@ DRAWS = 200
 
 @dataclass(frozen=True)
 class Distribution:
-    """A histogram: ``edges`` (k + 1,), in ``unit``, and the cells counted in each bin (k,)."""
+    """A histogram of ``source``: ``edges`` (k + 1,) and the cells counted in each bin (k,)."""
 
-    title: str
-    unit: str
     source: str
     edges: np.ndarray
     counts: np.ndarray
@@ -32,10 +30,10 @@ class Distribution:
         return self.counts / self.counts.sum()
 
 
-def _of(title: str, unit: str, source: str, edges: np.ndarray, *counts: str) -> Distribution:
+def _of(source: str, edges: np.ndarray, *counts: str) -> Distribution:
     """``counts``: one row for each group of cells; they are added."""
     rows = np.array([row.split() for row in counts], int)
-    return Distribution(title, unit, source, np.asarray(edges, float), rows.sum(0))
+    return Distribution(source, np.asarray(edges, float), rows.sum(0))
 
 
 _RINGACH = "Ringach, Shapley & Hawken 2002"
@@ -43,34 +41,27 @@ _CAVANAUGH = "Cavanaugh, Bair & Movshon 2002"
 
 PUBLISHED = {
     "circular_variance": _of(
-        "circular variance", "", _RINGACH, np.linspace(0, 1, 14), "4 21 26 17 25 20 24 22 31 33 34 37 14"
+        _RINGACH, np.linspace(0, 1, 14), "4 21 26 17 25 20 24 22 31 33 34 37 14"
     ),
     "orientation_bandwidth": _of(
-        "orientation half-width", "°", _RINGACH, np.linspace(0, 90, 18),
-        "0 0 27 90 68 40 32 12 10 4 8 2 4 2 0 1 0",
+        _RINGACH, np.linspace(0, 90, 18), "0 0 27 90 68 40 32 12 10 4 8 2 4 2 0 1 0"
     ),
     "orthogonal_ratio": _of(
-        "orthogonal / preferred", "", _RINGACH, np.linspace(0, 1, 14), "115 26 22 25 23 23 21 16 12 10 10 3 2"
+        _RINGACH, np.linspace(0, 1, 14), "115 26 22 25 23 23 21 16 12 10 10 3 2"
     ),
-    "modulation_ratio": _of(
-        "F1/F0", "", _RINGACH, np.linspace(0, 2, 11), "70 48 38 17 11 11 18 40 40 15"
-    ),
+    "modulation_ratio": _of(_RINGACH, np.linspace(0, 2, 11), "70 48 38 17 11 11 18 40 40 15"),
     "preferred_frequency": _of(
-        "preferred frequency", "cycles/°", "De Valois, Albrecht & Thorell 1982",
+        "De Valois, Albrecht & Thorell 1982",
         [0.35, 0.5, 0.7, 1, 1.4, 2, 2.8, 4, 5.6, 8, 11.2, 16, 22.4],
         "0 4 4 8 25 33 26 28 12 5 2 1", "0 0 0 9 9 7 10 23 12 8 3 3",
         "2 4 10 12 18 7 18 3 4 0 0 0", "1 2 1 2 5 15 13 9 3 2 0 0",
     ),
     "frequency_selectivity": _of(
-        "low / high at 0.71", "%", "Schiller, Finlay & Volman 1976", np.linspace(0, 100, 11),
+        "Schiller, Finlay & Volman 1976", np.linspace(0, 100, 11),
         "0 0 0 6 5 10 7 2 0 0", "0 3 4 10 17 6 2 1 0 0",
     ),
-    "suppression_index": _of(
-        "suppression index", "", _CAVANAUGH, np.linspace(0, 1.2, 7), "66 44 38 23 16 3"
-    ),
-    "summation_field": _of(
-        "summation field", "°", _CAVANAUGH, 2.0 ** np.arange(-4, 5), "0 9 30 55 42 10 2 0"
-    ),
+    "suppression_index": _of(_CAVANAUGH, np.linspace(0, 1.2, 7), "66 44 38 23 16 3"),
+    "summation_field": _of(_CAVANAUGH, 2.0 ** np.arange(-4, 5), "0 9 30 55 42 10 2 0"),
 }  # fmt: skip
 """Property of the probe ``tuning`` → its distribution. Rows of the preferred frequency: foveal simple and
 complex cells, parafoveal ones; of the frequency selectivity: simple and complex cells."""
