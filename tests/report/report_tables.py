@@ -31,7 +31,7 @@ SHARES = (("objects", 0.5), ("views", 0.5), ("all", 1.0))
 EPSILONS = (0.5, 1, 2, 4, 8)
 CHECKS = ("epsilon_zero", "converged", "missed", "unbounded", "black_box", "gradients")
 PROBES = (
-    ("filters", "stem", 0.0, ("gabor_r2", "dead_share", "alias_energy")),
+    ("filters", "stem", 0.0, ("gabor_r2_excess", "dead_share", "alias_energy")),
     ("tuning", "stem", 0.1, ("v1_likeness", "v1_likeness_ceiling", "circular_variance")),
     ("embedding", "penultimate", 1.0, ("knn_purity", "silhouette")),
     ("ascent", "late", 0.8, ("none/stability", "best_prior/activation_ratio", "best_prior/stability_gain")),

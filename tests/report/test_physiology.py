@@ -51,9 +51,9 @@ def arrays(layer: str, values: list[float]) -> dict[str, np.ndarray]:
 def test_likeness_is_told_by_kind_of_stem_with_what_as_few_cells_would_have() -> None:
     answer = physiology.answer(hand_made.context(MODELS, scores()))
     assert answer.text == (
-        "V1-likeness by tuning to gratings (0 to 1): learned stems 0.45 (0.40 to 0.50; as few cells of V1: "
-        "0.80), the cells of the Gabor bank 0.74 (as few cells of V1: 0.93) and random filters in their place "
-        "0.60 (as few cells of V1: 0.93)."
+        "V1-likeness by tuning to gratings (0 to 1): learned stems 0.45 (0.40 to 0.50; as few cells of "
+        "V1: 0.80), the cells of the Gabor bank 0.74 (as few cells of V1: 0.93) and random filters in their "
+        "place 0.60 (as few cells of V1: 0.93)."
     )
     assert physiology.answer(hand_made.context(MODELS, {("alexnet", "clean/accuracy"): (1, 1, 1)})) is None
 
