@@ -72,8 +72,9 @@ def run(
     it takes; ``labels`` are not used.
 
     ``side``: pixels of the square field that the stem is shown, no smaller than what its units see; None: the
-    images' side. Raises UserError for less than 16 or more than the images have. ``size_units``: of so many
-    units of a layer, evenly spaced, size and contrast tuning are measured, each at its best grating.
+    images' side. ``size_units``: of so many units of a layer, evenly spaced, size and contrast tuning are
+    measured, each at its best grating. Raises UserError for a field of less than 16 pixels or more than the
+    images have, or less than one unit.
 
     Layers: ``stem``, its output; of a V1 front-end also ``cells``, the V1 block's own, before the bottleneck
     mixes them. Units are the channels at the centre of the map, negative outputs 0, scaled together so that
@@ -105,6 +106,8 @@ def run(
         raise UserError(
             f"tuning.side: {side} is not between {LEAST_SIDE} and {min(images.shape[-2:])}, the images' side"
         )
+    if size_units < 1:
+        raise UserError(f"tuning.size_units: {size_units} is not at least 1")
     layers = stage_paths(model, [STAGE])
     block = next((path for path, module in model.named_modules() if isinstance(module, V1Block)), None)
     if block is not None:

@@ -225,9 +225,11 @@ def test_the_gabor_bank_is_nearer_to_v1_than_random_filters() -> None:
     assert vone["v1_likeness"] < vone["v1_likeness_ceiling"] < 1
 
 
-def test_a_field_beyond_the_images_is_refused() -> None:
+def test_a_field_beyond_the_images_and_no_units_are_refused() -> None:
     with pytest.raises(UserError, match=r"tuning\.side: 64 is not between 16 and 48"):
         look(Units(pairs_of(WAVES), energy), side=64)
+    with pytest.raises(UserError, match=r"tuning\.size_units: 0 is not at least 1"):
+        look(Units(pairs_of(WAVES), energy), size_units=0)
 
 
 def _quantile(name: str, share: float) -> float:
