@@ -22,7 +22,7 @@ PAGE = (ROOT / "docs" / "add-a-kind.md").read_text()
 ENTRIES = dict(re.findall(r"```python\n# robustness/(\S+)\n(.*?)```", PAGE, re.DOTALL))
 KINDS = ("architectures", "frontends", "attacks", "shifts", "probes", "data/on_disk", "report/sections")
 
-TOY = {"family": "toynet", "frontend": "blurred"}
+TOY = {"family": "toynet", "frontend": "averaged"}
 RUN = PARAMS | {
     "data": {"set": "stripes", "image_size": 32, "workers": 1},
     "evaluation": {"batch_size": 16, "conditions": {"colour": {"inverted": [1]}}},
@@ -72,7 +72,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_new_entry_of_every_kind_is_in_the_tables(run: Path) -> None:
     tables = {path.stem: pd.read_parquet(path) for path in (run / "data" / "tables").glob("*.parquet")}
     toy = tables["models"].set_index("model").loc["toy"]
-    assert (toy["architecture"], toy["frontend"]) == ("toynet", "blurred")
+    assert (toy["architecture"], toy["frontend"]) == ("toynet", "averaged")
     assert {"colour"} == set(tables["predictions"]["shift"]) - {"clean"}
     assert "speckle" in set(tables["attacks"]["by"])
     assert {"lightness"} == set(tables["probes"]["probe"])
@@ -91,7 +91,7 @@ def test_it_is_in_mlflow(run: Path) -> None:
     (experiment,) = [each for each in client.search_experiments() if each.name.startswith("robustness")]
     runs = client.search_runs([experiment.experiment_id])
     (toy,) = [each for each in runs if each.data.params["architecture"] == "toynet"]
-    assert toy.data.params["frontend"] == "blurred"
+    assert toy.data.params["frontend"] == "averaged"
     for metric in ("colour/inverted/1/accuracy", "probe/lightness/logits/spread"):
         assert metric in toy.data.metrics
 
@@ -99,7 +99,7 @@ def test_it_is_in_mlflow(run: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "ToyNet", "blurred", "inverted", "speckle", "The probe lightness in numbers", "across",
+        "ToyNet", "averaged", "inverted", "speckle", "The probe lightness in numbers", "across",
         "What is the weather?", "It rains on every model.",
     ],
 )  # fmt: skip

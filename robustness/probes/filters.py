@@ -149,13 +149,14 @@ def run(
     ``max_filters``: of a larger bank, so many filters evenly spaced are fitted and drawn.
 
     Rows at layer ``stem``, one per filter and their mean (``all``): ``norm``; ``gabor_r2``,
-    ``gabor_r2_adjusted`` (NaN below 11 pixels per filter); ``colour_share``; ``alias_energy``;
+    ``gabor_r2_adjusted`` and ``gabor_r2_excess`` = (R² − null)/(1 − null), the null being the mean R² of
+    random filters of this size (all NaN for kernels of 3 × 3, which nine parameters always fit);
+    ``colour_share``; ``alias_energy``;
     ``middle_band`` (share of energy in ``MIDDLE_BAND``); ``orientation_selectivity``;
     ``preferred_frequency`` (cycles per pixel); all but the norm only of live filters. For the layer only:
     ``filters``, ``kernel_size``, ``stride``; ``dead_share`` (:func:`dead_filters`);
-    ``dead_share_functional`` (stem channels that fire at less than 1e-4 of the positions); ``gabor_r2_null``
-    (random filters of this size) and ``gabor_r2_excess`` = (R² − null)/(1 − null), NaN below 11 pixels per
-    filter; ``variance_entropy``; the histograms ``orientation_share/<degrees>`` (direction of the wave
+    ``dead_share_functional`` (stem channels that fire at less than 1e-4 of the positions); ``gabor_r2_null``;
+    ``variance_entropy``; the histograms ``orientation_share/<degrees>`` (direction of the wave
     vector, bins of 22.5° from there on) and ``frequency_share/<from>`` (cycles per pixel, octaves), and their
     entropies ``orientation_entropy`` and ``frequency_entropy`` relative to the uniform histogram's.
 
@@ -187,9 +188,13 @@ def run(
     if progress:
         progress("fitting Gabor functions", len(kept), len(kept))
     frequency, orientation, selectivity = spectrum.preferred(amplitude)
+    null = gabor_fit.random_filter_r2(weights.shape[-1])
+    judged = component[0].size > gabor_fit.PARAMETERS + 1
+    r2 = fitted.r2 if judged else np.full(len(kept), np.nan)
     per_filter = {
-        "gabor_r2": fitted.r2,
+        "gabor_r2": r2,
         "gabor_r2_adjusted": fitted.adjusted_r2,
+        "gabor_r2_excess": (r2 - null) / (1 - null),
         "colour_share": colour_share,
         "alias_energy": spectrum.alias_energy(amplitude, layer.stride),
         "middle_band": spectrum.band_share(amplitude, *MIDDLE_BAND),
@@ -200,11 +205,7 @@ def run(
     rows.add_units(STAGE, "norm", np.sqrt((weights**2).sum((1, 2, 3))), units)
     for metric, values in per_filter.items():
         rows.add_units(STAGE, metric, np.where(dead, np.nan, values), units)
-    null = gabor_fit.random_filter_r2(weights.shape[-1])
-    live_r2 = fitted.r2[~dead & np.isfinite(fitted.r2)]
-    judged = len(live_r2) > 0 and component[0].size > gabor_fit.PARAMETERS + 1
     rows.add(STAGE, "gabor_r2_null", null)
-    rows.add(STAGE, "gabor_r2_excess", (live_r2.mean() - null) / (1 - null) if judged else np.nan)
     _histogram(rows, "orientation", np.degrees(orientation[~dead]), ORIENTATION_EDGES)
     _histogram(rows, "frequency", frequency[~dead], FREQUENCY_EDGES)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -217,7 +218,7 @@ def run(
         "spectra": mean_spectrum.astype(np.float32),
         "dead": dead,
         "stride": np.array(layer.stride),
-        "gabor_r2": fitted.r2.astype(np.float32),
+        "gabor_r2": r2.astype(np.float32),
         "gabor_r2_null": np.array(null, dtype=np.float32),
         "frequency": frequency.astype(np.float32),
         "orientation": orientation.astype(np.float32),

@@ -38,7 +38,7 @@ METRICS = (
     "attack/worst_linf/area",
     "attack/worst_linf/median_distance",
     "attack/worst_l2/median_distance",
-    "probe/filters/stem/gabor_r2",
+    "probe/filters/stem/gabor_r2_excess",
     "probe/filters/stem/dead_share",
     "probe/filters/stem/alias_energy",
     "probe/embedding/penultimate/knn_purity",

@@ -83,6 +83,16 @@ def test_random_filters_are_no_better_than_the_null(images: Tensor) -> None:
     assert found["variance_entropy"] > 1.3
 
 
+def test_nothing_is_claimed_of_kernels_too_small_for_a_gabor(images: Tensor) -> None:
+    weights = torch.randn(8, 3, 3, 3, generator=torch.Generator().manual_seed(1))
+    result = filters.run(Bank(weights), images)
+    claims = result.table[result.table.metric.isin(["gabor_r2", "gabor_r2_adjusted", "gabor_r2_excess"])]
+    assert len(claims) == 3 * 9
+    assert claims["value"].isna().all()
+    assert np.isnan(result.arrays["gabor_r2"]).all()
+    assert numbers(result)["gabor_r2_null"] > 0.8
+
+
 def test_copies_of_one_filter_have_no_entropy() -> None:
     scaled = gabor_bank(1) * torch.tensor([1.0, 2.0, 3.0]).view(3, 1, 1, 1)
     assert filters.variance_entropy(scaled.numpy()) == pytest.approx(0, abs=1e-6)

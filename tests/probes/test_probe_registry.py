@@ -17,6 +17,7 @@ from tests.probes.conftest import SmallNet, four_classes
 
 FEW = {
     "filters": {},
+    "tuning": {},
     "embedding": {"iterations": (5, 10), "tsne_seeds": 2, "neighbours": 3},
     "activations": {"units": 2, "top": 3},
     "occlusion": {"count": 1, "side": 0.4, "step": 0.3, "groups": 1},
@@ -52,6 +53,7 @@ def test_the_table_is_tidy(name: str) -> None:
 
 GOLDEN = {
     "filters": ("stem", "gabor_r2", 0.506962),
+    "tuning": ("stem", "circular_variance", 0.615662),
     "embedding": ("penultimate", "silhouette", 0.574667),
     "activations": ("middle", "class_selectivity", 0.273307),
     "occlusion": ("middle", "change_inside", 0.0540248),

@@ -11,6 +11,7 @@ import pandas as pd
 from robustness import scores
 from robustness.data.image_set import ImageSet
 from robustness.report.inputs import TABLES, DataCard, ReportInputs, Sheet
+from robustness.report.probes.tuning import OCTAVES, TITLES
 from robustness.seeds import numpy_generator
 from robustness.statistics.proportions import wilson
 
@@ -31,7 +32,8 @@ SHARES = (("objects", 0.5), ("views", 0.5), ("all", 1.0))
 EPSILONS = (0.5, 1, 2, 4, 8)
 CHECKS = ("epsilon_zero", "converged", "missed", "unbounded", "black_box", "gradients")
 PROBES = (
-    ("filters", "stem", 0.0, ("gabor_r2", "dead_share", "alias_energy")),
+    ("filters", "stem", 0.0, ("gabor_r2_excess", "dead_share", "alias_energy")),
+    ("tuning", "stem", 0.1, ("v1_likeness", "v1_likeness_ceiling", "circular_variance")),
     ("embedding", "penultimate", 1.0, ("knn_purity", "silhouette")),
     ("ascent", "late", 0.8, ("none/stability", "best_prior/activation_ratio", "best_prior/stability_gain")),
     ("inversion", "early", 0.3, ("relative_error", "label_consistency")),
@@ -326,6 +328,7 @@ def _pictures(name: str, folder: Path, *, probed: bool) -> Path:
             "stride": np.array(2),
             "gabor_r2_null": np.array(0.4),
         } | {key: random.random(9) for key in ("frequency", "orientation", "selectivity", "gabor_r2")}
+        found["probe/tuning"] = _tuning(cells="vone" in name)
         found["probe/ascent"] = {
             "regularisers": np.array(["none", "blur"]),
             "mean": np.full(3, 0.5),
@@ -361,3 +364,18 @@ def _image(path: Path, seed: int, size: int) -> Path:
     pixels = numpy_generator(seed, "picture").integers(0, 256, (size // 8, size // 8, 3), dtype=np.uint8)
     Image.fromarray(pixels.repeat(8, 0).repeat(8, 1)).save(path)
     return path
+
+
+def _tuning(*, cells: bool) -> dict[str, np.ndarray]:
+    """Units of a stem, and of a bank's cells, drawn from histograms that stand for the published ones."""
+    random = numpy_generator(3, "tuning")
+    found = {}
+    for name in TITLES:
+        edges = (
+            2.0 ** np.arange(-4, 5) if name in OCTAVES else np.linspace(0, 90 if "width" in name else 1, 9)
+        )
+        found |= {f"published/{name}/edges": edges, f"published/{name}/counts": np.arange(8) + 1}
+        for layer, units in (("stem", 12), ("cells", 40))[: 1 + cells]:
+            values = random.uniform(edges[0], edges[-1], units)
+            found[f"{layer}/{name}"] = np.where(np.arange(units) == 3, np.nan, values)
+    return found

@@ -90,6 +90,9 @@ def draw_numbers(figure: Figure, arrays: ARRAYS) -> None:
     fit = figure.add_subplot(grid[3])
     values = arrays["gabor_r2"][live]
     fit.hist(values[np.isfinite(values)], bins=np.linspace(0, 1, 11), color="#0072b2")
+    if arrays["weights"].shape[-1] <= 3:
+        fit.set_yticks([])
+        fit.text(0.45, 0.5, "kernel too small", ha="center", va="center", transform=fit.transAxes)
     fit.axvline(float(arrays["gabor_r2_null"]), color="#d55e00", linewidth=1, linestyle="--")
     fit.set_title("Gabor fit R²")
     fit.set_xlabel("dashed: random filters")

@@ -45,7 +45,7 @@ RESTATING = ("knn_purity", "silhouette", "label_consistency")
 """Probe numbers computed from the labels of the images: they restate accuracy."""
 BOOKKEEPING = (
     "filters", "kernel_size", "stride", "channels", "gabor_r2_null", "field_share", "grid", "mask_area",
-    "ceiling_mass", "completeness_error",
+    "ceiling_mass", "completeness_error", "responsive_share", "v1_likeness_ceiling", "median", "distance",
 )  # fmt: skip
 """Probe numbers that describe the probe or the layer's shape and not what was learned, as do all ``…_sd``."""
 SHOWN_ROWS = 12

@@ -13,7 +13,7 @@ from robustness.report.model_table import Model
 from robustness.report.palette import FRONTEND_COLOURS, FRONTENDS, NOISE_COLOURS, OTHER_FRONTEND
 from robustness.report.plots.dots import DotPanel, Row, dot_rows
 from robustness.report.plots.lines import line_panels
-from robustness.report.sections import twins
+from robustness.report.sections import physiology, twins
 from robustness.report.sections.registry import register
 from robustness.report.wording import points
 from robustness.scores.conditions import SHIFTS
@@ -84,6 +84,8 @@ def write(context: ReportContext) -> Section:
         _table(context),
         _noise_figure(context),
         _noise_table(context),
+        physiology.figure(context),
+        physiology.table(context),
         published.table(context, 4),
     ]
     return Section("frontend", TITLE, 4, _answers(context), blocks)
@@ -127,6 +129,7 @@ def _answers(context: ReportContext) -> list[Answer]:
         whole[1],
         *twins.list_of_effects(context, "Its effect on accuracy", pairs, shifted),
         *_control_answers(context, area),
+        physiology.answer(context),
         *_shifted_answers(context),
     ]
     return [answer for answer in found if answer is not None]

@@ -20,7 +20,8 @@ from robustness.report.wording import interval_plain, listed, number, of
 
 TITLE = "What did the layers learn: first, last, intermediate?"
 METHOD = (
-    "First layer: the filters as pictures, a Gabor fit to each (R², set against random filters of the size), "
+    "First layer: the filters as pictures, a Gabor fit to each (R² in excess of random filters of the size; "
+    "kernels of 3 × 3 are too small for one), "
     "dead filters, energy above the stride's Nyquist limit.",
     "Last layer: penultimate features, PCA to 30 dimensions, t-SNE to 2; models are compared by the "
     "numbers in the raw space. Intermediate: what excites units, what gradient ascent finds, what "
@@ -29,6 +30,7 @@ METHOD = (
     "over units; every model's own pictures stand on its card.",
 )
 FIRST = (
+    ("gabor_r2_excess", "Gabor R², excess"),
     ("gabor_r2", "Gabor R²"),
     ("gabor_r2_null", "R², random filters"),
     ("dead_share", "dead share"),
@@ -78,9 +80,10 @@ FILTERS_CAPTION = (
     "front-end are the fixed Gabor bank."
 )
 FIRST_CAPTION = (
-    "The first layer in numbers: mean R² of a Gabor fit (and of the same fit to random filters of the "
-    "size), share of dead filters, share of spectral energy above the Nyquist limit of the stride, and "
-    "more; 95 % intervals over filters where a number is a mean over filters."
+    "The first layer in numbers: mean R² of a Gabor fit, of the same fit to random filters of the size, and "
+    "the excess, (R² − random)/(1 − random), empty where a kernel of 3 × 3 is too small to tell; share of "
+    "dead filters, share of spectral energy above the Nyquist limit of the stride, and more; 95 % intervals "
+    "over filters where a number is a mean over filters."
 )
 EMBEDDING_CAPTION = (
     "Clean test images placed by t-SNE of the penultimate features (PCA to 30 dimensions first), with "
@@ -171,14 +174,15 @@ def _answers(context: ReportContext) -> list[Answer]:
 
 def _gabor_answer(context: ReportContext) -> Answer | None:
     """How Gabor-like learned stems are, beside the fixed bank as its own test."""
-    metric = "probe/filters/stem/gabor_r2"
+    metric = "probe/filters/stem/gabor_r2_excess"
     learned = context.models.where(frontend="learned", training="canonical")
     scored = context.ranked(metric, learned)
     if not scored:
         return None
     (best, top), (worst, bottom) = scored[0], scored[-1]
     text = (
-        f"A Gabor function explains the learned first filters best in {top.name} (R² {interval_plain(best)})"
+        "Beyond what it explains of random filters of the size, a Gabor function explains the learned "
+        f"first filters best in {top.name} (excess R² {interval_plain(best)})"
     )
     if len(scored) > 1:
         text += f" and least in {bottom.name} ({interval_plain(worst)})"
