@@ -143,7 +143,7 @@ def attack(
         model.eval(),
         images.batch(rows),
         images.labels(rows),
-        ladder(suite, norm, rungs, noisy=frontends.is_stochastic(model)),
+        ladder(suite, norm, rungs, noisy=frontends.is_stochastic(model), classes=len(images.classes)),
         [epsilon / 255 if norm == "linf" else epsilon for epsilon in epsilons],
         attacks.Setup(norm=norm, batch_size=batch_size, seed=seed),
         samples=rows,

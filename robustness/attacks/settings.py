@@ -84,10 +84,10 @@ class AttackSettings(Settings):
         """The ε's of a norm in image units."""
         return [epsilon / (255.0 if norm == "linf" else 1.0) for epsilon in self.norms[norm].epsilons]
 
-    def ladder(self, norm: str, *, noisy: bool) -> tuple[Rung, ...]:
-        """The rungs in a norm, for a model with noise or without."""
+    def ladder(self, norm: str, *, noisy: bool, classes: int) -> tuple[Rung, ...]:
+        """The rungs in a norm, for a model with noise or without, of so many classes."""
         suite, rungs = self.norms[norm].suite, self.norms[norm].rungs
-        return ladder(suite, norm, rungs, noisy=noisy)
+        return ladder(suite, norm, rungs, noisy=noisy, classes=classes)
 
     def setup(self, norm: str, seed: int) -> Setup:
         """How the attacks in one norm run."""

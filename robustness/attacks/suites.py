@@ -10,9 +10,8 @@ gets ``stochastic`` in its place: the same attacks with gradients averaged over 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from robustness.attacks.registry import Planned, Suite, plan
 from robustness.errors import UserError, nearest
@@ -36,68 +35,72 @@ class Rung:
         return plan(self.attacks, norm)
 
 
-def _strong(norm: str, steps: int, targets: int, minimum: int = 0, queries: int = 0) -> Suite:
-    """APGD on the cross-entropy, unless L1 then PGD; and what else has a cost above 0."""
-    if norm == "l1":  # APGD and Square are of L∞ and L2
-        attacks: dict[str, Mapping[str, Any]] = {"pgd": {"steps": steps * (1 + targets)}}
-    else:
-        attacks = {"apgd_ce": {"steps": steps}}
-        if targets:
-            attacks["apgd_targeted"] = {"steps": steps, "targets": targets}
-    if minimum:
-        attacks[MINIMUM_NORM[norm]] = {"steps": minimum}
-    if queries and norm != "l1":
-        attacks["square"] = {"steps": queries}
-    return attacks
+def _apgd(norm: str, classes: int, steps: int, targeted: int = 0, targets: int = 9) -> Suite:
+    """APGD on the cross-entropy, and targeted APGD of ``targeted`` steps for each of the targets.
+
+    All steps go to the first where there is no second: its loss needs four classes. In L1, which APGD has
+    not, they go to PGD.
+    """
+    if norm == "l1" or classes < TARGETED_CLASSES:
+        return {"pgd" if norm == "l1" else "apgd_ce": {"steps": steps + targeted * targets}}
+    attacks = {"apgd_ce": {"steps": steps}} if steps else {}
+    return attacks | ({"apgd_targeted": {"steps": targeted, "targets": targets}} if targeted else {})
 
 
-def _targeted(norm: str, steps: int, targets: int) -> Suite:
-    """Targeted APGD alone; in L1 as many steps of PGD."""
-    if norm == "l1":
-        return {"pgd": {"steps": steps * targets}}
-    return {"apgd_targeted": {"steps": steps, "targets": targets}}
+def _others(norm: str, minimum: int, queries: int = 0) -> Suite:
+    """The minimum-norm attack, and Square, which is of L∞ and L2."""
+    attacks = {MINIMUM_NORM[norm]: {"steps": minimum}}
+    return attacks | ({"square": {"steps": queries}} if queries and norm != "l1" else {})
 
 
-def _standard(norm: str) -> tuple[Rung, ...]:
+def _standard(norm: str, classes: int) -> tuple[Rung, ...]:
     return (
-        Rung(_strong(norm, 20, 0, minimum=50)),
-        Rung(_strong(norm, 40, 0) | _strong(norm, 20, 9, 100)),
-        Rung(_strong(norm, 100, 0) | _strong(norm, 50, 9, 200, 1000)),
-        Rung(_strong(norm, 200, 0) | _strong(norm, 100, 9, 500, 5000)),
+        Rung(_apgd(norm, classes, 20) | _others(norm, 50)),
+        Rung(_apgd(norm, classes, 40, targeted=20) | _others(norm, 100)),
+        Rung(_apgd(norm, classes, 100, targeted=50) | _others(norm, 200, 1000)),
+        Rung(_apgd(norm, classes, 200, targeted=100) | _others(norm, 500, 5000)),
     )
 
 
-def _stochastic(norm: str) -> tuple[Rung, ...]:
+def _stochastic(norm: str, classes: int) -> tuple[Rung, ...]:
     return (
-        Rung(_strong(norm, 30, 0), eot_samples=8),
-        Rung(_targeted(norm, 20, 2), eot_samples=8),
-        Rung(_strong(norm, 50, 0) | _targeted(norm, 20, 4), eot_samples=16),
-        Rung(_strong(norm, 100, 0) | _strong(norm, 20, 9, 50, 1000), eot_samples=32),
+        Rung(_apgd(norm, classes, 30), eot_samples=8),
+        Rung(_apgd(norm, classes, 0, targeted=20, targets=2), eot_samples=8),
+        Rung(_apgd(norm, classes, 50, targeted=20, targets=4), eot_samples=16),
+        Rung(_apgd(norm, classes, 100, targeted=20) | _others(norm, 50, 1000), eot_samples=32),
     )
 
 
-def _quick(norm: str) -> tuple[Rung, ...]:
+def _quick(norm: str, classes: int) -> tuple[Rung, ...]:
     return (Rung({"pgd": {"steps": 10}}),)
 
 
 SUITES = {"quick": _quick, "standard": _standard, "stochastic": _stochastic}
+TARGETED_CLASSES = 4
+"""What the targeted loss of APGD needs at least (Croce & Hein 2020)."""
 OF_NOISE = {"standard": "stochastic"}
 """The suite that a model with noise gets in the place of another."""
 
 
 def ladder(
-    suite: str | Sequence[Suite], norm: str, rungs: int | None = None, *, noisy: bool = False
+    suite: str | Sequence[Suite],
+    norm: str,
+    rungs: int | None = None,
+    *,
+    noisy: bool = False,
+    classes: int = TARGETED_CLASSES,
 ) -> tuple[Rung, ...]:
     """The rungs of a suite in a norm, the first ``rungs`` of them (None: all).
 
     ``suite``: a name, or the attacks (name → settings) of each rung; ``noisy``: for a model with noise, which
-    gets another suite by some names (:data:`OF_NOISE`). Raises UserError for an unknown suite,
-    attack or setting, and a norm that an attack has not.
+    gets another suite by some names (:data:`OF_NOISE`); ``classes``: how many the model has; with fewer
+    than four a named suite has no targeted attack. Raises UserError for an unknown suite, attack or setting,
+    and a norm that an attack has not.
     """
     if isinstance(suite, str):
         if suite not in SUITES:
             raise UserError(f"suite {suite!r} is unknown; {nearest(suite, SUITES)}")
-        found = SUITES[OF_NOISE.get(suite, suite) if noisy else suite](norm)
+        found = SUITES[OF_NOISE.get(suite, suite) if noisy else suite](norm, classes)
     else:
         found = tuple(Rung(attacks) for attacks in suite)
     for rung in found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,19 @@ def test_every_rung_is_of_known_attacks_and_no_weaker_than_the_one_before(suite:
     draws = [rung.eot_samples or 1 for rung in rungs]
     assert costs == sorted(costs)
     assert draws == sorted(draws)
+    for name in {name for rung in rungs for name in rung.attacks}:
+        own = [(rung.attacks[name]["steps"], rung.eot_samples or 1) for rung in rungs if name in rung.attacks]
+        assert all(one < next_ for one, next_ in pairwise(own)) or name == "apgd_targeted", (name, own)
+
+
+@pytest.mark.parametrize("suite", ["standard", "stochastic"])
+def test_fewer_than_four_classes_leave_targeted_attacks_out(suite: str) -> None:
+    for few, many in zip(ladder(suite, "linf", classes=3), ladder(suite, "linf"), strict=True):
+        assert "apgd_targeted" not in few.attacks
+        assert few.attacks.keys() | {"apgd_targeted"} >= many.attacks.keys()
+    model, images, labels = linear_case(classes=2)
+    found = attack(model, images, labels, ladder("standard", "linf", 2, classes=2), [2.0], Setup()).table
+    assert not found.loc[np.isfinite(found["epsilon"]) & (found["epsilon"] > 0), "robust"].any()
 
 
 def test_the_standard_suite_has_the_four_attacks() -> None:
