@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FAMILIES: dict[str, tuple[str, str]] = {
+    "Linear": ("#b8860b", "."),
     "Neocognitron": ("#000000", "o"),
     "LeNet-5": ("#7f7f7f", "s"),
     "AlexNet": ("#d55e00", "^"),

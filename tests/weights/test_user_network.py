@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -252,6 +253,7 @@ def test_a_profile_s_run_depends_on_the_code(own: Path, monkeypatch: pytest.Monk
     (own / "profiles" / "own.yaml").write_text(yaml.safe_dump(params(own)))
     (own / "dvc.yaml").write_text((root / "dvc.yaml").read_text())
     (own / "robustness").mkdir()
+    shutil.copytree(root / ".dvc" / "plots", own / ".dvc" / "plots")
     monkeypatch.setattr(files, "SOURCE", own)
     run = reproduce.prepare("own", own / "runs")
     before = (run / "code.yaml").read_text()
