@@ -15,8 +15,8 @@ from robustness.errors import UserError
 from robustness.probes.result import ProbeResult, Progress
 from robustness.probes.settings import ProbeSettings
 
-Attacked = Callable[[np.ndarray, float], tuple[Tensor, Tensor]]
-"""Rows of the image set and ε in image units → these images under attack, and their labels."""
+Attacked = Callable[[np.ndarray, float], Tensor]
+"""Rows of the image set and ε in image units → these images under attack."""
 
 
 def look(
@@ -41,7 +41,7 @@ def look(
         extra = {}
         if name == "embedding":
             extra["placed"] = {
-                condition: _placed(condition, images, rows, settings.placed_images, seed, device, attacked)
+                condition: _placed(condition, images, rows, settings.placed_images, device, attacked)
                 for condition in settings.placed
             }
         if name == "similarity":
@@ -63,31 +63,30 @@ def _placed(
     images: ImageSet,
     rows: np.ndarray,
     count: int,
-    seed: int,
     device: torch.device,
     attacked: Attacked,
 ) -> tuple[Tensor, Tensor]:
-    """Images and labels of a condition: of the image set, or of clean ``rows`` under attack."""
+    """Places of a few images in the clean ``rows``, and how they look under a condition or attack."""
     shift, *rest = condition.split("/")
+    few = np.arange(len(rows))[:: max(1, len(rows) // count)][:count]
     if shift == "attack":
-        return attacked(rows[:: max(1, len(rows) // count)][:count], float(rest[0]) / 255)
-    few = _rows_of(condition, images, count, seed)
-    return images.batch(few).to(device), images.labels(few)
+        return torch.from_numpy(few), attacked(rows[few], float(rest[0]) / 255)
+    places, moved = _pairs(condition, images, rows[few], device)
+    return torch.from_numpy(few)[places], moved
 
 
-def _rows_of(condition: str, images: ImageSet, count: int, seed: int) -> np.ndarray:
+def _rows_of(condition: str, images: ImageSet) -> np.ndarray:
     shift, factor, level = condition.split("/")
     there = images.rows(split="test", shift=shift, factor=factor, level=level)
     if len(there) == 0:
         raise UserError(f"no images of the condition {condition!r} were rendered", "probe.placed")
-    return images.spread_over_objects(there, count, seed=seed)
+    return there
 
 
 def _pairs(condition: str, images: ImageSet, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
     """Places in the clean ``rows`` of those whose scene was rendered under a condition, and how it looks."""
-    shift, factor, level = condition.split("/")
     scene = [name for name in ("object", "scene") if name in images.samples]
-    there = images.samples.iloc[images.rows(split="test", shift=shift, factor=factor, level=level)]
+    there = images.samples.iloc[_rows_of(condition, images)]
     there = there.assign(row=there.index).drop_duplicates(scene)
     clean = images.samples.iloc[rows].assign(place=np.arange(len(rows)))
     both = clean[[*scene, "place"]].merge(there[[*scene, "row"]], on=scene)
@@ -102,5 +101,5 @@ def _scene(
     condition: str, images: ImageSet, count: int, seed: int, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Images, labels and masks of a condition of the image set."""
-    few = _rows_of(condition, images, count, seed)
+    few = images.spread_over_objects(_rows_of(condition, images), count, seed=seed)
     return images.batch(few).to(device), images.labels(few), _masks(images, few)
