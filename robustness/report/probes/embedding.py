@@ -13,7 +13,8 @@ from robustness.report.probes.canvas import class_name, class_style, panel, pict
 from robustness.report.probes.registry import register
 
 MAPS_ACROSS = 5
-MOVES_ACROSS = 3
+MOVES_ACROSS, ARROWS = 3, 16
+"""Panels that a page is wide for, and how many arrows of each condition can be told apart."""
 GAP, TITLE, LEGEND = 0.05, 0.16, 0.22
 """Inches between maps, for the name above each, for the legend above all."""
 
@@ -52,10 +53,11 @@ def _draw_moves(
     thick if it ends nearest to another class's centre in the space that the map is of."""
     across = max(MOVES_ACROSS, len(conditions))
     side = (style.PAGE_WIDTH - GAP * (across - 1)) / across
-    with picture(path, style.PAGE_WIDTH, side + TITLE + LEGEND) as figure:
-        points, labels = arrays[f"{stage}/map"], arrays["labels"]
+    points, labels = arrays[f"{stage}/map"], arrays["labels"]
+    top = LEGEND + 0.12 * ((len(np.unique(labels)) - 1) // 10) + TITLE
+    with picture(path, style.PAGE_WIDTH, top + side) as figure:
         for number, name in enumerate(conditions):
-            axes = panel(figure, number * (side + GAP), LEGEND + TITLE, side)
+            axes = panel(figure, number * (side + GAP), top, side)
             scatter(axes, points, labels, classes, faint=True)
             places = arrays[f"places/{name}"]
             axes.set_title(name)
@@ -65,7 +67,10 @@ def _draw_moves(
             moved = np.isfinite(length)
             starts, ends = (arrays[f"{stage}/{which}/{name}"][moved] for which in ("start", "placed"))
             elsewhere = arrays[f"{stage}/other_class/{name}"][moved] == 1
-            for start, end, label, lost in zip(starts, ends, labels[places[moved]], elsewhere, strict=True):
+            drawn = slice(None, None, -(-len(ends) // ARROWS) or None)
+            for start, end, label, lost in zip(
+                starts[drawn], ends[drawn], labels[places[moved]][drawn], elsewhere[drawn], strict=True
+            ):
                 axes.annotate("", end, start, arrowprops={
                     "arrowstyle": "-|>,head_width=0.12,head_length=0.25", "color": class_style(label)[0],
                     "linewidth": 1.0 if lost else 0.4, "shrinkA": 0, "shrinkB": 0})  # fmt: skip

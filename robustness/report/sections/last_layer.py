@@ -25,11 +25,12 @@ MAPS_CAPTION = (
     "little; the HTML page compares models in numbers."
 )
 MOVES_CAPTION = (
-    "Where a shift or an attack takes images in the map of the last layer: arrows from an image's place to "
-    "its place under the condition, in the colour of its class; thick: it ends nearest to the centre of "
-    "another class. Images that are wrong already are not attacked. Above each map how far the median image moves in the space of the features, in mean "
-    "distances between the centres of two classes, and how many arrows are thick. An arrow's length on the "
-    "map means little. Shown: the most accurate learned model and its twin with the V1 front-end."
+    "Where a shift or an attack takes images in the map of the last layer: arrows, 16 at most, from an "
+    "image's place to its place under the condition, in the colour of its class; thick: it ends nearest to "
+    "the centre of another class. Above each map how far the median image moves in the space of the "
+    "features, in mean distances between the centres of two classes, and how many of all end so. Images that "
+    "are wrong already are not attacked. An arrow's length on the map means little. Shown: the most accurate "
+    "learned model and its twin with the V1 front-end."
 )
 CAPTION = (
     "The last layer in numbers: share of the nearest neighbours in feature space that have the same "
