@@ -13,6 +13,7 @@ from robustness import probes
 from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
 from robustness.probes.result import ProbeResult, Progress
+from robustness.probes.saliency import Scenes
 from robustness.probes.settings import ProbeSettings
 
 Attacked = Callable[[np.ndarray, float], Tensor]
@@ -50,7 +51,7 @@ def look(
         if name == "saliency" and images.masks is not None:
             extra["masks"] = _masks(images, rows)
             extra["scenes"] = {
-                condition: _scene(condition, images, settings.placed_images, seed, device)
+                condition: _scenes(condition, images, settings.placed_images, seed, device)
                 for condition in settings.placed
                 if not condition.startswith("attack/")
             }
@@ -85,21 +86,29 @@ def _rows_of(condition: str, images: ImageSet) -> np.ndarray:
 
 def _pairs(condition: str, images: ImageSet, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
     """Places in the clean ``rows`` of those whose scene was rendered under a condition, and how it looks."""
+    places, there = _same_scenes(images, rows, _rows_of(condition, images))
+    return torch.from_numpy(places), images.batch(there).to(device)
+
+
+def _same_scenes(images: ImageSet, some: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places in ``some`` rows of those whose scene is among the ``others``, and its row among these."""
     scene = [name for name in ("object", "scene") if name in images.samples]
-    there = images.samples.iloc[_rows_of(condition, images)]
-    there = there.assign(row=there.index).drop_duplicates(scene)
-    clean = images.samples.iloc[rows].assign(place=np.arange(len(rows)))
-    both = clean[[*scene, "place"]].merge(there[[*scene, "row"]], on=scene)
-    return torch.from_numpy(both["place"].to_numpy(copy=True)), images.batch(both["row"]).to(device)
+    here = images.samples.iloc[some].assign(place=np.arange(len(some)))
+    there = images.samples.iloc[others].assign(row=others).drop_duplicates(scene)
+    both = here[[*scene, "place"]].merge(there[[*scene, "row"]], on=scene)
+    return both["place"].to_numpy(copy=True), both["row"].to_numpy()
 
 
 def _masks(images: ImageSet, rows: np.ndarray) -> Tensor:
     return torch.from_numpy(np.asarray(images.masks[rows]))
 
 
-def _scene(
-    condition: str, images: ImageSet, count: int, seed: int, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Images, labels and masks of a condition of the image set."""
+def _scenes(condition: str, images: ImageSet, count: int, seed: int, device: torch.device) -> Scenes:
+    """Images, labels and masks of a condition of the image set; where it adds distractors, the same scenes
+    without."""
     few = images.spread_over_objects(_rows_of(condition, images), count, seed=seed)
-    return images.batch(few).to(device), images.labels(few), _masks(images, few)
+    twins = None
+    if condition.startswith("clutter/distractors/"):
+        places, clean = _same_scenes(images, few, images.rows(split="test", shift="clean"))
+        few, twins = few[places], images.batch(clean).to(device)
+    return Scenes(images.batch(few).to(device), images.labels(few), _masks(images, few), twins)

@@ -56,9 +56,8 @@ def write(context: ReportContext) -> Section:
         _gallery(context, "occlusion", _leaders(context)[:1], 1, OCCLUSION_CAPTION),
         _gallery(context, "activations", _leaders(context)[:1], 1, ACTIVATIONS_CAPTION),
         _gallery(context, "saliency", _leaders(context), 2, SALIENCY_CAPTION),
-        _table(
-            context, "table-attribution", "probe/saliency/logits", attribution.COLUMNS, attribution.CAPTION
-        ),
+        _table(context, "table-attribution", attribution.STAGE, attribution.COLUMNS, attribution.CAPTION),
+        attribution.effects_table(context),
         _gallery(context, "ascent", _leaders(context), 1, ASCENT_CAPTION),
         _table(context, "table-ascent", "probe/ascent/late", ASCENT, ASCENT_TABLE_CAPTION),
         _gallery(context, "inversion", _leaders(context), 2, INVERSION_CAPTION),
@@ -147,7 +146,7 @@ def _other_probes(context: ReportContext) -> list[Gallery | Table | None]:
 
 def _answers(context: ReportContext) -> list[Answer]:
     answers = [_gabor_answer(context), cue_conflict.answer(context), attribution.answer(context)]
-    answers += [last_layer.answer(context), likeness.answer(context)]
+    answers += [attribution.effects_answer(context), last_layer.answer(context), likeness.answer(context)]
     answers += _trend_answers(context)
     answers.append(_ascent_answer(context))
     found = [answer for answer in answers if answer is not None]
