@@ -105,10 +105,10 @@ def attacked_by_pgd(
     batch_size: int,
     seed: int,
     device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    """The images of ``rows`` under PGD (L∞, 20 steps; ``epsilon`` in image units), and their labels."""
+) -> Tensor:
+    """The images of ``rows`` under PGD (L∞, 20 steps; ``epsilon`` in image units)."""
     x, y = images.batch(rows), images.labels(rows)
     setup = Setup(eot_samples=eot_samples, batch_size=batch_size, seed=seed)
     pgd = {"pgd": {"steps": 20}}
     found = attack(model, x, y, pgd, [epsilon], setup, samples=rows, device=device, keep=len(rows))
-    return found.adversarials[epsilon].to(device), y
+    return found.adversarials[epsilon].to(device)

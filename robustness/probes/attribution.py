@@ -23,6 +23,8 @@ from robustness.probes.layers import features as layer_features
 METHODS = (
     "gradient", "deconvolution", "guided", "gradient_input", "integrated", "smoothgrad", "grad_cam",
 )  # fmt: skip
+SIGNED = ("gradient_input", "integrated")
+"""Those whose sum over a part of the image tells whether it speaks for the class or against it."""
 BASELINE = 0.5
 """The grey that integrated gradients start from, and that deletion leaves: with black, black pixels get 0."""
 PATH_STEPS = 24
@@ -73,6 +75,17 @@ def _strength(attribution: Tensor) -> Tensor:
 def positive(attribution: Tensor) -> Tensor:
     """The map (N, H, W) of a signed attribution (N, 3, H, W): its positive sums over the colours."""
     return attribution.sum(1).clamp_min(0)
+
+
+def signed(model: nn.Module, images: Tensor, labels: Tensor, batch: int = 128) -> dict[str, Tensor]:
+    """Maps (N, H, W) of the methods of ``SIGNED`` before their negative parts are cut off."""
+    from captum.attr import InputXGradient
+
+    x = images.clone().requires_grad_()
+    with torch.enable_grad():
+        product = InputXGradient(model).attribute(x, target=labels).detach()
+        along = integrated_gradients(model, images, labels, fitting(batch, images)).detach()
+    return {"gradient_input": product.sum(1), "integrated": along.sum(1)}
 
 
 def integrated_gradients(model: nn.Module, images: Tensor, labels: Tensor, batch: int = 128) -> Tensor:

@@ -43,21 +43,31 @@ def run(
 ) -> ProbeResult:
     """Embed the features of ``images`` (N, 3, H, W) with ``labels`` (N,) at each of ``stages``.
 
-    Maps are averaged over their positions first. ``placed``: name → (images, labels), such as shifted or
-    attacked images, to be embedded into the finished map of clean images. ``iterations``: with early
-    exaggeration, then without. The perplexity of 40 is lowered to (N − 1)/3 for small N.
+    Maps are averaged over their positions first. ``placed``: condition → places (M,) in ``images``, and
+    these images under the condition (M, 3, H, W), shifted or attacked, to be embedded into the finished map
+    of clean images. ``iterations``: with early exaggeration, then without. The perplexity of 40 is lowered to
+    (N − 1)/3 for small N.
 
     Rows per stage (``all``): in the raw space ``knn_purity`` (share of the ``neighbours`` nearest images that
     have the same label) and ``silhouette`` (Euclidean); the same with the suffixes ``_pca`` and ``_2d``;
     ``trustworthiness_pca`` and ``trustworthiness_2d`` against the raw space; ``explained_variance_pca``;
-    ``kl``. Numbers of the 2-D space are means over the seeds, with a row ``…_sd`` each. For every placed set
+    ``kl``. Numbers of the 2-D space are means over the seeds, with a row ``…_sd`` each. For every condition
     ``placed_purity/<name>``, the share of the clean neighbours in the raw space that have the placed image's
     label, and ``placed_purity_2d/<name>``.
 
+    In the raw space: ``moved/<name>``, how far the condition moves the median image, in mean distances
+    between the centres of two classes (of those that it changes: an attack leaves what is wrong already as
+    it is); and, one row per image and the mean, ``other_class/<name>``, whether
+    it then lies nearest to the centre of another class (0 or 1), and ``other_class/clean``, whether it does
+    so unmoved. The centre of an image's own class is that of the class's other clean images; NaN where there
+    are none.
+
     A stage with the same response to every image has NaN everywhere.
 
-    Arrays: ``<stage>/map`` (N, 2), of the first seed, ``labels`` (N,), ``<stage>/placed/<name>`` (M, 2),
-    ``placed_labels/<name>`` (M,).
+    Arrays: ``<stage>/map`` (N, 2), of the first seed, ``labels`` (N,); ``places/<name>`` (M,),
+    ``<stage>/start/<name>`` and ``<stage>/placed/<name>`` (M, 2), where the clean and the moved images fall
+    in the finished map, ``<stage>/other_class/<name>`` (M,), ``<stage>/moved/<name>`` (M,), NaN where the
+    condition leaves an image as it is.
 
     Raises UserError if there are fewer than eight images or fewer than two classes.
     """
@@ -71,12 +81,16 @@ def run(
         rows = Rows(NAME, relative_depths(model, paths, images[:1]))
         clean = {name: to_numpy(pooled(value)) for name, value in features(model, paths, images).items()}
         others = {
-            name: {s: to_numpy(pooled(value)) for s, value in features(model, paths, extra).items()}
-            for name, (extra, _) in (placed or {}).items()
+            name: {s: to_numpy(pooled(value)) for s, value in features(model, paths, moved).items()}
+            for name, (_, moved) in (placed or {}).items()
         }
     truth = labels.cpu().numpy()
-    arrays = {"labels": truth}
-    arrays.update({f"placed_labels/{n}": extra.cpu().numpy() for n, (_, extra) in (placed or {}).items()})
+    places = {name: to_numpy(which) for name, (which, _) in (placed or {}).items()}
+    unchanged = {
+        name: to_numpy((moved.cpu() == images[which].cpu()).flatten(1).all(1))
+        for name, (which, moved) in (placed or {}).items()
+    }
+    arrays = {"labels": truth} | {f"places/{name}": which for name, which in places.items()}
     for stage in paths:
         raw = clean[stage]
         if np.ptp(raw, axis=0).max() <= 1e-6 * np.abs(raw).max():
@@ -105,8 +119,11 @@ def run(
             for name in others:
                 put = np.asarray(fitted.transform(project(others[name][stage]), perplexity=5))
                 if repeat == 0:
+                    # By the way of the moved ones: what does not change keeps its place.
+                    start = fitted.transform(project(raw[places[name]]), perplexity=5)
+                    arrays[f"{stage}/start/{name}"] = np.asarray(start, dtype=np.float32)
                     arrays[f"{stage}/placed/{name}"] = put.astype(np.float32)
-                wanted = arrays[f"placed_labels/{name}"]
+                wanted = truth[places[name]]
                 found[f"placed_purity_2d/{name}"] = knn_purity(plane, truth, neighbours, put, wanted)
             for metric, value in found.items():
                 measured.setdefault(metric, []).append(value)
@@ -117,10 +134,16 @@ def run(
             rows.add(stage, metric, np.mean(values))
             spread = np.std(values, ddof=1) if len(values) > 1 else np.nan
             rows.add(stage, f"{name}_sd{slash}{placed_set}", spread)
-        for name in others:
-            wanted = arrays[f"placed_labels/{name}"]
-            value = knn_purity(raw, truth, neighbours, others[name][stage], wanted)
+        rows.add_units(stage, "other_class/clean", moves(raw, truth, np.arange(len(raw)), raw)[1])
+        for name, which in places.items():
+            there = others[name][stage]
+            value = knn_purity(raw, truth, neighbours, there, truth[which])
             rows.add(stage, f"placed_purity/{name}", value)
+            length, elsewhere = moves(raw, truth, which, there)
+            length[unchanged[name]] = np.nan
+            rows.add(stage, f"moved/{name}", np.nanmedian(length) if np.isfinite(length).any() else np.nan)
+            rows.add_units(stage, f"other_class/{name}", elsewhere)
+            arrays |= {f"{stage}/moved/{name}": length, f"{stage}/other_class/{name}": elsewhere}
     return ProbeResult(NAME, rows.table(), arrays)
 
 
@@ -151,6 +174,29 @@ def knn_purity(
     index = model.kneighbors(queries, return_distance=False)
     wanted = labels if queries is None else query_labels
     return float((labels[index] == wanted[:, None]).mean())
+
+
+def moves(
+    space: np.ndarray, labels: np.ndarray, places: np.ndarray, moved: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """How far images went, and whether they ended nearest to the centre of another class: (M,) and (M,).
+
+    ``space`` (N, D) holds the clean images with ``labels`` (N,), ``moved`` (M, D) those of ``places`` (M,)
+    elsewhere. Distances in units of the mean distance between two classes' centres; 0 or 1, NaN where the
+    image is the only one of its class: it counts for no centre of its own.
+    """
+    names, own = np.unique(labels, return_inverse=True)
+    count = np.bincount(own)
+    sums = np.stack([space[own == each].sum(0) for each in range(len(names))])
+    centres = sums / count[:, None]
+    between = np.linalg.norm(centres[:, None] - centres[None], axis=2)[np.triu_indices(len(names), 1)].mean()
+    length = np.linalg.norm(moved - space[places], axis=1) / between
+    which = own[places]
+    distance = np.linalg.norm(moved[:, None] - centres[None], axis=2)
+    others = np.maximum(count[which] - 1, 1)[:, None]
+    rest = (sums[which] - space[places]) / others
+    distance[np.arange(len(which)), which] = np.linalg.norm(moved - rest, axis=1)
+    return length, np.where(count[which] > 1, distance.argmin(1) != which, np.nan)
 
 
 def silhouette(space: np.ndarray, labels: np.ndarray) -> float:

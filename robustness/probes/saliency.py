@@ -2,12 +2,13 @@
 
 The methods are those of ``attribution``. Deletion and insertion are those of RISE (V. Petsiuk, A. Das,
 K. Saenko, BMVC 2018); relevance mass and rank those of L. Arras, A. Osman and W. Samek (Information Fusion
-2022).
+2022). Where a scene is known without what clutters it, maps are held against ``interventions``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from robustness import seeds
 from robustness.data.image_set import DISTRACTOR, TARGET
-from robustness.probes import attribution
+from robustness.probes import attribution, interventions
 from robustness.probes.attribution import attributions
 from robustness.probes.layers import LOGITS, device_of, fitting, probing, relative_depths
 from robustness.probes.occlusion import examples
@@ -30,8 +31,16 @@ IN_SCENES = ("gradient", "integrated", "grad_cam")
 SANITY = ("gradient", "guided", "grad_cam")
 """The methods whose maps are compared with those of random weights: two that depend on what was learned, and
 guided back-propagation, which is known to depend on it little."""
-Scene = tuple[Tensor, Tensor, Tensor]
-"""Images (N, 3, H, W), labels (N,), masks uint8 (N, H, W) with the values of ``image_set``."""
+
+
+class Scenes(NamedTuple):
+    """Images (N, 3, H, W), labels (N,), masks uint8 (N, H, W) with the values of ``image_set``; ``twins``
+    (N, 3, H, W): the same without distractors, where these are all that was added."""
+
+    images: Tensor
+    labels: Tensor
+    masks: Tensor
+    twins: Tensor | None = None
 
 
 @register("saliency")
@@ -46,14 +55,14 @@ def run(
     smoothing: float = 1.5,
     batch: int = 128,
     masks: Tensor | None = None,
-    scenes: Mapping[str, Scene] | None = None,
+    scenes: Mapping[str, Scenes] | None = None,
     progress: Progress | None = None,
 ) -> ProbeResult:
     """Attribution maps of ``count`` images (N, 3, H, W), correct ones of different classes first.
 
     ``steps``: in how many parts the pixels are deleted or inserted; ``smoothing``: σ in pixels of the blur of
     the maps before pixels are ranked. ``masks``: those of the images, uint8 (N, H, W) with the values of
-    ``image_set``; ``scenes``: condition → images, labels and masks.
+    ``image_set``; ``scenes``: condition → images, labels, masks, and scenes without distractors.
 
     Rows at layer ``logits``, one per image and the mean, for the methods of ``attribution`` and the control
     ``random``: ``<method>/deletion`` and ``<method>/insertion``, the area under the curve of the class's
@@ -70,6 +79,14 @@ def run(
     ``mask_area``, chance, the object's share of the image, and ``grad_cam/ceiling_mass``, what the best map
     of Grad-CAM's grid (``grad_cam/grid`` rows) could have. In a scene the same under ``<condition>/``, and
     ``…/distractor_mass``, what lies on what clutters.
+
+    Where scenes are known without distractors, all of them count, and under ``<condition>/`` stand
+    ``object_effect`` and ``distractor_effect``, what the object, and each distractor in the mean, adds to the
+    label's logit; ``distractor_share``, that of the distractors in the sum of the effects' sizes; and
+    ``<method>/effect_rank``, Spearman's correlation over the parts of a scene between a map's sum on a part
+    and the part's effect: the effect itself for the methods of ``attribution.SIGNED``, with their negative
+    parts, its size for the others. Controls: ``area/effect_rank`` and ``area/signed_effect_rank``, those of a
+    flat map.
 
     Arrays: ``images`` uint8 (I, 3, H, W), ``labels``, ``<method>/maps`` (I, H, W) of unit maximum,
     ``<method>/deletion`` and ``<method>/insertion`` (I, steps + 1), ``rectifiers`` (0: the network has no
@@ -146,21 +163,53 @@ def _add_on_object(rows: Rows, maps: Mapping[str, Tensor], on_object: Tensor, gr
 
 
 def _add_scene(
-    rows: Rows, model: nn.Module, condition: str, scene: Scene, count: int, seed: int, batch: int
+    rows: Rows, model: nn.Module, condition: str, scenes: Scenes, count: int, seed: int, batch: int
 ) -> None:
-    images, labels, masks = scene
-    chosen = examples(model, images, labels, count, batch)
+    images, labels, masks, twins = scenes
+    if twins is None:
+        chosen = examples(model, images, labels, count, batch)
+        images, labels, masks = images[chosen], labels[chosen], masks[chosen]
     device = device_of(model)
-    shown, truth, masks = images[chosen].to(device), labels[chosen].to(device), masks[chosen]
+    shown, truth, masks = images.to(device), labels.to(device), masks.cpu()
     rows.add_units(LOGITS, f"{condition}/mask_area", to_numpy((masks == TARGET).float().mean((1, 2))))
-    for method, values in attributions(
-        model, shown, truth, methods=IN_SCENES, seed=seed, batch=batch
-    ).items():
-        for metric, numbers in attribution.numbers_of(values, masks == TARGET).items():
+    if twins is None:
+        maps = attributions(model, shown, truth, methods=IN_SCENES, seed=seed, batch=batch)
+    else:
+        others = tuple(method for method in attribution.METHODS if method not in attribution.SIGNED)
+        maps = attributions(model, shown, truth, methods=others, seed=seed, batch=batch)
+        signed = attribution.signed(model, shown, truth, batch)
+        _add_effects(rows, model, condition, scenes, maps | signed, batch)
+        maps |= {method: values.clamp_min(0) for method, values in signed.items()}
+    for method in IN_SCENES:
+        for metric, numbers in attribution.numbers_of(maps[method], masks == TARGET).items():
             rows.add_units(LOGITS, f"{condition}/{method}/{metric}", numbers)
         if (masks == DISTRACTOR).any():
-            on_others = attribution.relevance_mass(values.cpu(), masks.cpu() == DISTRACTOR)
+            on_others = attribution.relevance_mass(maps[method].cpu(), masks == DISTRACTOR)
             rows.add_units(LOGITS, f"{condition}/{method}/distractor_mass", to_numpy(on_others))
+
+
+def _add_effects(
+    rows: Rows, model: nn.Module, condition: str, scenes: Scenes, maps: Mapping[str, Tensor], batch: int
+) -> None:
+    device, count = device_of(model), len(scenes.images)
+    images, labels, twins = (each.to(device) for each in (scenes.images, scenes.labels, scenes.twins))
+    found = interventions.parts(scenes.masks)
+    _, owners, is_object = found
+    changes = interventions.effects(model, images, labels, scenes.masks, twins, found, fitting(batch, images))
+    for name, which in (("object_effect", is_object), ("distractor_effect", ~is_object)):
+        means = [changes[which & (owners == scene)].mean() for scene in range(count)]
+        rows.add_units(LOGITS, f"{condition}/{name}", np.array(means))
+    share = interventions.share_of_distractors(changes, owners, is_object, count)
+    rows.add_units(LOGITS, f"{condition}/distractor_share", share)
+    flat = torch.ones(count, *images.shape[2:])
+    tried = [
+        (f"{method}/effect_rank", values, method in attribution.SIGNED) for method, values in maps.items()
+    ]
+    tried += [("area/effect_rank", flat, False), ("area/signed_effect_rank", flat, True)]
+    for metric, values, with_sign in tried:
+        effect = changes if with_sign else changes.abs()
+        agreement = interventions.agreement(interventions.relevance(values, found), effect, owners, count)
+        rows.add_units(LOGITS, f"{condition}/{metric}", agreement)
 
 
 @torch.no_grad()

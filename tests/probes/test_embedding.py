@@ -67,15 +67,41 @@ def test_explained_variance_is_one_when_all_components_are_kept() -> None:
 
 def test_placed_images_fall_among_their_neighbours() -> None:
     images, labels = clusters(0.01)
-    swapped = labels.roll(1)  # the images of another class under this label
-    placed = {"same": (images[:12] + 0.001, labels[:12]), "wrong": (images[:12], swapped[:12])}
+    places = torch.arange(12)
+    placed = {"same": (places, images[:12] + 0.001), "wrong": (places, images[1:13])}  # of the next class
     result = embedding.run(Flat(), images, labels, neighbours=5, placed=placed, **QUICK)
     found = numbers(result)
-    assert found["placed_purity/same"] == 1
-    assert found["placed_purity_2d/same"] == 1
-    assert found["placed_purity/wrong"] == 0
+    assert found["placed_purity/same"] == found["placed_purity_2d/same"] == 1
+    assert found["placed_purity/wrong"] == found["other_class/clean"] == found["other_class/same"] == 0
+    assert found["other_class/wrong"] == 1
+    assert 0 < found["moved/same"] < 0.05
+    assert found["moved/wrong"] == pytest.approx(1, abs=0.25)  # from one centre to another
     clean, put = result.arrays["penultimate/map"], result.arrays["penultimate/placed/same"]
     assert np.linalg.norm(clean[:12] - put, axis=1).mean() < 0.2 * np.ptp(clean)
+
+
+def test_what_does_not_change_has_no_arrow_and_does_not_count() -> None:
+    images, labels = clusters(0.05)
+    moved = torch.cat([images[:5], images[10:16]])  # five stay, six go to the place of the next class
+    result = embedding.run(Flat(), images, labels, placed={"some": (torch.arange(11), moved)}, **QUICK)
+    arrays = {name: result.arrays[f"penultimate/{name}/some"] for name in ("start", "placed", "moved")}
+    np.testing.assert_allclose(arrays["start"][:5], arrays["placed"][:5], atol=1e-5)
+    assert np.isnan(arrays["moved"][:5]).all()
+    assert numbers(result)["moved/some"] == pytest.approx(np.median(arrays["moved"][5:]))
+    assert numbers(result)["other_class/some"] == pytest.approx(6 / 11)
+
+
+def test_moves_by_hand() -> None:
+    """Two classes, of centres 4 apart: an image goes more than half of the way, one stays, one goes from the
+    other class; and the only image of a class has no centre to be near to."""
+    space = np.array([[0.0, 0.0], [0.0, 2.0], [4.0, 0.0], [4.0, 2.0]])
+    labels = np.array([5, 5, 7, 7])
+    moved = np.array([[2.5, 1.0], [0.0, 2.0], [-4.0, 0.0]])
+    length, elsewhere = embedding.moves(space, labels, np.array([1, 1, 2]), moved)
+    np.testing.assert_allclose(length, [np.hypot(2.5, 1) / 4, 0, 2])
+    assert elsewhere.tolist() == [1, 0, 1]
+    alone = embedding.moves(space[1:], labels[1:], np.array([0, 1]), space[1:3])[1]
+    np.testing.assert_array_equal(alone, [np.nan, 0])
 
 
 def test_same_seed_same_bytes() -> None:

@@ -88,7 +88,7 @@ def test_masks_and_scenes_give_rows_of_their_own(scene) -> None:
     masks = torch.zeros(3, 16, 16, dtype=torch.uint8)
     masks[:, 10:14, 10:14] = 1
     masks[:, 4:8, 4:8] = 2  # all that the net looks at is a distractor
-    scenes = {"clutter/distractors/8": (images, labels, masks)}
+    scenes = {"clutter/distractors/8": saliency.Scenes(images, labels, masks)}
     result = saliency.run(model, images, labels, count=3, smoothing=0.5, masks=masks, scenes=scenes)
     rows = result.table[result.table.unit == "all"].set_index("metric")["value"]
     assert rows["mask_area"] == pytest.approx(1 / 16)

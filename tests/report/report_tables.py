@@ -34,7 +34,18 @@ CHECKS = ("epsilon_zero", "converged", "missed", "unbounded", "black_box", "grad
 PROBES = (
     ("filters", "stem", 0.0, ("gabor_r2_excess", "dead_share", "alias_energy")),
     ("tuning", "stem", 0.1, ("v1_likeness", "v1_likeness_ceiling", "circular_variance")),
-    ("embedding", "penultimate", 1.0, ("knn_purity", "silhouette")),
+    (
+        "embedding",
+        "penultimate",
+        1.0,
+        (
+            "knn_purity",
+            "silhouette",
+            "other_class/clean",
+            "moved/pose/azimuth/90",
+            "other_class/pose/azimuth/90",
+        ),
+    ),
     ("ascent", "late", 0.8, ("none/stability", "best_prior/activation_ratio", "best_prior/stability_gain")),
     ("inversion", "early", 0.3, ("relative_error", "label_consistency")),
     ("inversion", "late", 0.8, ("relative_error", "label_consistency")),
@@ -311,7 +322,15 @@ def _pictures(name: str, folder: Path, *, probed: bool) -> Path:
     if probed:
         labels = np.arange(30) % len(CLASSES)
         tiles = random.integers(0, 256, (2, 3, 3, 8, 8), dtype=np.uint8)
-        found["probe/embedding"] = {"penultimate/map": random.normal(size=(30, 2)), "labels": labels}
+        found["probe/embedding"] = {
+            "penultimate/map": random.normal(size=(30, 2)),
+            "labels": labels,
+            "places/attack/4": np.arange(5),
+            "penultimate/placed/attack/4": random.normal(size=(5, 2)),
+            "penultimate/start/attack/4": random.normal(size=(5, 2)),
+            "penultimate/moved/attack/4": np.array([0.1, 0.4, 0.2, np.nan, 0.3]),
+            "penultimate/other_class/attack/4": np.array([0, 1, 1, 0, np.nan]),
+        }
         seen = numpy_generator(3, "features", name.partition("_")[0]).normal(size=(30, 12))
         seen += 0.5 * numpy_generator(3, "features", name).normal(size=(30, 12))
         found["probe/similarity"] = {

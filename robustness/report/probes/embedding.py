@@ -13,6 +13,8 @@ from robustness.report.probes.canvas import class_name, class_style, panel, pict
 from robustness.report.probes.registry import register
 
 MAPS_ACROSS = 5
+MOVES_ACROSS, ARROWS = 3, 16
+"""Panels that a page is wide for, and how many arrows of each condition can be told apart."""
 GAP, TITLE, LEGEND = 0.05, 0.16, 0.22
 """Inches between maps, for the name above each, for the legend above all."""
 
@@ -20,7 +22,7 @@ GAP, TITLE, LEGEND = 0.05, 0.16, 0.22
 @register("embedding")
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
     """``embedding.png`` of the last stage that was embedded, ``embedding_<stage>.png`` of any other, and
-    ``embedding_placed.png`` with a panel for every placed set."""
+    ``embedding_placed.png`` with arrows to where each condition takes the images."""
     stages = [name.removesuffix("/map") for name in arrays if name.endswith("/map")]
     paths = []
     for stage in stages:
@@ -33,18 +35,51 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
             figure.legend(loc="lower center", ncols=columns, handletextpad=0, columnspacing=0.4,
                           borderpad=0, markerscale=1.3, fontsize=4.5)  # fmt: skip
         paths.append(path)
-    placed = [name.split("/placed/")[1] for name in arrays if name.startswith(f"{stages[-1]}/placed/")]
+    placed = [name.removeprefix("places/") for name in arrays if name.startswith("places/")]
     if placed:
-        path = folder / "embedding_placed.png"
-        with picture(path, 2.2 * len(placed), 2.35) as figure:
-            for place, name in enumerate(placed):
-                axes = panel(figure, 2.2 * place + 0.02, 0.17, 2.16)
-                scatter(axes, arrays[f"{stages[-1]}/map"], arrays["labels"], classes, faint=True)
-                points, labels = arrays[f"{stages[-1]}/placed/{name}"], arrays[f"placed_labels/{name}"]
-                scatter(axes, points, labels, classes)
-                axes.set_title(name)
-        paths.append(path)
+        paths.append(folder / "embedding_placed.png")
+        _draw_moves(paths[-1], arrays, stages[-1], placed, classes)
     return paths
+
+
+def _draw_moves(
+    path: Path,
+    arrays: Mapping[str, np.ndarray],
+    stage: str,
+    conditions: Sequence[str],
+    classes: Sequence[str],
+) -> None:
+    """A panel per condition: from an image's place to its place under the condition, in its class's colour;
+    thick if it ends nearest to another class's centre in the space that the map is of."""
+    across = max(MOVES_ACROSS, len(conditions))
+    side = (style.PAGE_WIDTH - GAP * (across - 1)) / across
+    points, labels = arrays[f"{stage}/map"], arrays["labels"]
+    top = LEGEND + 0.12 * ((len(np.unique(labels)) - 1) // 10) + TITLE
+    with picture(path, style.PAGE_WIDTH, top + side) as figure:
+        for number, name in enumerate(conditions):
+            axes = panel(figure, number * (side + GAP), top, side)
+            scatter(axes, points, labels, classes, faint=True)
+            places = arrays[f"places/{name}"]
+            axes.set_title(name)
+            if f"{stage}/placed/{name}" not in arrays:  # every image looks alike
+                continue
+            length = arrays[f"{stage}/moved/{name}"]
+            moved = np.isfinite(length)
+            starts, ends = (arrays[f"{stage}/{which}/{name}"][moved] for which in ("start", "placed"))
+            elsewhere = arrays[f"{stage}/other_class/{name}"][moved] == 1
+            drawn = slice(None, None, -(-len(ends) // ARROWS) or None)
+            for start, end, label, lost in zip(
+                starts[drawn], ends[drawn], labels[places[moved]][drawn], elsewhere[drawn], strict=True
+            ):
+                axes.annotate("", end, start, arrowprops={
+                    "arrowstyle": "-|>,head_width=0.12,head_length=0.25", "color": class_style(label)[0],
+                    "linewidth": 1.0 if lost else 0.4, "shrinkA": 0, "shrinkB": 0})  # fmt: skip
+            axes.scatter(*ends.T, s=0)  # arrows alone do not widen the axes
+            median = np.median(length[moved]) if moved.any() else np.nan
+            axes.set_title(f"{name}: {median:.2f}, {elsewhere.sum()} of {len(ends)}")
+        handles = dict(zip(*reversed(figure.axes[0].get_legend_handles_labels()), strict=True))
+        figure.legend(handles.values(), handles, loc="upper center", ncols=10, markerscale=1.6,
+                      handletextpad=0, columnspacing=0.8)  # fmt: skip
 
 
 def draw_maps(path: Path, maps: Mapping[str, Mapping[str, np.ndarray]], classes: Sequence[str]) -> None:
@@ -67,7 +102,7 @@ def draw_maps(path: Path, maps: Mapping[str, Mapping[str, np.ndarray]], classes:
 def scatter(
     axes: Axes, points: np.ndarray, labels: np.ndarray, classes: Sequence[str], *, faint: bool = False
 ) -> None:
-    """One point per image, in its class's colour and marker; ``faint`` for the background of another set."""
+    """One point per image, in its class's colour and marker; ``faint`` for what arrows are drawn over."""
     if not np.isfinite(points).any():
         axes.text(0.5, 0.5, "this layer answers to\nevery image alike", ha="center", va="center",
                   transform=axes.transAxes, color="#d55e00")  # fmt: skip
@@ -76,7 +111,7 @@ def scatter(
         chosen = labels == label
         axes.scatter(
             *points[chosen].T, s=5 if not faint else 3, color=colour, marker=marker, linewidths=0,
-            alpha=0.2 if faint else 0.85, label=None if faint else class_name(classes, int(label)),
+            alpha=0.35 if faint else 0.85, label=class_name(classes, int(label)),
         )  # fmt: skip
     axes.set_xticks([])
     axes.set_yticks([])

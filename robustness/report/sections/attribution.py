@@ -1,4 +1,5 @@
-"""What attributions say by the exact masks, within question 5: does a network look at the object?"""
+"""What attributions say by the exact masks, within question 5: does a network look at the object, and do the
+maps rank what really matters?"""
 
 from __future__ import annotations
 
@@ -6,11 +7,12 @@ import numpy as np
 
 from robustness.report.conditions import learned_the_task
 from robustness.report.context import ReportContext
-from robustness.report.document import Answer
+from robustness.report.document import Answer, Table
 from robustness.report.inputs import Score
-from robustness.report.wording import percent, points
+from robustness.report.wording import interval_plain, number, percent, points
 from robustness.statistics.proportions import mean_bounds
 
+STAGE = "probe/saliency/logits"
 COLUMNS = (
     ("mask_area", "object's area"),
     ("gradient/mass", "gradient"),
@@ -26,6 +28,17 @@ COLUMNS = (
     ("gradient/other_image", "another image, gradient"),
     ("integrated/completeness_error", "completeness error"),
 )
+EFFECTS = (
+    ("distractor_share", "distractors' share of effects"),
+    ("integrated/effect_rank", "rank of effects, integrated"),
+    ("gradient_input/effect_rank", "gradient × input"),
+    ("area/signed_effect_rank", "area (effects)"),
+    ("gradient/effect_rank", "rank of sizes, gradient"),
+    ("smoothgrad/effect_rank", "SmoothGrad"),
+    ("guided/effect_rank", "guided"),
+    ("grad_cam/effect_rank", "Grad-CAM"),
+    ("area/effect_rank", "area (sizes)"),
+)
 CAPTION = (
     "How much of an attribution lies on the object, by its exact mask: relevance mass by method, beside the "
     "object's share of the image (chance) and what the best map of Grad-CAM's grid could have; how often the "
@@ -33,6 +46,72 @@ CAPTION = (
     "that of the same network, its weights in random order (Adebayo et al. 2018), beside that of the maps "
     "of two images: a map that stays as it was tells of the image alone. 95 % intervals over images."
 )
+EFFECTS_CAPTION = (
+    "Attributions against interventions, in scenes with distractors: each distractor gives way to what is "
+    "behind it, by its exact mask, and the object to the median colour of the background; the effect of a "
+    "part is the label's logit less that without it. Left the distractors' share of the sum of the effects' "
+    "sizes. Then Spearman's correlation over the parts of a scene between what a map has on a part and the "
+    "part's effect: with its sign for the methods that have one, its size for the others, each beside the "
+    "area of the part, which knows nothing of the network. Means with 95 % intervals over images, one an "
+    "object; scenes of three parts or more."
+)
+
+
+def effects_table(context: ReportContext) -> Table | None:
+    """How well the maps rank the effects of the parts of cluttered scenes, one row per model."""
+    known = [
+        (title, metric)
+        for name, title in EFFECTS
+        if (metric := f"{_cluttered(context)}/{name}") in context.inputs.keys
+    ]
+    return context.score_table("table-effects", EFFECTS_CAPTION, known, html_only=True)
+
+
+def effects_answer(context: ReportContext) -> Answer | None:
+    """What distractors add to the score of learned nets, and which maps rank the effects better than the
+    parts' area does: means over architectures, with Student's intervals."""
+    stage = _cluttered(context)
+    models = [
+        model
+        for model in context.models.where(frontend="learned", training="canonical")
+        if learned_the_task(context.inputs, model)
+        and context.score_of(model, f"{stage}/distractor_share") is not None
+    ]
+    if len(models) < 2:
+        return None
+    told = []
+    for method, words, control in (
+        ("integrated", "integrated gradients rank the effects", "signed_effect_rank"),
+        ("gradient", "the gradient ranks their sizes", "effect_rank"),
+    ):
+        ranks, gains = [], []
+        for model in models:
+            own = context.score_of(model, f"{stage}/{method}/effect_rank")
+            area = context.score_of(model, f"{stage}/area/{control}")
+            if own is not None and area is not None:
+                ranks.append(own.value)
+                gains.append(own.value - area.value)
+        if len(gains) < 2:
+            return None
+        low, high = mean_bounds(np.array(gains), confidence=0.975)
+        gain = interval_plain(Score(float(np.mean(gains)), low, high))
+        verdict = "" if low > 0 or high < 0 else ", undecided"
+        told.append(
+            f"{words} with ρ = {number(float(np.mean(ranks)))} (above the parts' area by {gain}{verdict})"
+        )
+    shares = [score.value for score, _ in context.ranked(f"{stage}/distractor_share", models)]
+    return Answer(
+        f"Taken out of the image in turn, distractors make up {percent(float(np.mean(shares)))} % of what "
+        f"the parts of a cluttered scene change of the label's logit; {' and '.join(told)}; means over "
+        f"{len(models)} learned models that learned the task."
+    )
+
+
+def _cluttered(context: ReportContext) -> str:
+    """What the effects in scenes with distractors begin with; "" if none were measured."""
+    end = "/distractor_share"
+    found = [m for m in context.inputs.keys if m.startswith(f"{STAGE}/") and m.endswith(end)]
+    return found[-1].removesuffix(end) if found else ""
 
 
 def answer(context: ReportContext) -> Answer | None:
@@ -41,7 +120,7 @@ def answer(context: ReportContext) -> Answer | None:
     told = []
     status, count = "undecided", 0
     for method, words in (("gradient", "the gradient"), ("integrated", "integrated gradients")):
-        metric = f"probe/saliency/logits/{method}/mass"
+        metric = f"{STAGE}/{method}/mass"
         learned = context.ranked(metric, context.models.where(frontend="learned", training="canonical"))
         by_architecture: dict[str, list[float]] = {}
         for vone, plain in context.models.pairs("frontend", "vone", "learned"):
@@ -59,7 +138,7 @@ def answer(context: ReportContext) -> Answer | None:
         verdict = "" if low > 0 or high < 0 else " (undecided)"
         status = status if verdict else "found"
         told.append(f"{percent(mean)} % of {words}, {points(change)} with the V1 front-end{verdict}")
-    areas = [score.value for score, _ in context.ranked("probe/saliency/logits/mask_area")]
+    areas = [score.value for score, _ in context.ranked(f"{STAGE}/mask_area")]
     text = (
         f"On the object, {percent(float(np.mean(areas)))} % of the image, lie {' and '.join(told)} "
         f"(means over {count} architectures that learned the task with both)."

@@ -10,11 +10,9 @@ import pandas as pd
 from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Figure, Gallery, Picture, Section, Table, Text
 from robustness.report.model_table import Model
-from robustness.report.pictures import read_arrays
 from robustness.report.plots.lines import depth_panels
-from robustness.report.probes.embedding import draw_maps
 from robustness.report.probes.registry import PICTURES
-from robustness.report.sections import attribution, cue_conflict, likeness
+from robustness.report.sections import attribution, cue_conflict, last_layer, likeness
 from robustness.report.sections.registry import register
 from robustness.report.wording import interval_plain, listed, number, of
 
@@ -39,13 +37,6 @@ FIRST = (
     ("orientation_selectivity", "orientation sel."),
     ("variance_entropy", "variance entropy"),
 )
-LAST = (
-    ("knn_purity", "k-NN purity"),
-    ("silhouette", "silhouette"),
-    ("knn_purity_2d", "k-NN purity, 2-D"),
-    ("trustworthiness_2d", "trustworthiness, 2-D"),
-    ("explained_variance_pca", "explained by PCA-30"),
-)
 
 
 @register("layers", number=5)
@@ -55,8 +46,9 @@ def write(context: ReportContext) -> Section:
         Text(METHOD, "Method.", "method"),
         _gallery(context, "filters", _learned_and_bank(context), 5, FILTERS_CAPTION),
         _table(context, "table-filters", "probe/filters/stem", FIRST, FIRST_CAPTION),
-        _maps(context),
-        _table(context, "table-embedding", "probe/embedding/penultimate", LAST, LAST_CAPTION),
+        last_layer.maps(context),
+        _gallery(context, "embedding_placed", _leaders(context), 1, last_layer.MOVES_CAPTION),
+        _table(context, "table-embedding", last_layer.STAGE, last_layer.columns(context), last_layer.CAPTION),
         likeness.figure(context),
         cue_conflict.figure(context),
         cue_conflict.table(context),
@@ -64,9 +56,8 @@ def write(context: ReportContext) -> Section:
         _gallery(context, "occlusion", _leaders(context)[:1], 1, OCCLUSION_CAPTION),
         _gallery(context, "activations", _leaders(context)[:1], 1, ACTIVATIONS_CAPTION),
         _gallery(context, "saliency", _leaders(context), 2, SALIENCY_CAPTION),
-        _table(
-            context, "table-attribution", "probe/saliency/logits", attribution.COLUMNS, attribution.CAPTION
-        ),
+        _table(context, "table-attribution", attribution.STAGE, attribution.COLUMNS, attribution.CAPTION),
+        attribution.effects_table(context),
         _gallery(context, "ascent", _leaders(context), 1, ASCENT_CAPTION),
         _table(context, "table-ascent", "probe/ascent/late", ASCENT, ASCENT_TABLE_CAPTION),
         _gallery(context, "inversion", _leaders(context), 2, INVERSION_CAPTION),
@@ -84,16 +75,6 @@ FIRST_CAPTION = (
     "the excess, (R² − random)/(1 − random), empty where a kernel of 3 × 3 is too small to tell; share of "
     "dead filters, share of spectral energy above the Nyquist limit of the stride, and more; 95 % intervals "
     "over filters where a number is a mean over filters."
-)
-EMBEDDING_CAPTION = (
-    "Clean test images placed by t-SNE of the penultimate features (PCA to 30 dimensions first), with "
-    "learned stems and with the V1 front-end; colour and marker: class. Distances between far groups mean "
-    "little; the HTML page compares models in numbers."
-)
-LAST_CAPTION = (
-    "The last layer in numbers: share of the nearest neighbours in feature space that have the same "
-    "class, mean silhouette of the classes (−1 to 1), the same share in the t-SNE plane, how far the "
-    "plane keeps neighbours (trustworthiness), variance that 30 principal components explain."
 )
 ACTIVATIONS_CAPTION = (
     "What drives the units: one row per stage; for some channels the test images of largest activation, "
@@ -165,7 +146,7 @@ def _other_probes(context: ReportContext) -> list[Gallery | Table | None]:
 
 def _answers(context: ReportContext) -> list[Answer]:
     answers = [_gabor_answer(context), cue_conflict.answer(context), attribution.answer(context)]
-    answers.append(likeness.answer(context))
+    answers += [attribution.effects_answer(context), last_layer.answer(context), likeness.answer(context)]
     answers += _trend_answers(context)
     answers.append(_ascent_answer(context))
     found = [answer for answer in answers if answer is not None]
@@ -269,20 +250,6 @@ def _depth(context: ReportContext) -> Figure | None:
         "Numbers of the probes over relative depth, one line per model: colour and marker: family; solid: "
         "learned stem, dashed: V1 front-end. Vertical axes have the unit of the number in the title.",
     )
-
-
-def _maps(context: ReportContext) -> Figure | None:
-    """The maps of the last layer of every architecture, learned and V1 twins side by side."""
-    maps = {}
-    for model in context.models.grid():
-        place = context.inputs.pictures.get(model.name)
-        path = place / "probe" / "embedding.npz" if place else None
-        if path is not None and path.is_file():
-            maps[model.name] = read_arrays(path)
-    if not maps:
-        return None
-    draw_maps(context.figure("embedding"), maps, context.inputs.data.classes)
-    return Figure.of("embedding", EMBEDDING_CAPTION)
 
 
 def _leaders(context: ReportContext) -> list[Model]:
