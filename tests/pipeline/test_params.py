@@ -63,7 +63,7 @@ CASES = {
     ),
     "no front-end": (
         ("models", {"a": LENET}),
-        "models.a.frontend: is missing; name one of gabor, gabor_trained, image_noise, learned",
+        "models.a.frontend: is missing; name one of blurred, divisive_normalisation, evnet, gabor",
     ),
     "family that no model has": (
         ("families", {"a": {"family": "alexnet", "width": 9.0}}),
