@@ -86,6 +86,7 @@ def write(context: ReportContext) -> Section:
         _noise_table(context),
         physiology.figure(context),
         physiology.table(context),
+        published.protocol(context),
         published.table(context, 4),
     ]
     return Section("frontend", TITLE, 4, _answers(context), blocks)
