@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from robustness.report.conditions import learned_the_task
+from robustness.report.conditions import budgets, learned_the_task
 from robustness.report.context import ReportContext
-from robustness.report.document import EMPTY, NOTHING, Block, Cell, Column, Table, Text
-from robustness.report.wording import interval, percent, score_cell
+from robustness.report.document import EMPTY, NOTHING, Block, Cell, Column, Table, Text, columns
+from robustness.report.inputs import ReportInputs, Score
+from robustness.report.wording import interval, interval_signed, percent, score_cell, signed
+from robustness.scores.corruption import CATEGORIES
 
 CAPTION = (
     "Published values beside ours, for orientation only: they were measured on other images and with "
@@ -67,6 +71,69 @@ def sets(context: ReportContext) -> Block | None:
     absent = [model.name for model in context.models if model not in models]
     caption = known["caption"] + (f" None is known here for {', '.join(absent)}." if absent else "")
     return Table("table-published-sets", caption, columns, rows, small=True, upright=True)
+
+
+SIDES = {"linf": 0, "l2": 1, "l1": 2}
+"""Norm → the power of the image's side that an ε of the same size per value grows with."""
+
+
+def protocol(context: ReportContext) -> Table | None:
+    """The published accuracies of VOneNet beside ours under its attack; None where a run attacks in another
+    way: other norms or ε (scaled to the size of the image), another suite, other draws for a gradient."""
+    inputs, known = context.inputs, _data()["protocol"]
+    white_box = _white_box(inputs)
+    if not white_box:
+        return None
+    categories = [f"corruption/category/{name}/accuracy" for name in CATEGORIES]
+    measured = [["clean/accuracy"], white_box, ["corruption/accuracy"], *([metric] for metric in categories)]
+    unknown = [EMPTY] * len(categories)
+
+    def ours(title: str, score: Callable[[str], Score | None], cell: Callable[[Score], str]) -> list[Cell]:
+        means = [_mean([score(metric) for metric in metrics]) for metrics in measured]
+        return [Cell(title, mono=True), *(EMPTY if m is None else Cell(cell(m), m.value) for m in means)]
+
+    rows = [
+        [Cell(f"{name} (published)"), *(Cell(f"{value:.1f}", value) for value in values), *unknown]
+        for name, values in known["models"].items()
+    ]
+    rows += [
+        ours(model.name, lambda metric, name=model.name: inputs.score(name, metric), interval)
+        for model in context.models
+        if model.training == "canonical"
+    ]
+    one, other = (known["models"][name] for name in known["difference"])
+    changes = [(a - b) / 100 for a, b in zip(one, other, strict=True)]
+    title = " − ".join(known["difference"])
+    rows.append([Cell(f"{title} (published)"), *(Cell(signed(c), c) for c in changes), *unknown])
+    pair = ("frontend", "vone", "learned", "canonical")
+    rows.append(ours("vone − learned", lambda metric: inputs.effect(*pair, metric), interval_signed))
+    head = columns("model", numbers=["clean", "white box", "corruptions", *CATEGORIES])
+    return Table("table-published-protocol", known["caption"], head, rows, small=True)
+
+
+def _white_box(inputs: ReportInputs) -> list[str]:
+    """The robust accuracies that the published mean is taken of; empty where the attack is another."""
+    known, attack = _data()["protocol"], inputs.params.get("attack", {})
+    if attack.get("eot_samples") != known["eot_samples"]:
+        return []
+    scale, metrics = inputs.data.image_size / known["image_size"], []
+    for norm, epsilons in known["epsilons"].items():
+        of_norm: Mapping[str, Any] = attack["norms"].get(norm, {})
+        if of_norm.get("suite") != [{"pgd": known["attack"]}]:
+            return []
+        for epsilon in epsilons:
+            wanted = epsilon * scale ** SIDES[norm]
+            measured = budgets(inputs, f"worst_{norm}")
+            metrics += [metric for own, metric in measured if math.isclose(own, wanted, rel_tol=1e-3)]
+    return metrics if len(metrics) == sum(map(len, known["epsilons"].values())) else []
+
+
+def _mean(scores: Sequence[Score | None]) -> Score | None:
+    """The mean of scores, its bounds the means of theirs; None where one is missing."""
+    known = [(score.value, score.low, score.high) for score in scores if score is not None]
+    if len(known) < len(scores):
+        return None
+    return Score(*(sum(each) / len(known) for each in zip(*known, strict=True)))
 
 
 def short(key: str) -> str:

@@ -1,4 +1,4 @@
-"""Corruption errors of Hendrycks & Dietterich (2019), normalised by a model of the same run.
+"""Corruption errors of Hendrycks & Dietterich (2019), normalised by a model of the same run; categories.
 
 - ``corruption/<name>/ce`` = Σ_s E_s / Σ_s E_s of the normaliser, over the severities s that both have
 - ``corruption/mce`` = mean of ce over corruptions; 1 is the normaliser's own
@@ -7,6 +7,8 @@
 
 With data of one's own the normaliser is one's own AlexNet, so the numbers do not compare with published mCE;
 labels say so.
+
+Their four categories are levels of the pseudo-factor ``category``: ``corruption/category/noise/accuracy``.
 """
 
 from __future__ import annotations
@@ -40,6 +42,20 @@ ALEXNET_IMAGENET_C: dict[str, float] = {
     "jpeg_compression": 0.606500,
 }
 """AlexNet's mean errors on ImageNet-C (Hendrycks & Dietterich 2019): the normaliser for that set alone."""
+
+CATEGORIES: dict[str, tuple[str, ...]] = {
+    "noise": ("gaussian_noise", "shot_noise", "impulse_noise"),
+    "blur": ("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
+    "weather": ("snow", "frost", "fog", "brightness"),
+    "digital": ("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
+}
+"""The fifteen corruptions of ImageNet-C in the groups of Hendrycks & Dietterich (2019), figure 1."""
+
+
+def category(factor: Condition) -> Condition | None:
+    """The category that a corruption belongs to; None for one of no category and for other factors."""
+    names = [name for name, members in CATEGORIES.items() if factor.factor in members]
+    return Condition(SHIFT, "category", names[0]) if factor.shift == SHIFT and names else None
 
 
 def metrics(

@@ -102,7 +102,9 @@ def describe(key: Key, *, normaliser: str = "our AlexNet") -> Label:
     else:
         return Label(str(key), "", "neither")
     title = label.title
-    if statistic == "accuracy" and level:
+    if (shift, factor) == ("corruption", "category"):
+        of = (level, "corruptions")
+    elif statistic == "accuracy" and level:
         title = _OF_A_LEVEL.get(factor, "accuracy under {of}")
     words = _words(" ".join(part for part in of if part))
     return label._replace(title=title.format(of=words, level=level, normaliser=normaliser))

@@ -17,6 +17,8 @@ sample is paired with its object's mean clean correctness):
   no part of it: they have scores of their own (:mod:`~robustness.scores.sphere`,
   :mod:`~robustness.scores.clutter`), as have corruptions (:mod:`~robustness.scores.corruption`) and, beside
   its drops, the cue conflict (:mod:`~robustness.scores.cue_conflict`)
+- a category of corruptions: ``corruption/category/<category>/accuracy`` and the drops, as of a shift, from
+  the mean over its corruptions
 
 ``relative_drop`` and ``retained`` are left out where the clean accuracy is not significantly above chance
 (the interval of r_c holds 1/K): a share of nothing means nothing. Intervals resample objects, with the same
@@ -173,7 +175,8 @@ def metrics(
             balanced = np.nanmean(of_classes, axis=0)
         yield Metric(Condition(CLEAN).score("balanced_accuracy"), balanced, totals.n(CLEAN), True)
     by_path = conditions_of(totals)
-    main: dict[str, list[tuple[np.ndarray, np.ndarray, int]]] = {}
+    # The means of their factors, by shift and by category of corruptions.
+    groups: dict[Condition, list[tuple[np.ndarray, np.ndarray, int]]] = {}
     for path, conditions in by_path.items():
         if path == RANDOM:
             continue
@@ -199,11 +202,13 @@ def metrics(
             worst = int(np.nanargmax([reference[0] - shifted[0] for shifted, reference, _ in pairs]))
             loss = pairs[worst][1] - pairs[worst][0]
             yield Metric(factor.score("worst_drop"), loss, pairs[worst][2], selected=True)
-            main.setdefault(factor.shift, []).append(together)
-    for shift, factors in main.items():
+            for group in (Condition(factor.shift), corruption.category(factor)):
+                if group is not None:
+                    groups.setdefault(group, []).append(together)
+    for group, factors in groups.items():
         together = _mean_pair(factors)
-        yield Metric(Condition(shift).score("accuracy"), together[0], together[2], True)
-        yield from _losses(Condition(shift), *together, classes)
+        yield Metric(group.score("accuracy"), together[0], together[2], True)
+        yield from _losses(group, *together, classes)
     yield from sphere.metrics(totals)
     yield from clutter.metrics(totals, by_path, classes)
     yield from cue_conflict.metrics(totals)

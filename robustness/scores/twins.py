@@ -59,6 +59,7 @@ METRICS = (
     *(f"{shift}/{statistic}" for shift in SHIFTS for statistic in ("drop", "accuracy")),
     "pose/worst_view_accuracy",
     "clutter/bg_gap",
+    "corruption/category/*/accuracy",
     "cue/shape_share",
     "attack/*/eps_*/robust_accuracy",
     "attack/worst_*/area",

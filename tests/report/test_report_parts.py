@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import hand_made
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,10 +21,11 @@ from robustness.report.contact_sheets import contact_sheets
 from robustness.report.context import ReportContext
 from robustness.report.document import Cell
 from robustness.report.image_grid import GAP, image_grid
-from robustness.report.inputs import ReportInputs, Score
+from robustness.report.inputs import TABLES, ReportInputs, Score
 from robustness.report.model_table import ModelTable
 from robustness.report.shading import DIVERGING, SEQUENTIAL, ink_on, shaded
 from robustness.scores.twins import compare_best, twins
+from robustness.yaml_file import read_yaml
 
 
 @pytest.mark.parametrize(
@@ -187,6 +189,67 @@ def test_published_values_name_known_sources_families_and_metrics(whole_inputs: 
         assert published.short(entry["source"])[-4:].isdigit()
         metric = entry["metric"]
         assert metric in whole_inputs.keys or metric == "corruption/accuracy", metric  # not in the fixture
+
+
+EPSILONS = {"linf": ["0.25", "1"], "l2": ["0.04286", "0.1714"], "l1": ["3.265", "13.06"]}
+"""VOneNet's smaller two of each norm, at 64 pixels."""
+
+
+def attacked_as_vonenet(**changed: object) -> ReportContext:
+    """Two models and their mean difference under VOneNet's attack, or another (keys of ``attack``)."""
+    models = {"plain": hand_made.model("resnet18"), "fixed": hand_made.model("resnet18", "vone")}
+    metrics = [f"attack/worst_{n}/eps_{e}/robust_accuracy" for n, own in EPSILONS.items() for e in own]
+    values = {"plain": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6), "fixed": (0.6,) * 6}
+    found = {(name, m): (v, v - 0.1, v + 0.1) for name, own in values.items()
+             for m, v in zip(metrics, own, strict=True)}  # fmt: skip
+    found["plain", "corruption/category/noise/accuracy"] = (0.31, 0.3, 0.32)
+    made = hand_made.context(models, found)
+    rows = [("frontend", "vone", "learned", "canonical", m, 0.25, 0.2, 0.3, 3, 1, 50, "higher", 2, 2)
+            for m in metrics]  # fmt: skip
+    suite = [{"pgd": {"steps": 64, "rel_stepsize": 0.03125, "random_start": False}}]
+    norms = {norm: {"epsilons": own, "suite": suite} for norm, own in EPSILONS.items()}
+    params = {**made.inputs.params, "attack": {"eot_samples": 10, "norms": norms} | changed}
+    effects = pd.DataFrame(rows, columns=list(TABLES["effects"]))
+    return replace(made, inputs=replace(made.inputs, params=params, effects=effects))
+
+
+def test_vonenets_accuracies_stand_beside_ours_under_its_attack() -> None:
+    table = published.protocol(attacked_as_vonenet())
+    assert [column.title for column in table.columns] == [
+        "model", "clean", "white box", "corruptions", "noise", "blur", "weather", "digital",
+    ]  # fmt: skip
+    rows = {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
+    assert rows["VOneResNet-50 (published)"] == ["71.7", "51.1", "40.0", "–", "–", "–", "–"]
+    assert rows["VOneResNet-50 − ResNet-50 (published)"][:3] == ["−3.9", "+34.7", "+1.2"]
+    assert rows["plain"] == ["–", "35.0 [25.0, 45.0]", "–", "31.0 [30.0, 32.0]", "–", "–", "–"]
+    assert rows["vone − learned"][1] == "+25.0 [+20.0, +30.0]"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"eot_samples": 8},
+        {"norms": {"linf": {"epsilons": [0.25, 1], "suite": "standard"}}},
+        {"norms": {"linf": {"suite": [{"pgd": {"steps": 64, "rel_stepsize": 0.1, "random_start": False}}]}}},
+    ],
+)
+def test_under_another_attack_vonenets_accuracies_are_not_shown(changed: dict) -> None:
+    assert published.protocol(attacked_as_vonenet(**changed)) is None
+
+
+def test_at_another_size_of_image_vonenets_budgets_are_others() -> None:
+    made = attacked_as_vonenet()
+    larger = replace(made.inputs, data=replace(made.inputs.data, image_size=224))
+    assert published.protocol(replace(made, inputs=larger)) is None
+
+
+def test_the_protocol_of_the_profile_is_the_published_one() -> None:
+    params = read_yaml(Path(__file__).resolve().parents[2] / "profiles" / "vonenet_protocol.yaml")
+    made = attacked_as_vonenet(**params["attack"])
+    assert [e for own in params["attack"]["norms"].values() for e in own["epsilons"][:2]] == [
+        float(e) for own in EPSILONS.values() for e in own
+    ]
+    assert published.protocol(made) is not None
 
 
 def test_published_on_the_relatives_of_imagenet(whole_inputs: ReportInputs, tmp_path: Path) -> None:

@@ -169,6 +169,18 @@ def test_mistakes_are_named():
             "higher",
         ),
         (Key("pose", "", "", "drop"), "accuracy lost to 3-D pose", "points", "lower"),
+        (
+            Key("corruption", "category", "noise", "accuracy"),
+            "mean accuracy under noise corruptions",
+            "fraction",
+            "higher",
+        ),
+        (
+            Key("corruption", "category", "blur", "drop"),
+            "accuracy lost to blur corruptions",
+            "points",
+            "lower",
+        ),
         (Key("corruption", "", "", "mce"), "mean corruption error, our AlexNet = 1", "ratio", "lower"),
         (
             Key("attack", "worst_linf", "4", "robust_accuracy"),

@@ -6,7 +6,7 @@ import pytest
 from score_tables import predictions, row, share, value
 
 from robustness.errors import UserError
-from robustness.scores import error_consistencies, from_predictions
+from robustness.scores import corruption, error_consistencies, from_predictions
 from robustness.scores.conditions import view
 from robustness.scores.consistency import kappa
 from robustness.scores.table import COLUMNS
@@ -245,6 +245,25 @@ def test_corruption_errors():
         from_predictions(table, classes=10, normaliser={"fog": 0.5})
     with pytest.raises(UserError, match="vgg16"):
         from_predictions(table, classes=10, normaliser="vgg16")
+
+
+def test_corruptions_by_category() -> None:
+    levels = {"gaussian_noise": [0.6, 0.4], "shot_noise": [0.9], "fog": [0.7], "speckle_noise": [0.1]}
+    scores = from_predictions(predictions(corrupted("net", 0.8, levels)), classes=10)
+    # Each corruption counts once, however many severities it has; speckle noise is of no category.
+    assert value(scores, "corruption/category/noise/accuracy") == pytest.approx((0.5 + 0.9) / 2)
+    assert value(scores, "corruption/category/noise/drop") == pytest.approx(0.8 - 0.7)
+    assert value(scores, "corruption/category/weather/accuracy") == pytest.approx(0.7)
+    assert value(scores, "corruption/accuracy") == pytest.approx((0.5 + 0.9 + 0.7 + 0.1) / 4)
+    assert not scores["metric"].str.startswith("corruption/category/digital").any()
+    noise = row(scores, "corruption/category/noise/accuracy")
+    assert noise["low"] < noise["value"] < noise["high"]
+    assert (noise["factor"], noise["level"], noise["n"]) == ("category", "noise", 20)
+
+
+def test_categories_hold_the_corruptions_of_imagenet_c_once() -> None:
+    members = [name for names in corruption.CATEGORIES.values() for name in names]
+    assert sorted(members) == sorted(corruption.ALEXNET_IMAGENET_C)
 
 
 def test_order_and_company_do_not_matter():

@@ -17,11 +17,7 @@ from robustness.report.palette import CHANCE, FRONTEND_COLOURS, OTHER_FRONTEND
 from robustness.report.plots import style
 
 SIDE = 0.26
-"""How far below another a front-end of one row is drawn, in rows."""
-
-
-SIDE = 0.26
-"""How far below another a front-end of one row is drawn, in rows."""
+"""How far below another a series of one row is drawn at most, in rows."""
 
 
 @dataclass(frozen=True)
@@ -95,36 +91,49 @@ def dot_rows(path: Path, rows: Sequence[Row], panels: Sequence[DotPanel]) -> Non
 
 
 def pair_rows(
-    path: Path, rows: Sequence[str], panels: Mapping[str, Mapping[str, Sequence[Score | None]]]
+    path: Path,
+    rows: Sequence[str],
+    panels: Mapping[str, Mapping[str, Sequence[Score | None]]],
+    looks: Mapping[str, tuple[str, str]] | None = None,
+    *,
+    zero: bool = False,
 ) -> None:
-    """One row per label, the front-ends of each beside each other; fractions, drawn times 100.
+    """One row per label, the series of each beside each other; fractions, drawn times 100.
 
-    ``panels``: axis label → front-end → one score per row.
+    ``panels``: axis label → series → one score per row; ``looks``: series → (colour, marker); without them
+    the series are front-ends. ``zero``: a line stands at 0.
     """
+    series = list(dict.fromkeys(name for scores in panels.values() for name in scores))
+    looks = looks or {name: (FRONTEND_COLOURS.get(name, OTHER_FRONTEND[0]), "o") for name in series}
+    side = min(SIDE, 0.8 / len(series))
     table = pd.DataFrame(
         [
-            (label, frontend, place + SIDE * number, 100 * s.value, 100 * s.low, 100 * s.high)
+            (label, name, place + side * number, 100 * s.value, 100 * s.low, 100 * s.high)
             for label, scores in panels.items()
-            for number, (frontend, own) in enumerate(scores.items())
+            for number, (name, own) in enumerate(scores.items())
             for place, s in enumerate(own)
             if s is not None
         ],
-        columns=["panel", "frontend", "place", "value", "low", "high"],
+        columns=["panel", "series", "place", "value", "low", "high"],
     )
-    looks = {name: FRONTEND_COLOURS.get(name, OTHER_FRONTEND[0]) for name in dict.fromkeys(table["frontend"])}
-    plot = so.Plot(table, x="value", y="place", color="frontend").facet(col="panel").share(x=False)
-    plot = plot.scale(color=looks)
+    plot = so.Plot(table, x="value", y="place", color="series").facet(col="panel").share(x=False)
+    colours, markers = ({name: look[part] for name, look in looks.items()} for part in (0, 1))
+    plot = plot.scale(color=colours, marker=markers)
     plot = plot.add(so.Range(linewidth=0.9), xmin="low", xmax="high", orient="y", legend=False)
-    plot = plot.add(so.Dot(pointsize=3.2), legend=False)
-    with style.figure(path, style.PAGE_WIDTH, 0.75 + 0.2 * len(rows)) as figure:
+    plot = plot.add(so.Dot(pointsize=3.2), marker="series", legend=False)
+    middle = side * (len(series) - 1) / 2
+    with style.figure(path, style.PAGE_WIDTH, 0.75 + 0.1 * max(2, len(series)) * len(rows)) as figure:
         grid = style.draw(plot, figure)
         for axes, label in zip(grid, panels, strict=True):
             axes.set(title="", xlabel=label)
             axes.grid(visible=False, axis="y")
             axes.tick_params(axis="y", length=0)
-        grid[0].set_yticks(range(len(rows)), rows)
-        grid[0].set_ylim(len(rows) - 0.4, -0.6)
-        style.legend(figure, {n: {"color": c, "marker": "o", "linestyle": "none"} for n, c in looks.items()})
+            if zero:
+                axes.axvline(0, color=CHANCE, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
+        grid[0].set_yticks([place + middle for place in range(len(rows))], rows)
+        grid[0].set_ylim(len(rows) - 0.5 + middle, middle - 0.5)
+        entries = {n: {"color": colours[n], "marker": markers[n], "linestyle": "none"} for n in looks}
+        style.legend(figure, entries)
 
 
 def scatters(

@@ -10,13 +10,14 @@ from robustness.report import conditions, published
 from robustness.report.context import ReportContext
 from robustness.report.document import NOTHING, Answer, Cell, Figure, Section, Table, Text, columns
 from robustness.report.model_table import Model
-from robustness.report.palette import FRONTEND_COLOURS, FRONTENDS, NOISE_COLOURS, OTHER_FRONTEND
+from robustness.report.palette import FRONTEND_COLOURS, FRONTENDS, OTHER_FRONTEND
 from robustness.report.plots.dots import DotPanel, Row, dot_rows
 from robustness.report.plots.lines import line_panels
-from robustness.report.sections import physiology, twins
+from robustness.report.sections import league, noise, physiology, twins
 from robustness.report.sections.registry import register
 from robustness.report.wording import points
 from robustness.scores.conditions import SHIFTS
+from robustness.scores.corruption import CATEGORIES
 
 TITLE = (
     "What does a fixed V1 front-end change: learned against Gabor, and which part of it (filters, "
@@ -70,8 +71,6 @@ CONTROLS = (
 SHOWN = ("clean", "pose", "clutter", "corruption", "robust")
 """The measures of the figure; the table has the drops too."""
 
-AREA = "attack/worst_linf/area"
-
 
 @register("frontend", number=4)
 def write(context: ReportContext) -> Section:
@@ -80,12 +79,14 @@ def write(context: ReportContext) -> Section:
         Text(METHOD, "Method.", "method"),
         _claims(context),
         _forest(context),
-        *(_controls_figure(context, architecture) for architecture in _with_controls(context)),
+        league.table(context),
+        *_controls_figures(context),
         _table(context),
-        _noise_figure(context),
-        _noise_table(context),
+        noise.figure(context, _with_controls(context) or context.models.architectures[-1:]),
+        noise.table(context),
         physiology.figure(context),
         physiology.table(context),
+        published.protocol(context),
         published.table(context, 4),
     ]
     return Section("frontend", TITLE, 4, _answers(context), blocks)
@@ -112,7 +113,7 @@ def _controls(context: ReportContext) -> list[tuple[str, str, str]]:
 
 def _answers(context: ReportContext) -> list[Answer]:
     measures = twins.measures(conditions.reference_budget(context.inputs))
-    area = twins.Measure(AREA, "robust area", "robust accuracy averaged over log ε")
+    area = twins.Measure(league.AREA, "robust area", "robust accuracy averaged over log ε")
     subject, pairs = "The V1 front-end (vone against learned)", _pairs(context)
     whole = [twins.sentence_of_many(context, subject, pairs, m) for m in (area, measures["clean"])]
     if not any(whole):
@@ -123,11 +124,16 @@ def _answers(context: ReportContext) -> list[Answer]:
         if epsilon > 0
     ]
     shifted = [twins.Measure(f"{shift}/accuracy", "", f"under {words}") for shift, words in SHIFTS.items()]
+    categories = [
+        twins.Measure(f"corruption/category/{name}/accuracy", "", f"by {name}") for name in CATEGORIES
+    ]
     found = [
         whole[0],
         *twins.list_of_effects(context, "Its effect on robust accuracy (L∞)", pairs, budgets),
         whole[1],
         *twins.list_of_effects(context, "Its effect on accuracy", pairs, shifted),
+        *twins.list_of_effects(context, "Its effect on accuracy under corruptions", pairs, categories),
+        league.against_noise(context),
         *_control_answers(context, area),
         physiology.answer(context),
         *_shifted_answers(context),
@@ -153,14 +159,14 @@ def _shifted_answers(context: ReportContext) -> list[Answer]:
 
 
 def _control_answers(context: ReportContext, robust: twins.Measure) -> list[Answer]:
-    """One sentence per control, for the architectures that have them."""
+    """One sentence per control: of one architecture, which it names, or the mean over those that have it."""
     found = []
-    for architecture in _with_controls(context):
-        for first, second, subject in _controls(context)[1:]:
-            for pair in context.models.pairs("frontend", first, second):
-                if pair[0].architecture == architecture and pair[0].training == "canonical":
-                    sentence = twins.sentence_of_one(context, f"{subject} ({architecture})", pair, robust)
-                    found.append(sentence)
+    for first, second, subject in _controls(context)[1:]:
+        pairs = context.models.pairs("frontend", first, second)
+        pairs = [pair for pair in pairs if pair[0].training == "canonical"]
+        names = {pair[0].architecture for pair in pairs}
+        told = f"{subject} ({names.pop()})" if len(names) == 1 else subject
+        found.append(twins.sentence_of_many(context, told, pairs, robust))
     return [sentence for sentence in found if sentence is not None]
 
 
@@ -169,13 +175,13 @@ CLAIMS = (
         "White-box robustness rises",
         "+34.7 points, mean of L∞ 1/1020 and 1/255, L2, L1",
         "learned",
-        AREA,
+        league.AREA,
         "higher",
     ),
     ("Clean accuracy falls a little", "−3.9 points", "learned", "clean/accuracy", "lower"),
     ("Accuracy under corruptions rises", "+1.2 points", "learned", "corruption/accuracy", "higher"),
-    ("Noise adds to the filters' robustness", "yes", "gabor", AREA, "higher"),
-    ("Filters add to the noise's robustness", "yes", "learned_noise", AREA, "higher"),
+    ("Noise adds to the filters' robustness", "yes", "gabor", league.AREA, "higher"),
+    ("Filters add to the noise's robustness", "yes", "learned_noise", league.AREA, "higher"),
 )
 """What Dapello et al. (2020) say of the V1 block on ImageNet and ResNet-50: claim, figure, the front-end that
 it is compared with, our metric, and the direction."""
@@ -231,6 +237,16 @@ def _forest(context: ReportContext) -> Figure | None:
     )
 
 
+def _controls_figures(context: ReportContext) -> list[Figure | None]:
+    """Curves of each architecture that has few front-ends, and one figure of all that have more."""
+    found = _with_controls(context)
+    canonical = context.models.where(training="canonical")
+    counts = {name: len({m.frontend for m in canonical if m.architecture == name}) for name in found}
+    many = [name for name in found if counts[name] > league.MOST_CURVES]
+    curves = [_controls_figure(context, name) for name in found if name not in many]
+    return [*curves, league.figure(context, many)]
+
+
 def _controls_figure(context: ReportContext, architecture: str) -> Figure | None:
     models = [m for m in context.models.of_architecture(architecture) if m.training == "canonical"]
     name = f"frontend_controls_{architecture}"
@@ -243,53 +259,6 @@ def _controls_figure(context: ReportContext, architecture: str) -> Figure | None
         "accuracy over azimuth and over the number of distractors. Bands: 95 % intervals over objects. "
         "Dotted: chance.",
     )
-
-
-NOISE_WORDS = (
-    "live: fresh noise at every look; frozen: one noise field for attack and verdict; off: no noise. "
-    "What is robust only while the noise is live is due to the noise."
-)
-
-
-def _noise_figure(context: ReportContext) -> Figure | None:
-    """Robust accuracy over ε with the noise live, frozen and off, for the architectures with controls."""
-    noise = context.inputs.noise
-    wanted = [
-        model
-        for model in context.models
-        if (noise["model"] == model.name).any()
-        and model.training == "canonical"
-        and model.architecture in (_with_controls(context) or context.models.architectures[-1:])
-    ][:3]
-    if not wanted:
-        return None
-    shown = noise.sort_values("epsilon")
-    shown = pd.concat([shown[shown["model"] == model.name] for model in wanted])
-    table = shown.rename(columns={"model": "panel", "noise": "name"}).assign(
-        level=255 * shown["epsilon"].astype(float),
-        value=100 * shown["robust_accuracy"],
-        low=100 * shown["low"],
-        high=100 * shown["high"],
-        x_label="ε (L∞, 255ths)",
-    )
-    guess = conditions.chance(context.inputs)
-    line_panels(context.figure("noise_modes"), table, NOISE_COLOURS, "robust accuracy (%)", guess)
-    return Figure.of(
-        "noise_modes",
-        f"Worst-case robust accuracy over ε by what the noise does; {NOISE_WORDS} Bands: 95 % Wilson "
-        "intervals over the images of this study. Dotted: chance.",
-    )
-
-
-def _noise_table(context: ReportContext) -> Table | None:
-    """The same at the reference budget, for every model with noise."""
-    budget = conditions.reference_budget(context.inputs)
-    if budget is None:
-        return None
-    near = context.inputs.noise
-    near = near[(255 * near["epsilon"].astype(float) - budget[0]).abs() < 0.01]
-    caption = f"Worst-case robust accuracy (%) at L∞ {budget[0]:g}/255 by what the noise does; {NOISE_WORDS}"
-    return context.study_table("table-noise", caption, near, "noise", "noise {}")
 
 
 def curve_sets(context: ReportContext, models: list[Model]) -> list[tuple[str, str, pd.DataFrame]]:

@@ -73,7 +73,7 @@ def sentence_of_many(
         return None
     verdicts = [difference.verdict for difference, _ in found]
     counts = ", ".join(f"{verdicts.count(each)} {each}" for each in ("higher", "lower", "undecided"))
-    mean = f"{points(effect)}, the mean of {_over(effect)} (of {len(found)} pairs {counts})"
+    mean = f"{points(effect)}, the mean of {over(effect)} (of {len(found)} pairs {counts})"
     if effect.verdict == "equivalent":
         return Answer(f"{subject} changes {measure.noun} by less than three points: {mean}.")
     if effect.verdict == "undecided":
@@ -98,10 +98,10 @@ def list_of_effects(
     return [Answer(f"{subject}: {', '.join(told)}.", "found" if settled else "undecided")]
 
 
-def _over(effect: Effect) -> str:
-    """14 architectures; 3 architectures with 2 seeds each; 3 seeds of one architecture."""
+def over(effect: Effect) -> str:
+    """14 architectures; 3 architectures with 2 seeds each; 3 seeds of one architecture; one architecture."""
     if effect.architectures == 1:
-        return f"{effect.seeds} seeds of one architecture"
+        return f"{effect.seeds} seeds of one architecture" if effect.seeds > 1 else "one architecture"
     seeds = f" with {effect.seeds} seeds each" if effect.seeds > 1 else ""
     return f"{effect.architectures} architectures{seeds}"
 
