@@ -38,16 +38,29 @@ def test_maps_that_rank_effects_are_told_from_those_that_know_the_area_alone() -
     answer = attribution.effects_answer(hand_made.context(MODELS, effects()))
     assert answer.text == (
         "Taken out of the image in turn, distractors make up 50.0 % of what the parts of a cluttered scene "
-        "change of the label's logit; integrated gradients rank the effects with ρ = 0.50 (above the parts' "
-        "area by 0.30 [0.05, 0.55]) and the gradient ranks their sizes with ρ = 0.50 (above the parts' area "
-        "by 0.00 [−0.25, 0.25], undecided); means over 3 learned models that learned the task."
+        "change of the label's logit; integrated gradients rank the effects with ρ = 0.50, 0.30 [0.05, 0.55] "
+        "above that of the parts' area; the gradient ranks their sizes with ρ = 0.50, 0.00 [−0.25, 0.25] "
+        "above that of the parts' area (undecided). Means over 3 architectures that learned the task, with "
+        "learned stems."
     )
+
+
+def test_what_the_v1_front_end_changes_is_told_of_two_architectures_or_more() -> None:
+    found = effects()
+    models = dict(MODELS)
+    for name, value in (("alexnet_vone", 0.3), ("lenet5_vone", 0.38)):  # 10 and 12 points less
+        models[name] = hand_made.model(name.removesuffix("_vone"), "vone")
+        found[name, "clean/accuracy"] = (0.9, 0.85, 0.95)
+        found[name, "probe/saliency/logits/clutter_distractors_8/distractor_share"] = (value, *NUMBER)
+        answer = attribution.effects_answer(hand_made.context(models, found))
+        assert ("V1" in answer.text) == (name == "lenet5_vone")
+    assert "50.0 % (−11.0 points [−23.7, +1.7] with the V1 front-end (undecided)) of what" in answer.text
 
 
 def test_a_model_that_did_not_learn_does_not_count_and_one_is_too_few() -> None:
     answer = attribution.effects_answer(hand_made.context(MODELS, effects(accuracy_of_vgg=0.1)))
     assert "45.0 %" in answer.text
-    assert answer.text.endswith("means over 2 learned models that learned the task.")
+    assert answer.text.endswith("Means over 2 architectures that learned the task, with learned stems.")
     one = {key: value for key, value in effects().items() if key[0] == "alexnet"}
     assert attribution.effects_answer(hand_made.context(MODELS, one)) is None
     assert (

@@ -110,8 +110,8 @@ def scatter(
         colour, marker = class_style(label)
         chosen = labels == label
         axes.scatter(
-            *points[chosen].T, s=5 if not faint else 3, color=colour, marker=marker, linewidths=0,
-            alpha=0.35 if faint else 0.85, label=class_name(classes, int(label)),
+            *points[chosen].T, s=5 if not faint else 4, color=colour, marker=marker, linewidths=0,
+            alpha=0.45 if faint else 0.85, label=class_name(classes, int(label)),
         )  # fmt: skip
     axes.set_xticks([])
     axes.set_yticks([])

@@ -84,27 +84,49 @@ def effects_answer(context: ReportContext) -> Answer | None:
         ("integrated", "integrated gradients rank the effects", "signed_effect_rank"),
         ("gradient", "the gradient ranks their sizes", "effect_rank"),
     ):
-        ranks, gains = [], []
+        ranks: list[float] = []
+        gains: dict[str, list[float]] = {}
         for model in models:
             own = context.score_of(model, f"{stage}/{method}/effect_rank")
             area = context.score_of(model, f"{stage}/area/{control}")
             if own is not None and area is not None:
                 ranks.append(own.value)
-                gains.append(own.value - area.value)
+                gains.setdefault(model.architecture, []).append(own.value - area.value)
         if len(gains) < 2:
             return None
-        low, high = mean_bounds(np.array(gains), confidence=0.975)
-        gain = interval_plain(Score(float(np.mean(gains)), low, high))
-        verdict = "" if low > 0 or high < 0 else ", undecided"
+        gain, verdict = _mean_of([float(np.mean(own)) for own in gains.values()])
         told.append(
-            f"{words} with ρ = {number(float(np.mean(ranks)))} (above the parts' area by {gain}{verdict})"
+            f"{words} with ρ = {number(float(np.mean(ranks)))}, {interval_plain(gain)} above that of the "
+            f"parts' area{verdict}"
         )
     shares = [score.value for score, _ in context.ranked(f"{stage}/distractor_share", models)]
+    share = f"{percent(float(np.mean(shares)))} %"
+    changes = _changes_by_v1(context, f"{stage}/distractor_share")
+    if len(changes) > 1:
+        change, verdict = _mean_of(changes)
+        share += f" ({points(change)} with the V1 front-end{verdict})"
     return Answer(
-        f"Taken out of the image in turn, distractors make up {percent(float(np.mean(shares)))} % of what "
-        f"the parts of a cluttered scene change of the label's logit; {' and '.join(told)}; means over "
-        f"{len(models)} learned models that learned the task."
+        f"Taken out of the image in turn, distractors make up {share} of what the parts of a cluttered scene "
+        f"change of the label's logit; {'; '.join(told)}. Means over {len(gains)} architectures that "
+        "learned the task, with learned stems."
     )
+
+
+def _changes_by_v1(context: ReportContext, metric: str) -> list[float]:
+    """The mean difference of twins that learned the task, V1 front-end less learned, by architecture."""
+    found: dict[str, list[float]] = {}
+    for vone, plain in context.models.pairs("frontend", "vone", "learned"):
+        known = all(learned_the_task(context.inputs, model) for model in (vone, plain))
+        a, b = context.score_of(vone, metric), context.score_of(plain, metric)
+        if plain.training == "canonical" and known and a is not None and b is not None:
+            found.setdefault(plain.architecture, []).append(a.value - b.value)
+    return [float(np.mean(own)) for own in found.values()]
+
+
+def _mean_of(values: list[float]) -> tuple[Score, str]:
+    """The mean with its interval, and " (undecided)" if that includes 0."""
+    low, high = mean_bounds(np.array(values), confidence=0.975)
+    return Score(float(np.mean(values)), low, high), "" if low > 0 or high < 0 else " (undecided)"
 
 
 def _cluttered(context: ReportContext) -> str:
@@ -122,20 +144,12 @@ def answer(context: ReportContext) -> Answer | None:
     for method, words in (("gradient", "the gradient"), ("integrated", "integrated gradients")):
         metric = f"{STAGE}/{method}/mass"
         learned = context.ranked(metric, context.models.where(frontend="learned", training="canonical"))
-        by_architecture: dict[str, list[float]] = {}
-        for vone, plain in context.models.pairs("frontend", "vone", "learned"):
-            known = all(learned_the_task(context.inputs, model) for model in (vone, plain))
-            a, b = context.score_of(vone, metric), context.score_of(plain, metric)
-            if plain.training == "canonical" and known and a is not None and b is not None:
-                by_architecture.setdefault(plain.architecture, []).append(a.value - b.value)
-        changes = [float(np.mean(own)) for own in by_architecture.values()]
+        changes = _changes_by_v1(context, metric)
         if not learned or len(changes) < 2:
             return None
         count = len(changes)
         mean = float(np.mean([score.value for score, _ in learned]))
-        low, high = mean_bounds(np.array(changes), confidence=0.975)
-        change = Score(float(np.mean(changes)), low, high)
-        verdict = "" if low > 0 or high < 0 else " (undecided)"
+        change, verdict = _mean_of(changes)
         status = status if verdict else "found"
         told.append(f"{percent(mean)} % of {words}, {points(change)} with the V1 front-end{verdict}")
     areas = [score.value for score, _ in context.ranked(f"{STAGE}/mask_area")]
