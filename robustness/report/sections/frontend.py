@@ -159,9 +159,14 @@ def _shifted_answers(context: ReportContext) -> list[Answer]:
 
 
 def _control_answers(context: ReportContext, robust: twins.Measure) -> list[Answer]:
-    """One sentence per control: of one architecture, which it names, or the mean over those that have it."""
+    """One sentence per control: of one architecture, which it names, or the mean over those that have it.
+
+    V1 against noise on the pixels has a sentence of its own.
+    """
     found = []
     for first, second, subject in _controls(context)[1:]:
+        if (first, second) == (league.V1, league.NOISE):
+            continue
         pairs = context.models.pairs("frontend", first, second)
         pairs = [pair for pair in pairs if pair[0].training == "canonical"]
         names = {pair[0].architecture for pair in pairs}

@@ -51,11 +51,11 @@ def table(context: ReportContext) -> Table | None:
     known = [(title, m) for title, m in MEASURES if any(_effect(context, name, m) for name in names)]
     rows = [
         [
-            Cell(name, mono=True),
+            Cell(name.replace("_", " ")),  # may be broken into lines
             Cell(_units(context, name, [metric for _, metric in known])),
             *(_effect_cell(name, _effect(context, name, metric)) for _, metric in known),
             plain_cell(likeness(context, name)),
-            plain_cell(_cost(context, name, cost)),
+            plain_cell(_cost(context, name, cost).value),
         ]
         for name in names
     ]
@@ -65,9 +65,9 @@ def table(context: ReportContext) -> Table | None:
         "rows: the mean paired difference from it in points, on the same architectures and images (grey: "
         "undecided). Area: robust accuracy averaged over log ε (L∞). V1-likeness by tuning to gratings, of "
         "the cells where the front-end has a bank of them, else of the stem. Cost: "
-        f"{work} over those of the learned twin. Intervals (95 %) are Student's, over architectures and, of "
-        "accuracies, objects; seeds are averaged within an architecture, and are what varies where there is "
-        "one. They are not corrected for the number of rows."
+        f"{work} over that of the learned twin, mean over architectures. Intervals (95 %) are Student's, over "
+        "architectures and, of accuracies, objects; seeds are averaged within an architecture, and are what "
+        "varies where there is one. They are not corrected for the number of rows."
     )
     numbers = [*(title for title, _ in known), "V1-likeness", "cost (×)"]
     return Table("table-league", caption, columns("front-end", "over", numbers=numbers), rows, small=True)
