@@ -29,7 +29,7 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
     while the most salient pixels are taken away or put in."""
     path, curves = folder / "saliency.png", folder / "saliency_curves.svg"
     count = min(IMAGES, len(arrays["images"]))
-    note = "" if int(arrays["rectifiers"]) else " (no ReLU: plain gradient)"
+    note = "" if int(arrays["rectifiers"]) else " (no ReLU)"
     width = style.PAGE_WIDTH / 2
     with sheet(path, 1 + len(METHODS), IMAGES, width=width, label=0.13, head=0.13) as made:
         for index in range(count):

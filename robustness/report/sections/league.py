@@ -65,7 +65,7 @@ def table(context: ReportContext) -> Table | None:
         "rows: the mean paired difference from it in points, on the same architectures and images (grey: "
         "undecided). Area: robust accuracy averaged over log ε (L∞). V1-likeness by tuning to gratings, of "
         "the cells where the front-end has a bank of them, else of the stem. Cost: "
-        f"{work} over that of the learned twin, mean over architectures. Intervals (95 %) are Student's, over "
+        f"{work} over the learned twin's, mean over architectures. Intervals (95 %) are Student's, over "
         "architectures and, of accuracies, objects; seeds are averaged within an architecture, and are what "
         "varies where there is one. They are not corrected for the number of rows."
     )
