@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 
 from robustness import shifts
-from robustness.report.inputs import ReportInputs
+from robustness.report.inputs import ReportInputs, Score
 from robustness.report.model_table import Model
 from robustness.scores.conditions import number
+from robustness.statistics.proportions import CONFIDENCE, mean_bounds
 
 REFERENCE = 2.0
 """The L∞ ε (255ths) of the summary: at 4/255 next to nothing stands of nets without a defence."""
@@ -83,6 +86,19 @@ def chance(inputs: ReportInputs) -> float:
 def majority(inputs: ReportInputs) -> float:
     """The clean accuracy of always naming the most frequent class; that of guessing without predictions."""
     return inputs.majority or chance(inputs)
+
+
+def over_architectures(values: Iterable[tuple[Model, float]]) -> Score:
+    """The mean over architectures of the means over their models; ``n``: how many architectures there are, of
+    which several give Student's interval."""
+    groups: dict[str, list[float]] = {}
+    for model, value in values:
+        groups.setdefault(model.architecture, []).append(value)
+    means = np.array([np.mean(own) for own in groups.values()])
+    if len(means) < 2:
+        return Score(float(means.mean()) if len(means) else math.nan, n=len(means))
+    low, high = mean_bounds(means, confidence=(1 + CONFIDENCE) / 2)
+    return Score(float(means.mean()), low, high, len(means))
 
 
 def learned_the_task(inputs: ReportInputs, model: Model) -> bool:

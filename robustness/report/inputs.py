@@ -43,7 +43,8 @@ TABLES = {
 """The columns that each table must have, also when it has no rows; others are free."""
 
 
-def _no_rows(name: str) -> pd.DataFrame:
+def no_rows(name: str) -> pd.DataFrame:
+    """A table of :data:`TABLES` with its columns alone."""
     return pd.DataFrame(columns=list(TABLES[name]))
 
 
@@ -139,12 +140,12 @@ class ReportInputs:
     probes: pd.DataFrame
     histories: pd.DataFrame
     data: DataCard
-    comparisons: pd.DataFrame = field(default_factory=partial(_no_rows, "comparisons"))
-    effects: pd.DataFrame = field(default_factory=partial(_no_rows, "effects"))
-    noise: pd.DataFrame = field(default_factory=partial(_no_rows, "noise"))
-    eot: pd.DataFrame = field(default_factory=partial(_no_rows, "eot"))
-    transfer: pd.DataFrame = field(default_factory=partial(_no_rows, "transfer"))
-    learning_curve: pd.DataFrame = field(default_factory=partial(_no_rows, "learning_curve"))
+    comparisons: pd.DataFrame = field(default_factory=partial(no_rows, "comparisons"))
+    effects: pd.DataFrame = field(default_factory=partial(no_rows, "effects"))
+    noise: pd.DataFrame = field(default_factory=partial(no_rows, "noise"))
+    eot: pd.DataFrame = field(default_factory=partial(no_rows, "eot"))
+    transfer: pd.DataFrame = field(default_factory=partial(no_rows, "transfer"))
+    learning_curve: pd.DataFrame = field(default_factory=partial(no_rows, "learning_curve"))
     pictures: Mapping[str, Path] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 

@@ -13,7 +13,7 @@ from robustness.data.image_set import ImageSet
 from robustness.errors import UserError
 from robustness.probes.result import ProbeResult
 from robustness.report.gathering import data_card, environment
-from robustness.report.inputs import TABLES, ReportInputs
+from robustness.report.inputs import ReportInputs, no_rows
 
 
 def inputs_of(
@@ -43,7 +43,7 @@ def inputs_of(
         names = [each for table in found[kind] for each in table["model"].unique()]
         for twice in {each for each in names if names.count(each) > 1}:
             raise UserError(f"write_report: two tables of {kind} are of {twice!r}; give each model its name")
-    tables = {kind: scores.joined(parts or [_empty(kind)]) for kind, parts in found.items()}
+    tables = {kind: scores.joined(parts or [no_rows(kind)]) for kind, parts in found.items()}
     models = sorted(
         {*tables["predictions"]["model"], *tables["attacks"]["model"], *tables["probes"]["model"]}
     )
@@ -58,7 +58,7 @@ def inputs_of(
             "models": {model: {"architecture": model} for model in models},
         },
         **tables,
-        **{kind: _empty(kind) for kind in ("models", "checks", "histories")},
+        **{kind: no_rows(kind) for kind in ("models", "checks", "histories")},
         scores=_scores(tables, images, {"seed": seed, "resamples": resamples}),
         data=data_card(name, images, ""),
         pictures={model: arrays / model for model in models},
@@ -90,7 +90,3 @@ def _keep(result: ProbeResult, arrays: Path) -> None:
     folder = arrays / model / "probe"
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / f"{result.probe}.npz", **result.arrays)
-
-
-def _empty(kind: str) -> pd.DataFrame:
-    return pd.DataFrame(columns=list(TABLES[kind]))

@@ -40,6 +40,12 @@ def draw_model(results: Path, folder: Path, classes: Sequence[str] = ()) -> None
         draw(path.stem, read_arrays(path), folder, classes)
 
 
+def probe_arrays(results: Mapping[str, Path], model: str, probe: str) -> dict[str, np.ndarray]:
+    """What a probe left of a model (model → its folder of results); empty if it left nothing."""
+    path = results[model] / "probe" / f"{probe}.npz" if model in results else None
+    return read_arrays(path) if path is not None and path.is_file() else {}
+
+
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of an npz file; UserError if it is damaged."""
     try:

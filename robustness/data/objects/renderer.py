@@ -3,8 +3,7 @@
 In the scene y is up; the target stands at the origin. Every pixel is sampled by ``SAMPLES`` x ``SAMPLES``
 rays. A ray passes through transparent surfaces, accumulating their colour by opacity, and ends on the
 backdrop. Surfaces are lit by a key light with soft shadows, by the sky with ambient occlusion (contact
-shadows) and by a little light from the camera, with a specular highlight. The ground is a shadow catcher:
-invisible except for the shadows that fall on it.
+shadows) and by a little light from the camera, with a specular highlight. Of the ground only shadows show.
 """
 
 from __future__ import annotations

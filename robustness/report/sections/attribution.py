@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from robustness.report.conditions import learned_the_task
+from robustness.report.conditions import learned_the_task, over_architectures
 from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Table
 from robustness.report.inputs import Score
+from robustness.report.model_table import Model
 from robustness.report.wording import interval_plain, number, percent, points
-from robustness.statistics.proportions import mean_bounds
 
 STAGE = "probe/saliency/logits"
 COLUMNS = (
@@ -85,48 +85,46 @@ def effects_answer(context: ReportContext) -> Answer | None:
         ("gradient", "the gradient ranks their sizes", "effect_rank"),
     ):
         ranks: list[float] = []
-        gains: dict[str, list[float]] = {}
+        gains: list[tuple[Model, float]] = []
         for model in models:
             own = context.score_of(model, f"{stage}/{method}/effect_rank")
             area = context.score_of(model, f"{stage}/area/{control}")
             if own is not None and area is not None:
                 ranks.append(own.value)
-                gains.setdefault(model.architecture, []).append(own.value - area.value)
-        if len(gains) < 2:
+                gains.append((model, own.value - area.value))
+        gain = over_architectures(gains)
+        if gain.n < 2:
             return None
-        gain, verdict = _mean_of([float(np.mean(own)) for own in gains.values()])
         told.append(
             f"{words} with ρ = {number(float(np.mean(ranks)))}, {interval_plain(gain)} above that of the "
-            f"parts' area{verdict}"
+            f"parts' area{_undecided(gain)}"
         )
     shares = [score.value for score, _ in context.ranked(f"{stage}/distractor_share", models)]
     share = f"{percent(float(np.mean(shares)))} %"
-    changes = _changes_by_v1(context, f"{stage}/distractor_share")
-    if len(changes) > 1:
-        change, verdict = _mean_of(changes)
-        share += f" ({points(change)} with the V1 front-end{verdict})"
+    change = _change_by_v1(context, f"{stage}/distractor_share")
+    if change.n > 1:
+        share += f" ({points(change)} with the V1 front-end{_undecided(change)})"
     return Answer(
         f"Taken out of the image in turn, distractors make up {share} of what the parts of a cluttered scene "
-        f"change of the label's logit; {'; '.join(told)}. Means over {len(gains)} architectures that "
+        f"change of the label's logit; {'; '.join(told)}. Means over {gain.n} architectures that "
         "learned the task, with learned stems."
     )
 
 
-def _changes_by_v1(context: ReportContext, metric: str) -> list[float]:
-    """The mean difference of twins that learned the task, V1 front-end less learned, by architecture."""
-    found: dict[str, list[float]] = {}
+def _change_by_v1(context: ReportContext, metric: str) -> Score:
+    """The difference of twins that learned the task, V1 front-end less learned: mean over architectures."""
+    found: list[tuple[Model, float]] = []
     for vone, plain in context.models.pairs("frontend", "vone", "learned"):
         known = all(learned_the_task(context.inputs, model) for model in (vone, plain))
         a, b = context.score_of(vone, metric), context.score_of(plain, metric)
         if plain.training == "canonical" and known and a is not None and b is not None:
-            found.setdefault(plain.architecture, []).append(a.value - b.value)
-    return [float(np.mean(own)) for own in found.values()]
+            found.append((plain, a.value - b.value))
+    return over_architectures(found)
 
 
-def _mean_of(values: list[float]) -> tuple[Score, str]:
-    """The mean with its interval, and " (undecided)" if that includes 0."""
-    low, high = mean_bounds(np.array(values), confidence=0.975)
-    return Score(float(np.mean(values)), low, high), "" if low > 0 or high < 0 else " (undecided)"
+def _undecided(change: Score) -> str:
+    """What follows a change whose interval includes 0."""
+    return "" if change.low > 0 or change.high < 0 else " (undecided)"
 
 
 def _cluttered(context: ReportContext) -> str:
@@ -144,12 +142,12 @@ def answer(context: ReportContext) -> Answer | None:
     for method, words in (("gradient", "the gradient"), ("integrated", "integrated gradients")):
         metric = f"{STAGE}/{method}/mass"
         learned = context.ranked(metric, context.models.where(frontend="learned", training="canonical"))
-        changes = _changes_by_v1(context, metric)
-        if not learned or len(changes) < 2:
+        change = _change_by_v1(context, metric)
+        if not learned or change.n < 2:
             return None
-        count = len(changes)
+        count = change.n
         mean = float(np.mean([score.value for score, _ in learned]))
-        change, verdict = _mean_of(changes)
+        verdict = _undecided(change)
         status = status if verdict else "found"
         told.append(f"{percent(mean)} % of {words}, {points(change)} with the V1 front-end{verdict}")
     areas = [score.value for score, _ in context.ranked(f"{STAGE}/mask_area")]

@@ -6,7 +6,7 @@ import numpy as np
 
 from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Figure
-from robustness.report.pictures import read_arrays
+from robustness.report.pictures import probe_arrays
 from robustness.report.probes.embedding import draw_maps
 from robustness.report.wording import number, percent
 
@@ -55,12 +55,8 @@ def columns(context: ReportContext) -> list[tuple[str, str]]:
 
 def maps(context: ReportContext) -> Figure | None:
     """The maps of the last layer of every architecture, learned and V1 twins side by side."""
-    drawn = {}
-    for model in context.models.grid():
-        place = context.inputs.pictures.get(model.name)
-        path = place / "probe" / "embedding.npz" if place else None
-        if path is not None and path.is_file():
-            drawn[model.name] = read_arrays(path)
+    place, models = context.inputs.pictures, context.models.grid()
+    drawn = {m.name: arrays for m in models if (arrays := probe_arrays(place, m.name, "embedding"))}
     if not drawn:
         return None
     draw_maps(context.figure("embedding"), drawn, context.inputs.data.classes)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from robustness.report.conditions import over_architectures
 from robustness.report.context import ReportContext
 from robustness.report.document import EMPTY, Answer, Cell, Figure, Table, columns
 from robustness.report.inputs import Effect, Score
-from robustness.report.model_table import Model
 from robustness.report.plots.dots import pair_rows
 from robustness.report.sections import physiology, twins
 from robustness.report.wording import interval, interval_signed, plain_cell, points
-from robustness.statistics.proportions import CONFIDENCE, mean_bounds
 
 FEWEST = 4
 """With fewer front-ends a league has nothing to tell that pairs do not."""
@@ -80,7 +79,7 @@ def likeness(context: ReportContext, frontend: str) -> Score | None:
         scores = {model: context.score_of(model, physiology.LIKENESS.format(layer)) for model in models}
         known = {model: score for model, score in scores.items() if score is not None}
         if known:
-            mean = _over_architectures({model: score.value for model, score in known.items()})
+            mean = over_architectures((model, score.value) for model, score in known.items())
             return replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0))
     return None
 
@@ -181,17 +180,6 @@ def _cost(context: ReportContext, frontend: str, what: str) -> Score:
     if frontend == LEARNED:
         return Score(1.0)
     pairs = context.models.pairs("frontend", frontend, LEARNED)
-    ratios = {a: getattr(a, what) / getattr(b, what) for a, b in pairs if a.training == "canonical"}
-    return _over_architectures(ratios)
-
-
-def _over_architectures(values: Mapping[Model, float]) -> Score:
-    """The mean over architectures of the means over their models; of several with Student's interval."""
-    groups: dict[str, list[float]] = {}
-    for model, value in values.items():
-        groups.setdefault(model.architecture, []).append(value)
-    means = np.array([np.mean(own) for own in groups.values()])
-    if len(means) < 2:
-        return Score(float(means.mean()))
-    low, high = mean_bounds(means, confidence=(1 + CONFIDENCE) / 2)
-    return Score(float(means.mean()), low, high, len(means))
+    return over_architectures(
+        (a, getattr(a, what) / getattr(b, what)) for a, b in pairs if a.training == "canonical"
+    )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Figure
-from robustness.report.pictures import read_arrays
+from robustness.report.pictures import probe_arrays
 from robustness.report.plots.heat_maps import shares
 from robustness.report.wording import number
 from robustness.statistics.cka import alignment
@@ -26,14 +23,12 @@ CAPTION = (
 
 def figure(context: ReportContext) -> Figure | None:
     """One row per pair of a learned model and its twin; the numbers of a stage in a column."""
-    twins, moved = {}, {}
-    for vone, learned in context.models.pairs("frontend", "vone", "learned"):
-        if learned.training == "canonical" and (line := between(context, learned.name, vone.name)):
-            twins[learned.name] = line
-            for condition, values in _own(context, learned.name).items():
-                moved.setdefault(condition, {})[learned.name] = values
+    twins, moved = _twins(context), {}
     if not twins:
         return None
+    for name in twins:
+        for condition, values in _own(context, name).items():
+            moved.setdefault(condition, {})[name] = values
     panels = {"learned, V1": pd.DataFrame(twins).T}
     replicates = {name: line for name in twins if (line := _replicate(context, name))}
     if replicates:
@@ -45,15 +40,10 @@ def figure(context: ReportContext) -> Figure | None:
 
 def answer(context: ReportContext) -> Answer | None:
     """Where a V1 front-end leaves what the stages hold as it was, over architectures."""
-    lines = [
-        line
-        for vone, learned in context.models.pairs("frontend", "vone", "learned")
-        if learned.training == "canonical" and (line := between(context, learned.name, vone.name))
-    ]
+    lines = list(_twins(context).values())
     if len(lines) < 2:
         return None
-    table = pd.DataFrame(lines)
-    means = table.mean().dropna()
+    means = pd.DataFrame(lines).mean().dropna()
     told = ", ".join(f"{number(value)} at {stage}" for stage, value in means.items())
     return Answer(
         f"What learned nets and their twins with the V1 front-end make of the same images is alike (debiased "
@@ -63,11 +53,20 @@ def answer(context: ReportContext) -> Answer | None:
 
 def between(context: ReportContext, one: str, other: str) -> dict[str, float]:
     """Stage → CKA of two models on the same clean images; empty where a model has not left its features."""
-    a, b = (_arrays(path) if path else {} for path in (_path(context, one), _path(context, other)))
+    a, b = (probe_arrays(context.inputs.pictures, name, "similarity") for name in (one, other))
     return {
         stage: alignment(a[f"gram/{stage}"].astype(float), b[f"gram/{stage}"].astype(float))
         for stage in map(str, a.get("stages", ()))
         if f"gram/{stage}" in b and len(a[f"gram/{stage}"]) == len(b[f"gram/{stage}"])
+    }
+
+
+def _twins(context: ReportContext) -> dict[str, dict[str, float]]:
+    """Learned model → stage → CKA with its twin that has the V1 front-end."""
+    return {
+        learned.name: line
+        for vone, learned in context.models.pairs("frontend", "vone", "learned")
+        if learned.training == "canonical" and (line := between(context, learned.name, vone.name))
     }
 
 
@@ -80,21 +79,10 @@ def _replicate(context: ReportContext, name: str) -> dict[str, float]:
 
 def _own(context: ReportContext, name: str) -> dict[str, dict[str, float]]:
     """Condition → stage → CKA of clean and shifted images within one model."""
-    arrays = _arrays(_path(context, name))
+    arrays = probe_arrays(context.inputs.pictures, name, "similarity")
     stages = [str(stage) for stage in arrays["stages"]]
     return {
         key.removeprefix("shifted/"): dict(zip(stages, np.diag(values), strict=True))
         for key, values in arrays.items()
         if key.startswith("shifted/")
     }
-
-
-def _path(context: ReportContext, name: str) -> Path | None:
-    place = context.inputs.pictures.get(name)
-    path = place / "probe" / "similarity.npz" if place else None
-    return path if path is not None and path.is_file() else None
-
-
-@cache
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    return read_arrays(path)

@@ -8,7 +8,7 @@ from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Figure, Table
 from robustness.report.model_table import Model
 from robustness.report.palette import FRONTEND_COLOURS, OTHER_FRONTEND, OTHERS
-from robustness.report.pictures import read_arrays
+from robustness.report.pictures import probe_arrays
 from robustness.report.plots.distributions import cumulative_panels
 from robustness.report.probes.tuning import V1, panels
 from robustness.report.wording import listed, number
@@ -45,7 +45,8 @@ WORDS = (
 
 def figure(context: ReportContext) -> Figure | None:
     """Learned stems, the cells of fixed banks and macaque V1 on one scale."""
-    found = {model.name: arrays for model in context.models if (arrays := _arrays(context, model))}
+    place = context.inputs.pictures
+    found = {m.name: arrays for m in context.models if (arrays := probe_arrays(place, m.name, "tuning"))}
     learned = [m for m in context.models.where(frontend="learned", training="canonical") if m.name in found]
     banks = {m.frontend: m for m in reversed(context.models) if _has_cells(found.get(m.name))}
     if not found or not (learned or banks):
@@ -103,12 +104,6 @@ def _told(context: ReportContext, layer: str, models: list[Model], words: str) -
     among = f"{number(min(values))} to {number(max(values))}; " if len(values) > 1 else ""
     ceiling = number(float(np.mean(ceilings)))
     return f"{words} {number(float(np.mean(values)))} ({among}as few cells of V1: {ceiling})"
-
-
-def _arrays(context: ReportContext, model: Model) -> dict[str, np.ndarray] | None:
-    place = context.inputs.pictures.get(model.name)
-    path = place / "probe" / "tuning.npz" if place else None
-    return read_arrays(path) if path is not None and path.is_file() else None
 
 
 def _has_cells(arrays: dict[str, np.ndarray] | None) -> bool:
