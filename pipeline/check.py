@@ -8,17 +8,19 @@ from pathlib import Path
 from pipeline.settings import KEYS, of_params, value
 from robustness.cross_checks import check_sections
 from robustness.errors import UserError, nearest
+from robustness.evaluation import EvaluationSettings
 from robustness.models import ModelSettings
 from robustness.yaml_file import read_yaml
 
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What a run must know of its settings: threads of each stage, device, and the models by id."""
+    """What a run must know of its settings: threads of each stage, device, models, conditions."""
 
     threads: int | None
     device: str
     models: dict[str, ModelSettings]
+    evaluation: EvaluationSettings
 
 
 def check(path: Path) -> RunSettings:
@@ -30,4 +32,4 @@ def check(path: Path) -> RunSettings:
                 raise UserError(f"unknown key; {nearest(str(key), KEYS)}", str(key))
         found = {key: value(values, key) for key in KEYS}
         check_sections(found)
-    return RunSettings(found["threads"], found["device"], found["models"])
+    return RunSettings(*(found[name] for name in ("threads", "device", "models", "evaluation")))

@@ -127,6 +127,7 @@ def _check(path: Path) -> Any:
 def engine(run: Path, arguments: argparse.Namespace) -> AbstractContextManager[Engine]:
     """Check the run's settings, and start what runs its jobs."""
     settings = _check(run / files.PARAMS)
+    settings.evaluation.require()  # not after hours of training
     threads, at_once = settings.threads, arguments.jobs
     asked = {"threads": threads, "device": settings.device, "at_once": at_once}
     if arguments.engine == "ray":

@@ -59,6 +59,11 @@ class EvaluationSettings(Settings):
                 with at(f"conditions.{shift}.{name}"):
                     _check_levels(shifts.get(f"{shift}/{name}"), levels)
 
+    def require(self) -> None:
+        """Raises UserError if something is not installed that a condition needs."""
+        for condition in self.image_conditions():
+            shifts.get(f"{condition.shift}/{condition.factor}").require()
+
     def image_conditions(self) -> list[ImageCondition]:
         """The conditions one by one, in order."""
         return [

@@ -30,7 +30,8 @@ class Factor:
     (N, H, W) bool of the target for a masked factor and ``donors``, ``labels``, ``ids`` for one that needs
     donors; of a rendered factor ``(view, level) -> fields of the view that change``. ``limits``, for numeric
     factors, are the smallest and the largest level that make sense; without limits only the levels listed
-    are allowed. ``whole``: levels are counts. ``description``: a clause for tables; left out, the first
+    are allowed. ``whole``: levels are counts. ``requirement`` raises UserError where something is not
+    installed that the factor needs. ``description``: a clause for tables; left out, the first
     sentence of the effect's docstring.
     """
 
@@ -44,6 +45,7 @@ class Factor:
     limits: tuple[float, float] | None = None
     whole: bool = False
     needs_donors: bool = False
+    requirement: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
         if not self.description:
@@ -86,6 +88,11 @@ class Factor:
                 f"shifts: {self.id} level {level!r} is not a {kind} from {low:g} to {high:g} {self.unit}"
             )
         return value
+
+    def require(self) -> None:
+        """Raises UserError where something that it needs is not installed."""
+        if self.requirement is not None:
+            self.requirement()
 
     def apply(
         self,

@@ -99,7 +99,7 @@ CASES = {
     "placed condition": (("probe", "placed", ["azimuth/90"]), "neither shift/factor/level nor attack/ε"),
     "placed attack": (("probe", "placed", ["attack/-4"]), "above 0"),
     "rendered factor": (("evaluation", "conditions", {"pose": {"azimuth": [90]}}), "is rendered"),
-    "unknown factor": (("evaluation", "conditions", {"corruption": {"snow": [1]}}), "snow"),
+    "unknown factor": (("evaluation", "conditions", {"corruption": {"hail": [1]}}), "hail"),
     "severity": (("evaluation", "conditions", {"corruption": {"contrast": [9]}}), "9"),
     "scale jitter": (("training", "scale_jitter", -0.1), "training.scale_jitter"),
     "probability of erasing": (("training", "random_erasing", 1.5), "training.random_erasing"),

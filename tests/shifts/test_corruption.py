@@ -1,6 +1,7 @@
 """Corruptions against known answers."""
 
 import io
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ import torch
 from PIL import Image
 
 from robustness import shifts
-from robustness.shifts import corruption
+from robustness.errors import UserError
+from robustness.shifts import corruption, filters
 
 
 def apply(name: str, severity: int, images: torch.Tensor, seed: int = 0) -> torch.Tensor:
@@ -48,14 +50,12 @@ def test_blurs_keep_the_mean_of_a_spot():
 
 
 def test_the_disc_covers_its_area():
-    kernel = corruption.disc(3.0)
+    kernel = filters.disc(3.0)
     assert kernel.sum().item() == pytest.approx(1)
     assert kernel.max().item() == pytest.approx(1 / (torch.pi * 9), rel=0.01)
     assert torch.allclose(kernel, kernel.T)
     # A disc within one pixel still reaches its neighbours: the mean of |x| over a disc is 4r / 3π.
-    assert corruption.disc(0.3).sum(dim=0)[1].item() == pytest.approx(
-        0.5 * 4 * 0.3 / (3 * torch.pi), rel=0.02
-    )
+    assert filters.disc(0.3).sum(dim=0)[1].item() == pytest.approx(0.5 * 4 * 0.3 / (3 * torch.pi), rel=0.02)
 
 
 def test_lengths_grow_with_the_image():
@@ -66,6 +66,72 @@ def test_lengths_grow_with_the_image():
         spot[..., size // 2, size // 2] = 1
         shares.append((apply("defocus_blur", 4, spot)[0, 0] > 1e-4).float().mean().item())
     assert shares[1] == pytest.approx(shares[0], rel=0.35)
+
+
+def test_glass_takes_pixels_from_nearby():
+    """The places that pixels come from, read off ramps: 0 or 1 to the left and above, each with one half."""
+    ramp = torch.arange(64.0).expand(3, 64, 64)
+    images = torch.stack([ramp, ramp.transpose(1, 2)]) / 255
+    across, down = (apply("glass_blur", 1, images, seed=5) * 255).round()[:, 0]
+    moved = torch.stack([across - ramp[0], down - ramp[0].T])
+    assert set(moved.flatten().tolist()) == {-1.0, 0.0}
+    assert moved[:, 2:, 2:].mean(dim=(1, 2)).tolist() == pytest.approx([-0.5, -0.5], abs=0.03)
+    assert (moved[:, :2] == 0).all()  # the rim stays
+
+
+def test_elastic_displaces_by_its_strength():
+    """A uniform field blurred with σ has the standard deviation 1 / √3 / (2 √π σ)."""
+    side = 64
+    ramp = torch.linspace(0.2, 0.8, side).expand(8, 3, side, side)
+    affine, bent = apply("elastic_transform", 1, ramp), apply("elastic_transform", 5, ramp)
+    centre = (slice(None), 0, slice(16, 48), slice(16, 48))
+    second = affine[centre].diff(n=2, dim=2)
+    assert second.abs().max() < 1e-5  # straight stays straight
+    pixels = (bent - ramp)[centre] / (0.6 / (side - 1))
+    local = pixels - pixels.mean(dim=(1, 2), keepdim=True)
+    strength, smoothing, _ = corruption.ELASTIC[-1]
+    expected = strength / (12**0.5 * torch.pi**0.5 * smoothing)
+    assert local.std().item() == pytest.approx(expected, rel=0.35)
+    assert torch.allclose(apply("elastic_transform", 3, GREY), GREY)
+
+
+def test_snow_falls_and_pales():
+    black = torch.zeros(8, 3, 64, 64)
+    light = apply("snow", 1, black)
+    assert torch.allclose(light, light.flip(2, 3))  # the flakes and themselves turned by half a circle
+    pale = 0.2 * 0.5
+    assert light.min().item() == pytest.approx(pale, abs=1e-3)
+    flakes = light - pale
+    assert flakes.diff(dim=3).abs().mean() > 1.3 * flakes.diff(dim=2).abs().mean()  # streaks run downwards
+    means = [apply("snow", severity, black).mean().item() for severity in (1, 2, 3, 4, 5)]
+    assert means == sorted(means)
+
+
+def test_frost_adds_a_photograph(tmp_path, monkeypatch):
+    for number, name in enumerate(corruption.FROST_PHOTOGRAPHS):
+        Image.new("RGB", (400, 300), (40 * number, 255, 0)).save(tmp_path / name)
+    monkeypatch.setattr(corruption, "_frost_folder", lambda: tmp_path)
+    corruption.frost_photographs.cache_clear()
+    outcome = apply("frost", 2, torch.full((16, 3, 64, 64), 0.5))
+    corruption.frost_photographs.cache_clear()
+    assert outcome[:, 1].unique().tolist() == pytest.approx([0.9 * 0.5 + 0.4], abs=0.005)
+    reds = {round((value - 0.45) / 0.4 * 255 / 40) for value in outcome[:, 0, 0, 0].tolist()}
+    assert reds == {0, 1, 2, 3, 4}
+
+
+def test_frost_without_its_photographs_is_refused(monkeypatch):
+    monkeypatch.setattr(corruption.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"corruption/frost: needs .* pip install --no-deps imagecorruptions"):
+        shifts.get("corruption/frost").require()
+
+
+@pytest.mark.skipif(find_spec("imagecorruptions") is None, reason="needs the package imagecorruptions")
+def test_frost_has_its_five_photographs():
+    photographs = corruption.frost_photographs(1.0)
+    assert len(photographs) == 5
+    assert all(min(each.shape[1:]) > 64 for each in photographs)
+    means = [apply("frost", severity, GREY).mean().item() for severity in (1, 5)]
+    assert 0.5 < means[0] < means[1]
 
 
 def test_motion_smears_along_a_line_within_its_angle():
@@ -103,7 +169,7 @@ def test_pixelate_makes_blocks():
 
 
 def test_boxes_average_by_overlap():
-    weights = corruption._box_weights(3, 2)
+    weights = filters.box_weights(3, 2)
     assert weights.tolist() == [pytest.approx([2 / 3, 1 / 3, 0]), pytest.approx([0, 1 / 3, 2 / 3])]
 
 
