@@ -19,6 +19,7 @@ from robustness.probes.ascent_engine import Ascended, Job, ascend
 from robustness.probes.facets import facet_starts
 from robustness.probes.fourier import NaturalStatistics
 from robustness.probes.layers import LOGITS, probing, relative_depths, stage_paths
+from robustness.probes.path_similarity import path_correlations
 from robustness.probes.reference_activations import ReferenceActivations, observe
 from robustness.probes.registry import register
 from robustness.probes.regularisers import REGULARISERS, chosen
@@ -57,7 +58,7 @@ def run(
 ) -> ProbeResult:
     """Find the preferred image of some units of every stage, and of some classes.
 
-    ``images`` (N, 3, H, W) in [0, 1] are the natural images of comparison; ``labels`` are not used.
+    ``images`` (N, 3, H, W) in [0, 1] are the natural images of comparison, of ``labels`` (N,).
     ``units``: which, or how many: the one that answers to the fewest images (by its lifetime sparseness), the
     median one, then random ones; ``logits``: which, or how many, evenly spaced. A unit is a channel at the
     middle of its map, before the ReLU if the stage ends in one. ``starts``: seeds per unit and regulariser.
@@ -75,6 +76,9 @@ def run(
     For the layer, of the most stable prior among those that activate the units more than any natural image:
     ``best_prior/activation_ratio``, ``…/stability`` and ``…/stability_gain`` over ``none``;
     ``dead_share`` of these units (the same response to all images, and no gradient anywhere).
+    With labels, at every stage of the model, over the classes: ``r/path_similarity`` and ``best_prior/…``
+    (:mod:`~robustness.probes.path_similarity`); ``natural/same_class`` and ``natural/other_class``, the two
+    correlations that are its 1 and its 0.
     At ``logits``: ``facets/activation_ratio`` and ``facets/diversity``, over the facets of a class.
 
     Arrays: ``regularisers`` (R,); ``mean`` (3,), the mean colour; ``<stage>/units`` (U,), ``<stage>/dead``
@@ -88,7 +92,7 @@ def run(
     settings, (facet_setting,) = chosen(regularisers), chosen(["total_variation"])
     paths = stage_paths(model, stages) | {LOGITS: ""}
     with probing(model, seed=seed):
-        rows = Rows(NAME, relative_depths(model, paths, images[:1]))
+        rows = Rows(NAME, relative_depths(model, stage_paths(model) | paths, images[:1]))
         targets = {s: before_rectification(model, s, path, images[:1]) for s, path in paths.items()}
         natural = observe(model, targets, images)
         picked = {
@@ -115,7 +119,12 @@ def run(
             numbers = ascent_numbers.measure(
                 model, target, canvas, natural, jobs, result, statistics, seed=seed, batch=batch
             )
-            _add_rows(rows, stage, picked[stage], settings, {k: v.reshape(shape) for k, v in numbers.items()})
+            best = _add_rows(
+                rows, stage, picked[stage], settings, {k: v.reshape(shape) for k, v in numbers.items()}
+            )
+            if stage == LOGITS and labels is not None:
+                whole = canvas.whole_image(result.images, natural.mean.cpu())
+                _add_paths(rows, model, jobs, whole, best, images, to_numpy(labels), batch)
             dead = ~result.moved.numpy().reshape(shape[0], -1).any(1) & ~natural.live(stage)[picked[stage]]
             rows.add(stage, "dead_share", dead.mean())
             fields = torch.stack([natural.field(stage, unit, canvas) for unit in picked[stage]])
@@ -232,8 +241,9 @@ def _joined(parts: Sequence[tuple[list[int], Ascended]]) -> Ascended:
 
 def _add_rows(
     rows: Rows, stage: str, units: Sequence[int], settings: Sequence, numbers: dict[str, np.ndarray]
-) -> None:
-    """One row per unit for every number (U, R, S): its mean over the starts; then those of the best prior."""
+) -> str | None:
+    """One row per unit for every number (U, R, S): its mean over the starts; then those of the best prior,
+    whose name it gives."""
     names = [str(unit) for unit in units]
     means: dict[str, dict[str, float]] = {}
     for metric, values in numbers.items():
@@ -247,6 +257,31 @@ def _add_rows(
         rows.add(stage, "best_prior/stability", means["stability"][best])
         gain = means["stability"][best] - means["stability"].get("none", np.nan)
         rows.add(stage, "best_prior/stability_gain", gain)
+    return best
+
+
+def _add_paths(
+    rows: Rows,
+    model: nn.Module,
+    jobs: Sequence[Job],
+    pictures: Tensor,
+    best: str | None,
+    images: Tensor,
+    labels: np.ndarray,
+    batch: int,
+) -> None:
+    """How alike the classes' preferred images are to natural ones, stage by stage and regulariser."""
+    owners = np.array([job.unit for job in jobs])
+    names = np.array([job.regulariser.name for job in jobs])
+    found = path_correlations(model, stage_paths(model), pictures, owners, images, labels, batch=batch)
+    for stage, correlations in found.items():
+        rows.add(stage, "natural/same_class", finite_mean(correlations.same))
+        rows.add(stage, "natural/other_class", finite_mean(correlations.other))
+        for name in dict.fromkeys(names):
+            value = correlations.similarity(names == name)
+            rows.add(stage, f"{name}/path_similarity", value)
+            if name == best:
+                rows.add(stage, "best_prior/path_similarity", value)
 
 
 def _best_prior(priors: Sequence[str], means: dict[str, dict[str, float]]) -> str | None:

@@ -98,7 +98,9 @@ ASCENT_CAPTION = (
 )
 ASCENT_TABLE_CAPTION = (
     "Gradient ascent at the late stage in numbers: activation reached over the largest that a natural "
-    "image gives (above 1: stronger than any), and how much of it survives small turns, shifts and "
+    "image gives (above 1: stronger than any); path similarity of the preferred images of classes (1: they "
+    "go through the stage as natural images of the class do; 0: as those of other classes; Geirhos et al. "
+    "2024); how much of the activation survives small turns, shifts and "
     "zooms, without a regulariser and with the steadiest prior; its gain; share of units that answer to "
     "nothing."
 )
@@ -112,6 +114,8 @@ INVERSION_CAPTION = (
 ASCENT = (
     ("none/activation_ratio", "activation, none"),
     ("best_prior/activation_ratio", "activation, prior"),
+    ("none/path_similarity", "path, none"),
+    ("best_prior/path_similarity", "path, prior"),
     ("none/stability", "survives, none"),
     ("best_prior/stability", "survives, prior"),
     ("best_prior/stability_gain", "gain"),
@@ -124,6 +128,7 @@ DEPTH = (
     ("occlusion", "half_area"),
     ("ascent", "best_prior/activation_ratio"),
     ("ascent", "best_prior/stability_gain"),
+    ("ascent", "best_prior/path_similarity"),
     ("inversion", "relative_error"),
     ("inversion", "label_consistency"),
     ("inversion", "variation"),
@@ -216,7 +221,24 @@ def _ascent_answer(context: ReportContext) -> Answer | None:
         f"{of(stronger, len(pairs), 'model')}, and its images survive small motions better than those "
         f"without a prior in {of(steadier, len(pairs), 'model')}."
     )
-    return Answer(text)
+    return Answer(text + _paths(context))
+
+
+def _paths(context: ReportContext) -> str:
+    """Whether the classes' preferred images take the paths of natural ones, as means over models."""
+    means = {}
+    for stage in ("early", "late"):
+        metric = f"probe/ascent/{stage}/best_prior/path_similarity"
+        found = [score.value for score, _ in context.ranked(metric, context.models)]
+        if found:
+            means[stage] = number(sum(found) / len(found))
+    if len(means) < 2:
+        return ""
+    return (
+        " In their path through the network (1: as natural images of a class are to each other, 0: as those "
+        f"of other classes are to them) preferred images of classes score {means['early']} at the early "
+        f"and {means['late']} at the late stage, as means over models."
+    )
 
 
 def depth_line(context: ReportContext, model: Model, probe: str, metric: str) -> list[tuple[float, float]]:
