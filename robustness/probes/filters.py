@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from robustness.errors import UserError
+from robustness.frontends.blocks.noise import Noise, is_stochastic
 from robustness.probes import gabor_fit, spectrum
 from robustness.probes.layers import (
     as_maps,
@@ -126,6 +127,31 @@ def dead_filters(weights: np.ndarray, limit: float = 0.01) -> np.ndarray:
     return (largest < limit * largest.max()) & (gain < limit * gain.max())
 
 
+@torch.no_grad()
+def noise_equivalent_sd(model: nn.Module, images: Tensor) -> float:
+    """The standard deviation of Gaussian noise on the pixels (range 0 to 1) that makes two natural ``images``
+    (N, 3, H, W), N at least 2, as hard to tell apart as the front-end's noise makes them.
+
+    With d′² = Σ (r₁ − r₂)² / ((σ₁² + σ₂²)/2) over the responses r that the noise is added to, of standard
+    deviation σ and independent, it is |x₁ − x₂| / d′, the median over pairs of images: the ideal observer of
+    the whole stem, before noisy responses are rectified. NaN where noise is added at more than one place.
+    """
+    modules = [module for module in model.modules() if isinstance(module, Noise)]
+    if len(modules) != 1:
+        return float("nan")
+    caught: list[Tensor] = []
+    handle = modules[0].register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0].clone()))
+    try:
+        model(images)
+    finally:
+        handle.remove()
+    responses = caught[0]
+    variance = modules[0].spread(responses).square().expand_as(responses)
+    apart = (responses[1:] - responses[:-1]).square() / ((variance[1:] + variance[:-1]) / 2)
+    discriminability = apart.flatten(1).sum(1).sqrt()
+    return float(((images[1:] - images[:-1]).flatten(1).norm(dim=1) / discriminability).median())
+
+
 def firing_rate(maps: Tensor) -> np.ndarray:
     """How often each channel leaves its resting value: the share of positions where a map (N, C, H, W) is
     further from the channel's median than a thousandth of the layer's largest value (C,)."""
@@ -156,9 +182,10 @@ def run(
     ``preferred_frequency`` (cycles per pixel); all but the norm only of live filters. For the layer only:
     ``filters``, ``kernel_size``, ``stride``; ``dead_share`` (:func:`dead_filters`);
     ``dead_share_functional`` (stem channels that fire at less than 1e-4 of the positions); ``gabor_r2_null``;
-    ``variance_entropy``; the histograms ``orientation_share/<degrees>`` (direction of the wave
-    vector, bins of 22.5° from there on) and ``frequency_share/<from>`` (cycles per pixel, octaves), and their
-    entropies ``orientation_entropy`` and ``frequency_entropy`` relative to the uniform histogram's.
+    ``variance_entropy``; with noise, ``noise_equivalent_sd`` (:func:`noise_equivalent_sd`);
+    the histograms ``orientation_share/<degrees>`` (direction of the wave vector, bins of 22.5° from there on)
+    and ``frequency_share/<from>`` (cycles per pixel, octaves), and their entropies ``orientation_entropy``
+    and ``frequency_entropy`` relative to the uniform histogram's.
 
     Arrays: ``weights``, ``component``, ``fitted``, ``spectra`` (mean |F|, of unit energy, centred), ``dead``,
     ``gabor_r2``, ``frequency``, ``orientation`` (radians), ``selectivity``.
@@ -167,7 +194,9 @@ def run(
     with probing(model, seed=seed):
         depths = relative_depths(model, stages, images[:1])
         layer = first_layer(model, images[:1])
-        stem = features(model, stages, images[:FUNCTIONAL_IMAGES].to(device_of(model)))[STAGE]
+        looked_at = images[:FUNCTIONAL_IMAGES].to(device_of(model))
+        stem = features(model, stages, looked_at)[STAGE]
+        equivalent = noise_equivalent_sd(model, looked_at) if is_stochastic(model) else None
     weights = to_numpy(layer.weights)
     rows = Rows(NAME, depths)
     dead = dead_filters(weights)
@@ -177,6 +206,8 @@ def run(
     rows.add(STAGE, "dead_share", dead.mean())
     rows.add(STAGE, "dead_share_functional", (firing_rate(stem) < 1e-4).mean())
     rows.add(STAGE, "variance_entropy", variance_entropy(weights))
+    if equivalent is not None:
+        rows.add(STAGE, "noise_equivalent_sd", equivalent)
 
     kept = np.unique(np.linspace(0, len(weights) - 1, min(max_filters, len(weights))).round().astype(int))
     weights, dead = weights[kept], dead[kept]

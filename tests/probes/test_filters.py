@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from robustness import architectures, models
 from robustness.errors import UserError
+from robustness.frontends.blocks.noise import Noise
 from robustness.probes import filters
 from tests.probes.conftest import SmallNet, gabor
 
@@ -145,3 +146,31 @@ def test_a_network_without_a_stem_is_refused(images: Tensor) -> None:
     del net.stages["stem"]
     with pytest.raises(UserError, match=r"no stage 'stem'.*middle, penultimate"):
         filters.run(net, images)
+
+
+def test_pixel_noise_equals_itself() -> None:
+    """Noise of 0.4 on images divided by 0.25 is 0.1 on the pixels; a linear stem of gain g before noise σ
+    has σ/g; an observer of n equal copies has σ/√n."""
+    images = torch.rand(12, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+
+    class Stem(nn.Module):
+        def __init__(self, before: nn.Module, std: float) -> None:
+            super().__init__()
+            self.before, self.noise = before, Noise("gaussian", std=std, rectify=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.noise(self.before(x))
+
+    class Scale(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x - 0.5) / 0.25
+
+    class Copies(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.repeat(1, 4, 1, 1)
+
+    assert filters.noise_equivalent_sd(Stem(Scale(), 0.4), images) == pytest.approx(0.1, rel=1e-4)
+    assert filters.noise_equivalent_sd(Stem(nn.Identity(), 0.3), images) == pytest.approx(0.3, rel=1e-4)
+    assert filters.noise_equivalent_sd(Stem(Copies(), 0.3), images) == pytest.approx(0.15, rel=1e-4)
+    two = nn.Sequential(Stem(Scale(), 0.4), Stem(nn.Identity(), 0.1))
+    assert np.isnan(filters.noise_equivalent_sd(two, images))

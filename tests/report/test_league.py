@@ -41,6 +41,8 @@ def run(names: tuple[str, ...] = ("learned", *GAINS), extra: tuple[tuple, ...] =
             value -= 0.3 * (layer == "stem")
             for metric, shown in (("v1_likeness", value), ("v1_likeness_ceiling", 0.9)):
                 scores[f"{architecture}_{name}", f"probe/tuning/{layer}/{metric}"] = (shown, shown, shown)
+    for name, level in (("vone", 0.11), ("image_noise", 0.1)):
+        scores |= {(f"{a}_{name}", league.NOISE_LEVEL): (level, level, level) for a in ARCHITECTURES}
     gains = [name for name in names if name != "learned"]
     comparisons = [
         (f"{a}_{n}", f"{a}_learned", league.AREA, GAINS[n], GAINS[n] - 0.1, GAINS[n] + 0.1)
@@ -64,15 +66,15 @@ def run(names: tuple[str, ...] = ("learned", *GAINS), extra: tuple[tuple, ...] =
 def test_the_league_has_one_row_per_front_end_the_most_robust_first() -> None:
     table = league.table(run())
     assert [column.title for column in table.columns] == [
-        "front-end", "over", "robust area", "V1-likeness", "cost (×)",
+        "front-end", "over", "robust area", "V1-likeness", "noise", "cost (×)",
     ]  # fmt: skip
     rows = {row[0].text: [cell.text for cell in row[1:]] for row in table.rows}
     assert list(rows) == ["vone", "image noise", "push pull", "learned", "random"]
     assert rows["learned"][:2] == ["3", "30.0 [20.0, 40.0]"]
     # Student's interval of 0.5, 0.6, 0.7: 4.303 × 0.1 / √3 to either side; of the cells, not of the stem.
-    assert rows["vone"] == ["3", "+20.0 [+10.0, +30.0]", "0.60 [0.35, 0.85]", "1.50"]
-    assert rows["learned"][2:] == ["0.30 [0.05, 0.55]", "1.00"]
-    assert rows["random"][2:] == ["–", "1.00"]
+    assert rows["vone"] == ["3", "+20.0 [+10.0, +30.0]", "0.60 [0.35, 0.85]", "0.11 [0.11, 0.11]", "1.50"]
+    assert rows["learned"][2:] == ["0.30 [0.05, 0.55]", "–", "1.00"]
+    assert rows["random"][2:] == ["–", "–", "1.00"]
     tones = {row[0].text: row[2].tone for row in table.rows}
     assert (tones["vone"], tones["push pull"]) == ("", "muted")
 
@@ -109,6 +111,7 @@ def test_v1_beats_noise_on_the_pixels_only_where_both_scores_say_so(
     assert words in answer.text
     assert answer.status == status
     assert "averaged over log ε +12.0 points [+2.0, +22.0], clean accuracy −4.0 points" in answer.text
+    assert "their noise is as pixel noise of 0.11 and 0.10 (0 to 1)" in answer.text
     assert answer in frontend._answers(run(extra=extra))
 
 

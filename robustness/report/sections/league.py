@@ -13,13 +13,14 @@ from robustness.report.document import EMPTY, Answer, Cell, Figure, Table, colum
 from robustness.report.inputs import Effect, Score
 from robustness.report.plots.dots import pair_rows
 from robustness.report.sections import physiology, twins
-from robustness.report.wording import interval, interval_signed, plain_cell, points
+from robustness.report.wording import interval, interval_signed, number, plain_cell, points
 
 FEWEST = 4
 """With fewer front-ends a league has nothing to tell that pairs do not."""
 MOST_CURVES = 6
 """More curves than this in one panel cannot be told apart."""
 AREA = "attack/worst_linf/area"
+NOISE_LEVEL = "probe/filters/stem/noise_equivalent_sd"
 MEASURES = (
     ("clean", "clean/accuracy"),
     ("pose", "pose/accuracy"),
@@ -54,6 +55,7 @@ def table(context: ReportContext) -> Table | None:
             Cell(_units(context, name, [metric for _, metric in known])),
             *(_effect_cell(name, _effect(context, name, metric)) for _, metric in known),
             plain_cell(likeness(context, name)),
+            plain_cell(noise_level(context, name)),
             plain_cell(_cost(context, name, cost).value),
         ]
         for name in names
@@ -63,12 +65,13 @@ def table(context: ReportContext) -> Table | None:
         "The front-ends, the most robust first. Row learned: its mean accuracy (%) over architectures; other "
         "rows: the mean paired difference from it in points, on the same architectures and images (grey: "
         "undecided). Area: robust accuracy averaged over log ε (L∞). V1-likeness by tuning to gratings, of "
-        "the cells where the front-end has a bank of them, else of the stem. Cost: "
+        "the cells where the front-end has a bank of them, else of the stem. Noise: standard deviation "
+        "of the pixel noise (0 to 1) that hides as much of the difference between natural images. Cost: "
         f"{work} over the learned twin's, mean over architectures. Intervals (95 %) are Student's, over "
         "architectures and, of accuracies, objects; seeds are averaged within an architecture, and are what "
         "varies where there is one. They are not corrected for the number of rows."
     )
-    numbers = [*(title for title, _ in known), "V1-likeness", "cost (×)"]
+    numbers = [*(title for title, _ in known), "V1-likeness", "noise", "cost (×)"]
     return Table("table-league", caption, columns("front-end", "over", numbers=numbers), rows, small=True)
 
 
@@ -82,6 +85,14 @@ def likeness(context: ReportContext, frontend: str) -> Score | None:
             mean = over_architectures((model, score.value) for model, score in known.items())
             return replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0))
     return None
+
+
+def noise_level(context: ReportContext, frontend: str) -> Score | None:
+    """The pixel noise that hides as much as a front-end's own, mean over architectures; None: no noise."""
+    models = context.models.where(frontend=frontend, training="canonical")
+    scores = {model: context.score_of(model, NOISE_LEVEL) for model in models}
+    known = {model: score for model, score in scores.items() if score is not None}
+    return over_architectures((model, score.value) for model, score in known.items()) if known else None
 
 
 def figure(context: ReportContext, architectures: Sequence[str]) -> Figure | None:
@@ -134,6 +145,10 @@ def against_noise(context: ReportContext) -> Answer | None:
         f"robust accuracy averaged over log ε {points(robust)}, clean accuracy {points(clean)} (vone less "
         f"image_noise, {twins.over(robust)})"
     )
+    levels = [noise_level(context, name) for name in (V1, NOISE)]
+    if None not in levels:
+        numbers += f"; to tell images apart, their noise is as pixel noise of {number(levels[0].value)} and "
+        numbers += f"{number(levels[1].value)} (0 to 1)"
     question = "Whether a V1 front-end beats noise on the pixels at equal clean accuracy is undecided"
     open_ones = [
         f"of {noun}, {twins.would_decide(effect)}"
