@@ -14,14 +14,13 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
-from statistics import median
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.timing import write_record
+from benchmarks.timing import Ratio, Row, write_record
 from robustness.attacks import Setup, attack
 from robustness.attacks.attacked_model import AttackedModel
 from robustness.attacks.engine import search
@@ -153,7 +152,7 @@ def curve(clock: Clock, model: nn.Module, images: Tensor, labels: Tensor, repeat
             if repeat:  # the first is to warm up
                 ratios[name].append(theirs / ours)
     return {
-        "times_faster": {name: median(found) for name, found in ratios.items()},
+        "times_faster": {name: Ratio.of(found) for name, found in ratios.items()},
         "above": above,
         "epsilons_255": [round(epsilon * 255, 3) for epsilon in EPSILONS],
         "curves": curves,
@@ -170,7 +169,7 @@ def bare(model: nn.Module, x: Tensor, labels: Tensor, *, gradient: bool) -> None
             torch.autograd.grad(loss, point)
 
 
-def floor(clock: Clock, model: nn.Module, images: Tensor, labels: Tensor, repeats: int) -> dict[str, float]:
+def floor(clock: Clock, model: nn.Module, images: Tensor, labels: Tensor, repeats: int) -> dict[str, Ratio]:
     """Steps × bare forward + backward at the same batch, as a share of what the attack loop takes.
 
     Bare: parameters without gradients, the memory layout that the engine uses, nothing but the input
@@ -194,7 +193,7 @@ def floor(clock: Clock, model: nn.Module, images: Tensor, labels: Tensor, repeat
                 least, taken = clock(bare_loop)[0], clock(full_loop)[0]
                 if repeat:
                     found.append(least / taken)
-        shares[item.name] = median(found)
+        shares[item.name] = Ratio.of(found)
     return shares
 
 
@@ -208,7 +207,7 @@ def main() -> None:
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     torch.set_num_threads(1)
-    clock, results = Clock(device), {}
+    clock, rows, details = Clock(device), [], {}
     cases = {
         "small CNN, 16 px": (small_cnn, 16, 6, 0.0),
         "small CNN, 16 px, adversarially trained": (small_cnn, 16, 8, 5 / 255),
@@ -221,13 +220,18 @@ def main() -> None:
         images, labels = (part.to(device) for part in digits(size))
         model = train(build(), images[:1300], labels[:1300], epochs, epsilon)
         x, y = images[1300 : 1300 + arguments.images], labels[1300 : 1300 + arguments.images]
-        results[name] = {
-            "curve": curve(clock, model, x, y, arguments.repeats),
-            "share_of_floor": floor(clock, model, x, y, arguments.repeats),
-        }
-        print(name, json.dumps(results[name], indent=1), flush=True)
+        found = curve(clock, model, x, y, arguments.repeats)
+        for attack_name, faster in found.pop("times_faster").items():
+            what, case = f"robust accuracy at 8 ε by {attack_name}, {STEPS} steps", f"{name}"
+            case += f"; at most {found['above'][attack_name]:+.1%} above foolbox's"
+            rows.append(Row(what, case, f"foolbox's PGD, {STEPS} steps", faster, "≥ 5"))
+        for attack_name, share in floor(clock, model, x, y, arguments.repeats).items():
+            passes = "bare forward" if attack_name == "square" else "bare forward + backward"
+            rows.append(Row(f"the loop of {attack_name}", name, passes, share, "≥ 0.9"))
+        details[name] = found
+        print(name, *rows, json.dumps(found, indent=1), sep="\n", flush=True)
     if not arguments.only:
-        write_record("attack_speed", device, results, repeats=arguments.repeats)
+        write_record("attack_speed", device, rows, details)
 
 
 if __name__ == "__main__":

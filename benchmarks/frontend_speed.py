@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.timing import ratio, write_record
+from benchmarks.timing import Row, ratio, write_record
 from robustness import architectures, frontends
 from robustness.frontends import FrontendOptions
 from robustness.frontends.blocks.v1_block import SQRT_CONSTANT, V1Block
@@ -71,8 +71,8 @@ def both(block: nn.Module, images: Tensor, gradient: Tensor) -> Callable[[], obj
 
 
 def measure(
-    name: str, size: int, stride: int, cells: int, batch: int, device: torch.device, repeats: int
-) -> dict[str, float]:
+    case: str, name: str, size: int, stride: int, cells: int, batch: int, device: torch.device, repeats: int
+) -> list[Row]:
     """How many times faster than the plain convolution, and what ten draws cost over one."""
     network = architectures.build(name, num_classes=10, image_size=size)
     options = FrontendOptions(simple_channels=cells, complex_channels=cells)
@@ -89,13 +89,10 @@ def measure(
     assert gap < 1e-4, gap
     gradient = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1)).to(device)
     noise, block.noise = block.noise, None
-    found = {
-        "largest_gap": gap,
-        "forward": ratio(forward(plain, images), forward(block, images), device, repeats, warm_up=2),
-        "forward_backward": ratio(
-            both(plain, images, gradient), both(block, images, gradient), device, repeats, warm_up=2
-        ),
-    }
+    one_way = ratio(forward(plain, images), forward(block, images), device, repeats, warm_up=2)
+    both_ways = ratio(
+        both(plain, images, gradient), both(block, images, gradient), device, repeats, warm_up=2
+    )
     block.noise = noise
     one = both(block, images, gradient)
 
@@ -103,8 +100,12 @@ def measure(
         with frontends.draws(network, 10):
             one()
 
-    found["ten_draws_over_one"] = ratio(ten, one, device, repeats, warm_up=2)
-    return found
+    peer = "a plain convolution"
+    return [
+        Row("V1 block, forward", case, peer, one_way, "≥ 4"),
+        Row("V1 block, forward + backward", case, peer, both_ways, "≥ 6"),
+        Row("one draw of its noise", case, "ten", ratio(ten, one, device, repeats, warm_up=2), "≤ 2"),
+    ]
 
 
 def main() -> None:
@@ -114,11 +115,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     arguments = parser.parse_args()
     keep_freed_memory()  # as every stage does
-    device, results = torch.device(arguments.device), {}
+    device, rows = torch.device(arguments.device), []
     for name, case in CASES.items():
-        results[name] = measure(*case, device, arguments.repeats)
-        print(name, {key: float(f"{value:.3g}") for key, value in results[name].items()}, flush=True)
-    write_record("frontend_speed", device, results, threads=torch.get_num_threads())
+        rows += measure(name, *case, device, arguments.repeats)
+        print(*rows[-3:], sep="\n", flush=True)
+    write_record("frontend_speed", device, rows, threads=torch.get_num_threads())
 
 
 if __name__ == "__main__":

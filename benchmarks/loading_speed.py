@@ -1,9 +1,10 @@
 """Whether reading images keeps up with a ResNet-18 of full width at 64 pixels that trains and evaluates.
 
 ``python -m benchmarks.loading_speed [--threads N] [--rounds N] [--device auto]``; a minute on two cores. In
-turns: a batch from the memory-mapped image set, varied as in training, against a training step on it; a
-plain batch against a forward pass; decoding JPEGs, as reading a folder into an image set does once, against
-both. What counts are medians of ratios within one run: above 1, the network is what takes the time.
+turns: a batch from the memory-mapped image set, varied as in training, against a training step on it, and
+against torchvision's loader of the same folder; a plain batch against a forward pass; decoding JPEGs, as
+reading a folder into an image set does once, against a training step. What counts are medians of ratios
+within one run: above 1, the network, or the other loader, is what takes the time.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import numpy as np
 import torch
 from PIL import Image
 from torch.nn import functional
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
 
-from benchmarks.timing import ratio, write_record
+from benchmarks.timing import Row, ratio, write_record
 from robustness import models
 from robustness.augmentation import Augmentation
 from robustness.data import on_disk
@@ -38,6 +41,22 @@ def jpeg_folder(root: Path) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(coarse).resize(STORED[::-1], Image.Resampling.BICUBIC).save(place, quality=90)
     return root
+
+
+def torchvision_batch(folder: Path) -> Callable[[], object]:
+    """Loads a batch as a torchvision user would: from the files each time, varied with its transforms."""
+    transform = v2.Compose(
+        [
+            v2.ToImage(),
+            v2.RandomResizedCrop(SIZE, antialias=True),
+            v2.ColorJitter(0.3, 0.3),
+            v2.RandomGrayscale(0.1),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.RandomErasing(0.25),
+        ]
+    )
+    images = ImageFolder(str(folder), transform)
+    return lambda: torch.stack([images[number][0] for number in range(BATCH)])
 
 
 def main() -> None:
@@ -86,17 +105,23 @@ def main() -> None:
             for file in files[:BATCH]:
                 read(file, size=SIZE, fit="crop", border=0)
 
-        pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
-            "training step / varied batch": (step, varied),
-            "forward pass / batch": (forward, batch),
-            "training step / decoding on one core": (step, decode),
-            "forward pass / decoding on one core": (forward, decode),
+        theirs = torchvision_batch(root / "train")
+        pairs: dict[tuple[str, str, str], tuple[Callable[[], object], Callable[[], object]]] = {
+            ("a batch varied as in training", "training step of a ResNet-18", "≥ 1"): (step, varied),
+            ("a batch", "forward pass of a ResNet-18", "≥ 1"): (forward, batch),
+            ("decoding a batch of JPEGs", "training step of a ResNet-18", ""): (step, decode),
+            ("a batch varied as in training", "torchvision's ImageFolder", ""): (
+                theirs,
+                varied,
+            ),
         }
-        found = {}
-        for name, (network, loader) in pairs.items():
-            found[name] = round(ratio(network, loader, device, options.rounds), 2)
-            print(f"{name:40}{found[name]:8.2f}", flush=True)
-    write_record("loading_speed", device, found, threads=options.threads, batch=BATCH, rounds=options.rounds)
+        rows = []
+        for (what, against, asked), (slow, fast) in pairs.items():
+            rows.append(
+                Row(what, f"{BATCH} images", against, ratio(slow, fast, device, options.rounds), asked)
+            )
+            print(rows[-1], flush=True)
+    write_record("loading_speed", device, rows, threads=options.threads, batch=BATCH)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,12 @@ import argparse
 import io
 import re
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
 import trimesh
 
-from benchmarks.timing import seconds, write_record
+from benchmarks.timing import Ratio, Row, seconds, write_record
 from robustness.data.objects import fetch as library_fetch
 from robustness.data.objects.library import ModelLibrary
 from robustness.data.objects.obj_format import ObjText, parse_obj
@@ -59,16 +58,16 @@ def main() -> None:
             continue
         found["smoothing_groups_without_normals"] += bool(SMOOTH.search(text)) and not len(ours[0].normals)
         try:
-            ratios.append(own / seconds(read, CPU))
+            ratios.append(seconds(read, CPU) / own)
         except Exception:  # whatever it is: the model could not be read
             found["fails"] += 1
             continue
         expected = area(ours[0].positions[ours[0].corners[:, :, 0]])
         reached = sum(area(part.triangles) for part in theirs[0].geometry.values())
         found["other_area"] += abs(reached - expected) > 1e-3 * expected
-    found["time over trimesh's"] = round(median(ratios), 2)
-    write_record("obj_speed", CPU, found, trimesh=trimesh.__version__, every=options.every)
-    print(found)
+    row = Row("reading OBJ", f"{found['models']} models", "trimesh", Ratio.of(ratios))
+    write_record("obj_speed", CPU, [row], found, trimesh=trimesh.__version__, every=options.every)
+    print(row, found, sep="\n")
 
 
 if __name__ == "__main__":

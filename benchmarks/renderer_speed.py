@@ -14,8 +14,10 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+import torch
 from threadpoolctl import threadpool_limits
 
+from benchmarks.timing import Ratio, Row, write_record
 from robustness.data.objects import fetch as library_fetch
 from robustness.data.objects.library import ModelLibrary
 from robustness.data.objects.mesh import load_mesh
@@ -83,10 +85,17 @@ def main() -> None:
         table.append(row)
         print(f"{name:32}" + "".join(f"{value:15.2f}" for value in row))
     floor, image, clutter = np.median(np.array(table), axis=0)
-    print(
-        f"\nan image takes {image / floor:.1f} times its bare first rays: {1e3 / image:.0f} a second and core"
-    )
-    print(f"with four distractors {clutter / image:.1f} times that")
+    images_per_second = {"alone": round(1e3 / image), "with four distractors": round(1e3 / clutter)}
+    times, objects = np.array(table), f"{len(OBJECTS)} objects"
+    rows = [
+        Row(
+            f"an image of {SIZE} pixels", objects, "its bare first rays", Ratio.of(times[:, 0] / times[:, 1])
+        ),
+        Row("an image with four distractors", objects, "without", Ratio.of(times[:, 1] / times[:, 2])),
+    ]
+    details = {"images/s of one core": images_per_second, "bare first rays, ms": round(floor, 2)}
+    write_record("renderer_speed", torch.device("cpu"), rows, details, rounds=options.rounds)
+    print(*rows, details, sep="\n")
 
 
 if __name__ == "__main__":

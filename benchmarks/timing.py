@@ -4,14 +4,45 @@ from __future__ import annotations
 
 import json
 import platform
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import torch
 
 RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Median and quartiles of a ratio over ``repeats`` measurements."""
+
+    times: float
+    low: float
+    high: float
+    repeats: int
+
+    @classmethod
+    def of(cls, measured: Sequence[float]) -> Ratio:
+        """Of the ratios that were measured, one at least."""
+        low, high = np.quantile(measured, [0.25, 0.75])
+        return cls(*(float(f"{value:.4g}") for value in (median(measured), low, high)), len(measured))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement: ``what``, in which ``case``, ``against`` what, and the ratio that was ``asked`` for
+    (such as "≥ 4"; empty: none). README's table has one row for all cases of the same thing."""
+
+    what: str
+    case: str
+    against: str
+    ratio: Ratio
+    asked: str = ""
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
@@ -31,16 +62,47 @@ def ratio(
     device: torch.device,
     repeats: int,
     warm_up: int = 1,
-) -> float:
-    """Median of (time of slow / time of fast), in turns, after ``warm_up`` rounds that do not count."""
+) -> Ratio:
+    """Time of slow / time of fast, in turns, after ``warm_up`` rounds that do not count."""
     found = [seconds(slow, device) / seconds(fast, device) for _ in range(repeats + warm_up)]
-    return median(found[warm_up:])
+    return Ratio.of(found[warm_up:])
 
 
-def write_record(name: str, device: torch.device, results: dict, **facts: object) -> None:
-    """Write ``results/<name>.json``, or ``<name>_cuda.json``, with the machine, torch and ``facts``."""
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    record = {"device": where, "torch": torch.__version__, **facts, "results": results}
+def write_record(
+    name: str, device: torch.device, rows: Sequence[Row], details: dict | None = None, **facts: object
+) -> None:
+    """Write ``results/<name>.json``, or ``<name>_cuda.json``: machine, versions, commit, ``facts``, the rows
+    for the table of speeds, and ``details``."""
+    record = {
+        "processor": processor(device),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "commit": _commit(),
+        **facts,
+        "rows": [asdict(row) for row in rows],
+        "details": details or {},
+    }
     target = RESULTS / (f"{name}.json" if device.type == "cpu" else f"{name}_cuda.json")
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def processor(device: torch.device) -> str:
+    """The name of the GPU, or of the CPU with its number of cores."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {max(1, len(names))} cores"
+
+
+def _commit() -> str:
+    """The commit that was measured, with + where files differ from it."""
+    folder = Path(__file__).parent
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+", "--abbrev=7"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return found.stdout.strip()

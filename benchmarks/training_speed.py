@@ -15,7 +15,7 @@ from statistics import median
 import torch
 from torch.nn import functional
 
-from benchmarks.timing import ratio, seconds, write_record
+from benchmarks.timing import Row, ratio, seconds, write_record
 from pipeline.settings import load
 from robustness import architectures, models
 from robustness.devices import resolve
@@ -66,7 +66,8 @@ def main() -> None:
     options = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(1)
-    params, device, found = load(("data.image_size", "training", "models")), resolve(options.device), {}
+    params, device = load(("data.image_size", "training", "models")), resolve(options.device)
+    rows, found = [], {}
     for name, settings in params.models.items():
         if settings.frontend != "learned" or settings.training != "canonical":
             continue
@@ -82,9 +83,9 @@ def main() -> None:
         for other in ("half size", "bfloat16"):
             if other in work:
                 gain = ratio(work["step"], work[other], device, options.repeats)
-                found[name][f"step / {other}"] = round(gain, 2)
-        print(f"{name:14}{found[name]}", flush=True)
-    write_record("training_speed", device, found, threads=1, repeats=options.repeats)
+                rows.append(Row(f"training step, {other}", name, "the whole step", gain))
+        print(f"{name:14}{found[name]}", *rows[-1:], flush=True)
+    write_record("training_speed", device, rows, found, threads=1)
 
 
 if __name__ == "__main__":
