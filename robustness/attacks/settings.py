@@ -22,11 +22,13 @@ LARGEST_EPSILON = 255.0  # of L∞, in 255ths: more than black to white
 
 class NormSettings(Settings):
     """The ε's in one norm, and the suite: a name of ``suites.SUITES``, of whose ladder at most ``rungs`` are
-    climbed, or the attacks (name → settings) of each rung."""
+    climbed, or the attacks (name → settings) of each rung. ``noisy_rungs``: at most so many of a model with
+    noise, whose gradients cost more; null: as of the others."""
 
     epsilons: tuple[float, ...] = Field(min_length=1)
     suite: str | list[dict[str, dict[str, Any]]] = Field(min_length=1)
     rungs: int | None = Field(default=None, ge=1)
+    noisy_rungs: int | None = Field(default=None, ge=1)
 
     @field_validator("epsilons", mode="before")
     @classmethod
@@ -86,8 +88,9 @@ class AttackSettings(Settings):
 
     def ladder(self, norm: str, *, noisy: bool, classes: int) -> tuple[Rung, ...]:
         """The rungs in a norm, for a model with noise or without, of so many classes."""
-        suite, rungs = self.norms[norm].suite, self.norms[norm].rungs
-        return ladder(suite, norm, rungs, noisy=noisy, classes=classes)
+        own = self.norms[norm]
+        rungs = own.noisy_rungs if noisy and own.noisy_rungs else own.rungs
+        return ladder(own.suite, norm, rungs, noisy=noisy, classes=classes)
 
     def setup(self, norm: str, seed: int) -> Setup:
         """How the attacks in one norm run."""

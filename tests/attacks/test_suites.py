@@ -188,3 +188,13 @@ def test_transfer_is_tried_where_the_models_own_attacks_leave_some() -> None:
     norm, epsilon, setup = settings.of_transfer(3, table)
     assert (norm, epsilon, setup.seed) == ("linf", 2 / 255, 3)
     assert f"{norm}/{epsilon:.6g}" == f"linf/{settings.budgets('linf')[1]:.6g}"
+
+
+@pytest.mark.parametrize(("noisy_rungs", "lengths"), [(2, (3, 2)), (None, (3, 3))])
+def test_a_model_with_noise_may_climb_less_far(noisy_rungs: int | None, lengths: tuple[int, int]) -> None:
+    norm = {"epsilons": [1], "suite": "standard", "rungs": 3, "noisy_rungs": noisy_rungs}
+    settings = AttackSettings.read(
+        {"images": 4, "batch_size": 4, "eot_samples": 1, "eval_samples": 1, "norms": {"linf": norm}}
+    )
+    found = tuple(len(settings.ladder("linf", noisy=noisy, classes=10)) for noisy in (False, True))
+    assert found == lengths
