@@ -113,7 +113,7 @@ Block = Table | Figure | Gallery | Text
 class Answer:
     """One sentence of the findings.
 
-    ``status``: found, undecided (the interval holds 0), doubtful (read with caution), missing (no data).
+    ``status``: found, undecided (the interval includes 0), doubtful (read with caution), missing (no data).
     """
 
     text: str

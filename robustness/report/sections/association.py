@@ -36,10 +36,10 @@ METHOD = (
     "number, twice: across architectures (learned stems, canonical training), and within architectures (what "
     "the V1 front-end changes of the one against what it changes of the other). Clean accuracy is held "
     "constant: Spearman's partial ρ, with an interval over architectures.",
-    "Many pairs are tested: a pair is called related only if its ρ stands after a correction over all "
-    "pairs (max-T, Westfall & Young: the probability that the best of all pairs is as strong when nothing is "
-    "related) and its interval excludes 0; suggestive if only the false discovery rate is held.",
-    "A correlation over trained networks is no cause.",
+    "Many pairs are tested: a pair is called related only if its ρ is significant after a correction for "
+    "all pairs (max-T, Westfall & Young: the probability that the best of all pairs is as strong when "
+    "nothing is related) and its interval excludes 0; suggestive if only the false discovery rate is held.",
+    "A correlation over trained networks does not show a cause.",
 )
 RESTATING = ("knn_purity", "silhouette", "label_consistency")
 """Probe numbers computed from the labels of the images: they restate accuracy."""

@@ -28,13 +28,14 @@ from robustness.report.wording import are, capital, listed, number, of, percent,
 
 TITLE = "How does it stand up to adversarial attack, and can that number be trusted?"
 METHOD = (
-    "Suites are ladders: each attack runs on the images that stand after those before it, each rung is "
-    "stronger than the one before, and the next rung runs where this one broke 1 % of the images or more. "
+    "Suites are ladders: each attack runs on the images that survived the attacks before it, each rung is "
+    "stronger than the one before, and the next rung runs if this one broke at least 1 % of the images. "
     "The standard suite holds APGD on the cross-entropy, targeted APGD, a minimum-norm attack of foolbox and "
     "Square.",
     "Models with noise get the stochastic suite: the same attacks with gradients averaged over ever more "
     "samples of the noise (EOT). Robust accuracy is the expected share of right answers on the strongest "
-    "image found, under fresh noise; a vote over the samples is a second, other classifier.",
+    "image found, under new noise at each forward pass; a majority vote over noise samples would be a "
+    "different classifier.",
     "Every evaluation checks itself (after Carlini 2019, Tramèr 2020, Croce & Hein 2020, Pintor 2022). The "
     "verdict of a model is the worst of its checks: attack too weak, model masks gradients, sample too small "
     "or all well.",
@@ -169,9 +170,9 @@ def _rungs(context: ReportContext) -> Table | None:
         if any(part is not None for part in found):
             rows.append([Cell(model.name, mono=True), *map(_climb, found)])
     caption = (
-        "The climb of the suites: the last rung that ran, and robust accuracy (%) before and after it. A "
-        "rung that lowers it by less than 1 point is the last; where the last lowered it by more, in bold, a "
-        "further rung might lower it again."
+        "How far the suites escalated: the last rung that ran, and robust accuracy (%) before and after it. "
+        "A ladder ends at the rung that lowers it by less than 1 point; where the last rung lowered it by "
+        "more, in bold, a further rung might lower it again."
     )
     head = columns("model", numbers=[f"ε = {255 * epsilon:g}/255" for epsilon in epsilons])
     return Table("table-rungs", caption, head, rows, small=True, html_only=True)
@@ -204,8 +205,8 @@ def _eot(context: ReportContext) -> Table | None:
     """Robust accuracy of the models with noise against the EOT samples per gradient."""
     caption = (
         "How many EOT samples a gradient needs: robust accuracy (%) under APGD with 20 steps on a few "
-        "images, the gradient averaged over so many samples of the noise; – was not run, since two steps "
-        "before it changed nothing. Where a row still falls at its end, more samples would find more."
+        "images, the gradient averaged over so many samples of the noise; –: not run, because the two "
+        "counts before it changed nothing. Where a row still falls at its end, more samples might find more."
     )
     study = context.inputs.eot.sort_values("eot_samples", kind="stable")
     table = context.study_table("table-eot", caption, study, "eot_samples", "{} samples", budgets=True)

@@ -29,8 +29,8 @@ from robustness.scores import compare
 METRIC, BALANCED = "clean/accuracy", "clean/balanced_accuracy"
 MOST_CLASSES = 30  # of which a confusion matrix can be read
 METHOD = (
-    "Accuracy is the share of clean test images whose largest logit is that of the right class; a stochastic "
-    "model sees each image once, under noise that belongs to the image.",
+    "Accuracy is the share of clean test images whose largest logit is that of the right class; a "
+    "stochastic model sees each image once, with one noise sample fixed for that image.",
     "No object of the test images occurs in training or validation. Brackets are 95 % percentile "
     "intervals of a bootstrap that draws whole objects.",
 )

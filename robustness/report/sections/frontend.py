@@ -214,7 +214,8 @@ def _claims(context: ReportContext) -> Table | None:
     caption = (
         "What Dapello et al. (2020) report for the V1 block on ImageNet with ResNet-50, and the mean effect "
         "here, on other images, smaller networks and other attacks: directions can be compared, sizes "
-        "cannot. Intervals (95 %) hold architectures and objects; of one architecture, objects alone."
+        "cannot. Intervals (95 %) are over architectures and objects; for a single architecture, over "
+        "objects alone."
     )
     head = columns("claim", "published", "here (vone less the other)", "architectures", "verdict")
     return Table("table-claims", caption, head, rows, small=True)
@@ -304,7 +305,7 @@ def _table(context: ReportContext) -> Table | None:
         context,
         "table-frontend",
         "Paired differences between front-ends of the same architecture, in points, with 95 % "
-        "intervals over objects. Grey: undecided (the interval holds 0). *: stands after Holm's "
+        "intervals over objects. Grey: undecided (the interval includes 0). *: significant after Holm's "
         "correction over all pairs of the column (p ≤ 0.05).",
         pairs,
         twins.measures(conditions.reference_budget(context.inputs)).values(),

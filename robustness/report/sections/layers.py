@@ -79,12 +79,12 @@ FIRST_CAPTION = (
 ACTIVATIONS_CAPTION = (
     "What drives the units: one row per stage; for some channels the test images of largest activation, "
     "cut to the patch that the unit sees, and what a deconvnet projects back from them. The model: the most "
-    "accurate learned one; pictures of every other lie in the folder figures."
+    "accurate learned one; those of all others are in the folder figures."
 )
 OCCLUSION_CAPTION = (
     "A grey square slides over the image: the image with the square, then the probability of the class "
-    "and the strongest map of each stage with the square at every place, on one scale: the share of what "
-    "the whole image gives. Below: the least share."
+    "and the strongest map of each stage with the square at every place, all on one scale, as a share of "
+    "the value without the square. Below: the smallest share."
 )
 SALIENCY_CAPTION = (
     "Which pixels carry the answer, by method; one column per image. Where a network has no ReLU, guided "

@@ -51,9 +51,9 @@ def figure(context: ReportContext) -> Figure | None:
         "learning_curve",
         f"What more data brings: accuracy of {_net(context)} after training on a share of the objects of "
         "every class, with all their views, or on a share of the views of every object. A smaller share lies "
-        "within the larger one. Every point is a training of its own in about as many steps (a smaller "
+        "within the larger one. Every point is a separate training run of about as many steps (a smaller "
         "share is seen more often), tested on the same images. Bands: 95 % intervals over test objects; "
-        "they do not tell how another training would end. Dotted: chance.",
+        "they do not include the variation between training runs. Dotted: chance.",
     )
 
 

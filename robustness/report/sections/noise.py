@@ -13,8 +13,8 @@ from robustness.report.palette import NOISE_COLOURS
 from robustness.report.plots.lines import line_panels
 
 WORDS = (
-    "live: fresh noise at every look; frozen: one noise field for attack and verdict; off: no noise. "
-    "What is robust only while the noise is live is due to the noise."
+    "live: new noise at each forward pass; frozen: one noise field for attack and evaluation; off: no noise. "
+    "Robustness that only live noise gives is due to the noise."
 )
 
 
@@ -43,7 +43,7 @@ def figure(context: ReportContext, architectures: Sequence[str]) -> Figure | Non
     line_panels(context.figure("noise_modes"), curves, NOISE_COLOURS, "robust accuracy (%)", guess)
     return Figure.of(
         "noise_modes",
-        f"Worst-case robust accuracy over ε by what the noise does; {WORDS} Bands: 95 % Wilson "
+        f"Worst-case robust accuracy over ε with the noise live, frozen and off; {WORDS} Bands: 95 % Wilson "
         "intervals over the images of this study. Dotted: chance.",
     )
 

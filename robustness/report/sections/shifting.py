@@ -28,8 +28,7 @@ METHOD = (
     "One factor is changed at a time; object, light and seed stay the same at every level (paired), and the "
     "clean level is the clean image itself.",
     "A drop is clean accuracy less accuracy under the shift, in points: the mean over the levels of a "
-    "factor, then over the factors of the shift. Background swaps and the view sphere have numbers of "
-    "their own.",
+    "factor, then over the factors of the shift. Background swaps and the view sphere are reported apart.",
     "Models whose clean accuracy is not significantly above chance are left out of sentences on "
     "drops: they have nothing to lose.",
 )
@@ -139,7 +138,7 @@ def _effective(context: ReportContext) -> Figure | None:
         "effective_robustness",
         "Effective robustness (Taori et al. 2020): accuracy under each shift against clean accuracy, one "
         "point per model, filled: learned stem. The line is fitted to learned stems with canonical "
-        "training; who lies above it keeps more than its clean accuracy leads to expect. Scatter: the "
+        "training; models above it keep more than their clean accuracy predicts. Scatter: the "
         "standard deviation of these models about the line.",
     )
 
@@ -204,8 +203,8 @@ def _drops(context: ReportContext) -> Figure | None:
     return Figure.of(
         "shift_drops",
         "What each model loses to each shift: clean accuracy less mean accuracy under "
-        "the shift, in points, with 95 % intervals over objects. Right of the line the loss has double "
-        "digits.",
+        "the shift, in points, with 95 % intervals over objects. Right of the line the loss exceeds 10 "
+        "points.",
         html_only=True,
     )
 

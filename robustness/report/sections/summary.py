@@ -22,10 +22,10 @@ GLOSSARY = Text(
         "Clean: the object in front view, before a plain ground; a condition: one factor at one level.",
         "3-D pose, in the plane: the camera around the object; the object rolled, farther off or aside.",
         "Clutter: what stands around or before the object, and its background.",
-        "Drop: clean accuracy less accuracy under a shift, in points of 100.",
+        "Drop: clean accuracy less accuracy under a shift, in percentage points.",
         "Robust accuracy at ε: the share of images still right at the strongest change found with no pixel "
         "changed by more than ε (L∞); with noise, the expected share.",
-        "Suite, rung: attacks of rising strength; each rung runs on what the one before left.",
+        "Suite, rung: attacks of rising strength; each rung runs on the images that survived the one before.",
         "Checks: what shows that an attack was strong enough for its number to be quoted.",
         "Twins: two models that differ in one thing; paired: compared on the same images.",
         "Undecided: the 95 % interval includes no effect.",

@@ -116,7 +116,7 @@ def _table(context: ReportContext) -> Table | None:
         context,
         "table-training",
         "Paired differences between trainings of the same model, in points, with 95 % intervals over "
-        "objects. Grey: undecided. *: stands after Holm's correction over all pairs of the column (p ≤ "
+        "objects. Grey: undecided. *: significant after Holm's correction over all pairs of the column (p ≤ "
         "0.05).",
         pairs,
         twins.measures(conditions.reference_budget(context.inputs)).values(),
