@@ -69,6 +69,28 @@ class ReportContext:
         ]
         return sorted([(s, m) for s, m in scored if s is not None], key=lambda pair: -pair[0].value)
 
+    def side_by_side(
+        self, shown: Iterable[tuple[str, str]]
+    ) -> tuple[list[str], dict[str, dict[str, list[Score | None]]]]:
+        """Architectures, and of each metric of ``shown`` (with its title) title (%) → front-end → scores of
+        the plain comparison, one an architecture: of several seeds the first."""
+        grid = self.models.grid()
+        architectures = list(dict.fromkeys(model.architecture for model in grid)) or self.models.architectures
+        first = {(m.architecture, m.frontend): m for m in reversed(grid)}
+        frontends = list(dict.fromkeys(model.frontend for model in grid)) or ["learned"]
+        panels = {}
+        for metric, title in shown:
+            scores = {
+                frontend: [
+                    self.score_of(first[name, frontend], metric) if (name, frontend) in first else None
+                    for name in architectures
+                ]
+                for frontend in frontends
+            }
+            if any(score is not None for own in scores.values() for score in own):
+                panels[f"{title} (%)"] = scores
+        return architectures, panels
+
     def _cell(self, model: Model, metric: str, cell: Callable[[Score | None], Cell] | None) -> Cell:
         score = self.score_of(model, metric)
         if score is None or cell is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import seaborn.objects as so
+from matplotlib.axes import Axes
 
 from robustness.report.inputs import Score
 from robustness.report.model_table import Model
@@ -76,11 +77,7 @@ def dot_rows(path: Path, rows: Sequence[Row], panels: Sequence[DotPanel]) -> Non
     with style.figure(path, style.PAGE_WIDTH, 0.55 + 0.125 * (places[-1] + 1)) as figure:
         grid = style.draw(plot, figure)
         for axes, panel in zip(grid, (p for p in panels if p.label in set(table["panel"])), strict=True):
-            for value, words in panel.marks:
-                axes.axvline(100 * value, color=CHANCE, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
-                axes.annotate(words, (100 * value, 1), xycoords=("data", "axes fraction"), xytext=(0, 1),
-                              textcoords="offset points", fontsize=6, color="#555555", ha="center",
-                              va="bottom")  # fmt: skip
+            _mark(axes, panel.marks)
             axes.set(title="", xlabel=panel.label)
             if panel.limits is not None:
                 axes.set_xlim(*(100 * limit for limit in panel.limits))
@@ -90,18 +87,26 @@ def dot_rows(path: Path, rows: Sequence[Row], panels: Sequence[DotPanel]) -> Non
         grid[0].set_ylim(places[-1] + 0.8, -0.8)
 
 
+def _mark(axes: Axes, marks: Sequence[tuple[float, str]]) -> None:
+    """Dotted lines at fractions, with words above."""
+    for value, words in marks:
+        axes.axvline(100 * value, color=CHANCE, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
+        axes.annotate(words, (100 * value, 1), xycoords=("data", "axes fraction"), xytext=(0, 1),
+                      textcoords="offset points", fontsize=6, color="#555555", ha="center",
+                      va="bottom")  # fmt: skip
+
+
 def pair_rows(
     path: Path,
     rows: Sequence[str],
     panels: Mapping[str, Mapping[str, Sequence[Score | None]]],
     looks: Mapping[str, tuple[str, str]] | None = None,
-    *,
-    zero: bool = False,
+    marks: Mapping[str, Sequence[tuple[float, str]]] | None = None,
 ) -> None:
     """One row per label, the series of each beside each other; fractions, drawn times 100.
 
     ``panels``: axis label → series → one score per row; ``looks``: series → (colour, marker); without them
-    the series are front-ends. ``zero``: a line stands at 0.
+    the series are front-ends. ``marks``: axis label → (value, words) of lines.
     """
     series = list(dict.fromkeys(name for scores in panels.values() for name in scores))
     looks = looks or {name: (FRONTEND_COLOURS.get(name, OTHER_FRONTEND[0]), "o") for name in series}
@@ -128,8 +133,7 @@ def pair_rows(
             axes.set(title="", xlabel=label)
             axes.grid(visible=False, axis="y")
             axes.tick_params(axis="y", length=0)
-            if zero:
-                axes.axvline(0, color=CHANCE, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
+            _mark(axes, (marks or {}).get(label, ()))
         grid[0].set_yticks([place + middle for place in range(len(rows))], rows)
         grid[0].set_ylim(len(rows) - 0.5 + middle, middle - 0.5)
         entries = {n: {"color": colours[n], "marker": markers[n], "linestyle": "none"} for n in looks}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Figure, Table
-from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
+from robustness.report.plots.dots import pair_rows
 from robustness.report.wording import percent, points
 
 HUMANS = 0.959
@@ -32,22 +32,20 @@ CAPTION = (
 
 
 def figure(context: ReportContext) -> Figure | None:
-    """The share of shape by model, with the share of people and that of random answers as lines."""
-    models = [model for model in context.models if context.score_of(model, SHARE) is not None]
-    if not models:
+    """The share of shape by architecture, learned and V1 side by side, with the share of people and that of
+    random answers as lines."""
+    of_either = "answers for the shape, of those for shape or material"
+    shown = [(SHARE, of_either), ("cue/surface_answers", "answers for the material, of all")]
+    architectures, panels = context.side_by_side(shown)
+    if not panels:
         return None
-    marks = [(0.5, "at random"), (HUMANS, "humans")]
-    panels = [
-        DotPanel("answers for the shape, of those for shape or material (%)",
-                 [context.score_of(model, SHARE) for model in models], marks, (0, 1.02)),
-        DotPanel("answers for the material, of all (%)",
-                 [context.score_of(model, "cue/surface_answers") for model in models]),
-    ]  # fmt: skip
-    dot_rows(context.figure("cue_conflict"), model_rows(models), panels)
+    marks = {f"{of_either} (%)": [(0.5, "at random"), (HUMANS, "humans")]}
+    pair_rows(context.figure("cue_conflict"), architectures, panels, marks=marks)
     return Figure.of(
         "cue_conflict",
         "Shape or material: the same objects from the same views in the materials of an object of another "
-        "class, with 95 % intervals over objects. Humans: 95.9 % on photographs in the texture of another "
+        "class, by architecture, learned stem and V1 front-end (vone) side by side, with 95 % intervals over "
+        "objects. Humans: 95.9 % on photographs in the texture of another "
         "class (Geirhos et al. 2019), where they had 80 % answers for either; ResNet-50 had 22.1 %. Here the "
         "materials, most of one colour, say less of a class than the texture of a photograph does: the right "
         "panel shows how often they are named at all.",

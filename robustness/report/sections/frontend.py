@@ -78,8 +78,8 @@ def write(context: ReportContext) -> Section:
     blocks = [
         Text(METHOD, "Method.", "method"),
         _claims(context),
-        _forest(context),
         league.table(context),
+        _forest(context),
         *_controls_figures(context),
         _table(context),
         noise.figure(context, _with_controls(context) or context.models.architectures[-1:]),

@@ -44,7 +44,7 @@ def write(context: ReportContext) -> Section:
     """The section of question 5."""
     blocks = [
         Text(METHOD, "Method.", "method"),
-        _gallery(context, "filters", _learned_and_bank(context), 5, FILTERS_CAPTION),
+        _gallery(context, "filters", _learned_and_bank(context), 6, FILTERS_CAPTION),
         _table(context, "table-filters", "probe/filters/stem", FIRST, FIRST_CAPTION),
         last_layer.maps(context),
         _gallery(context, "embedding_placed", _leaders(context), 1, last_layer.MOVES_CAPTION),
@@ -66,9 +66,10 @@ def write(context: ReportContext) -> Section:
     return Section("layers", TITLE, 5, _answers(context), blocks)
 
 
+BANKS = ("vone", "gabor_trained", "random")
 FILTERS_CAPTION = (
-    "First-layer filters, each scaled to its own range; above each picture the model. Filters of a V1 "
-    "front-end are the fixed Gabor bank."
+    "First-layer filters, each scaled to its own range; above each picture the model. With a fixed bank one "
+    "model stands for all."
 )
 FIRST_CAPTION = (
     "The first layer in numbers: mean R² of a Gabor fit, of the same fit to random filters of the size, and "
@@ -260,9 +261,10 @@ def _leaders(context: ReportContext) -> list[Model]:
 
 
 def _learned_and_bank(context: ReportContext) -> list[Model]:
-    """Every learned stem, and one model with the fixed bank."""
+    """Every learned stem, and of each bank of filters that a front-end fixes or starts from one model."""
     learned = context.models.where(frontend="learned", training="canonical")
-    return [*learned, *[m for m in context.models if m.frontend in ("vone", "gabor_trained", "random")][:3]]
+    banks = {model.frontend: model for model in context.models if model.frontend in BANKS}
+    return [*learned, *banks.values()]
 
 
 def _gallery(

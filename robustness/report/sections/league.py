@@ -114,7 +114,9 @@ def figure(context: ReportContext, architectures: Sequence[str]) -> Figure | Non
     panels = {title: own for title, own in panels.items() if any(map(any, own.values()))}
     if not panels:
         return None
-    pair_rows(context.figure("frontend_controls"), names, panels, looks, zero=True)
+    pair_rows(
+        context.figure("frontend_controls"), names, panels, looks, {title: [(0, "")] for title in panels}
+    )
     mean = "; black: the mean over architectures, which are in its interval too" if len(series) > 1 else ""
     return Figure.of(
         "frontend_controls",

@@ -42,21 +42,8 @@ def write(context: ReportContext) -> list[Block]:
 
 
 def _overview(context: ReportContext, budget: tuple[float, str] | None) -> Figure:
-    grid = context.models.grid()
-    architectures = list(dict.fromkeys(model.architecture for model in grid)) or context.models.architectures
-    frontends = list(dict.fromkeys(model.frontend for model in grid)) or ["learned"]
     shown = [*SHOWN, *([(budget[1], f"L∞ {budget[0]:g}/255")] if budget else [])]
-    panels = {}
-    for metric, title in shown:
-        scores = {}
-        for frontend in frontends:
-            first = {m.architecture: m for m in reversed(grid) if m.frontend == frontend}
-            scores[frontend] = [
-                context.score_of(first[name], metric) if name in first else None for name in architectures
-            ]
-        if any(score is not None for own in scores.values() for score in own):
-            panels[f"{title} (%)"] = scores
-    pair_rows(context.figure("overview"), architectures, panels)
+    pair_rows(context.figure("overview"), *context.side_by_side(shown))
     return Figure.of(
         "overview",
         "Accuracy on clean images, under each shift and under attack, by architecture, learned stem and V1 "
