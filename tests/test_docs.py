@@ -171,7 +171,7 @@ def statistics() -> set[str]:
     """The statistics of the scores in the repository; of a probe without method, condition or bin."""
     places = (ROOT / "reports" / "scores.csv", ROOT / "docs" / "results" / "evidence" / "scores.csv")
     found = pd.concat(pd.read_csv(place) for place in places)["statistic"].drop_duplicates()
-    of_many = r"((?:orientation|frequency)_share|placed_purity)(_2d)?(_sd)?/.*"
+    of_many = r"((?:orientation|frequency)_share|placed_purity|moved|shifted|other_class)(_2d)?(_sd)?/.*"
     return {re.sub(of_many, r"\1", name).rpartition("/")[2].removesuffix("_sd") for name in found}
 
 
