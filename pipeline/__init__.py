@@ -9,7 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
-sys.pycache_prefix = sys.pycache_prefix or str(_CHECKOUT / ".cache" / "pycache")
+if (
+    not sys.dont_write_bytecode
+):  # else the packages' own would not be read, and all be compiled in every process
+    sys.pycache_prefix = sys.pycache_prefix or str(_CHECKOUT / ".cache" / "pycache")
 if str(_CHECKOUT) not in sys.path:
     sys.path.append(str(_CHECKOUT))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ import pipeline  # noqa: F401 - first: byte code then lies apart from the code t
 from robustness.data.objects import fetch as library_fetch
 
 ROOT = Path(__file__).resolve().parents[1]
-os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".cache" / "pycache")
+if not sys.dont_write_bytecode:
+    os.environ["PYTHONPYCACHEPREFIX"] = str(ROOT / ".cache" / "pycache")
 
 
 @pytest.fixture(scope="session")
