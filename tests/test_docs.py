@@ -20,6 +20,7 @@ import yaml
 from dvc.cli import parse_args as parse_dvc
 from PIL import Image
 
+from benchmarks import table as speeds
 from pipeline import command_line
 from pipeline.settings import CLASSES, KEYS
 from robustness import weights
@@ -191,3 +192,7 @@ def test_the_site_is_built_and_no_link_is_broken(tmp_path: Path) -> None:
     for page in tmp_path.rglob("*.html"):
         loaded = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"(https?:)?//", page.read_text())
         assert not loaded, f"{page.name} is not whole without a network"
+
+
+def test_the_table_of_speeds_is_that_of_the_results() -> None:
+    assert speeds.inserted(PAGES["README.md"]) == PAGES["README.md"]
