@@ -23,20 +23,24 @@ LEAST = 3
 
 
 class Correlations(NamedTuple):
-    """Spearman's ρ at a layer, for each picture (B,), NaN where its class has fewer than three natural images
-    or is the only one: of the ``picture`` with natural images of its class, of the ``same`` with each other,
-    and of these with those of ``other`` classes; each the mean over pairs."""
+    """Spearman's ρ at a layer, for each picture (B,): of the ``picture`` with natural images of its class, of
+    the ``same`` with each other, and of these with those of ``other`` classes; each the mean over pairs.
+    ``error``: the standard error, over the class's images, of same − other. NaN where the class has less than
+    three natural images, or is the only one."""
 
     picture: np.ndarray
     same: np.ndarray
     other: np.ndarray
+    error: np.ndarray
 
     def similarity(self, chosen: np.ndarray) -> float:
         """Of the pictures ``chosen`` (bool, (B,)): 1 as natural images of their class, 0 as those of others;
-        NaN where natural images of a class are no more alike than those of different classes."""
-        picture, same, other = (values[chosen & np.isfinite(self.picture)] for values in self)
-        scale = (same - other).mean() if len(same) else 0.0
-        return float((picture - other).mean() / scale) if scale > 0 else np.nan
+        NaN where natural images of a class are not more alike, by two standard errors, than those of
+        different classes: the scale would be noise."""
+        picture, same, other, error = (values[chosen & np.isfinite(self.picture)] for values in self)
+        if not len(same) or (same - other).mean() <= 2 * np.sqrt((error**2).mean()):
+            return np.nan
+        return float((picture - other).mean() / (same - other).mean())
 
 
 def path_correlations(
@@ -59,17 +63,19 @@ def path_correlations(
         ranks = _standard_ranks(natural[layer])
         among, with_pictures = ranks @ ranks.T, _standard_ranks(preferred[layer]) @ ranks.T
         rows = [_of_class(row, among, labels == own) for row, own in zip(with_pictures, classes, strict=True)]
-        found[layer] = Correlations(*np.array(rows, dtype=float).reshape(-1, 3).T)
+        found[layer] = Correlations(*np.array(rows, dtype=float).reshape(-1, 4).T)
     return found
 
 
-def _of_class(row: np.ndarray, among: np.ndarray, own: np.ndarray) -> tuple[float, float, float]:
+def _of_class(row: np.ndarray, among: np.ndarray, own: np.ndarray) -> tuple[float, float, float, float]:
     count = int(own.sum())
     if count < LEAST or own.all():
-        return np.nan, np.nan, np.nan
+        return np.nan, np.nan, np.nan, np.nan
     block = among[np.ix_(own, own)]
-    same = (block.sum() - np.trace(block)) / (count * (count - 1))
-    return float(row[own].mean()), float(same), float(among[np.ix_(own, ~own)].mean())
+    same = (block.sum(1) - np.diag(block)) / (count - 1)
+    other = among[np.ix_(own, ~own)].mean(1)
+    error = (same - other).std(ddof=1) / np.sqrt(count)
+    return float(row[own].mean()), float(same.mean()), float(other.mean()), float(error)
 
 
 def _standard_ranks(activations: Tensor) -> np.ndarray:

@@ -71,5 +71,7 @@ def test_without_enough_images_there_is_no_number() -> None:
     alone = path_correlations(Layers(), PATHS, images[:2], np.array([0, 1]), images, labels)["late"]
     assert np.isnan(alone.picture).all()  # of class 0 are all, of class 1 is none
     assert np.isnan(alone.similarity(np.array([True, True])))
-    equal = Correlations(*(np.array([0.5]) for _ in range(3)))
-    assert np.isnan(equal.similarity(np.array([True])))
+    near = Correlations(*(np.array([value]) for value in (0.4, 0.5, 0.47, 0.02)))
+    assert np.isnan(near.similarity(np.array([True])))  # 0.03 apart, with an error of 0.02
+    far = near._replace(other=np.array([0.3]))
+    assert far.similarity(np.array([True])) == pytest.approx(0.5)
