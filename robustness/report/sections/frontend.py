@@ -125,7 +125,10 @@ def _answers(context: ReportContext) -> list[Answer]:
     ]
     shifted = [twins.Measure(f"{shift}/accuracy", "", f"under {words}") for shift, words in SHIFTS.items()]
     categories = [
-        twins.Measure(f"corruption/category/{name}/accuracy", "", f"by {name}") for name in CATEGORIES
+        twins.Measure(
+            f"corruption/category/{name}/accuracy", "", f"by {name.replace('digital', 'digital processing')}"
+        )
+        for name in CATEGORIES
     ]
     found = [
         whole[0],
