@@ -222,8 +222,8 @@ def main() -> None:
         x, y = images[1300 : 1300 + arguments.images], labels[1300 : 1300 + arguments.images]
         found = curve(clock, model, x, y, arguments.repeats)
         for attack_name, faster in found.pop("times_faster").items():
-            what, case = f"robust accuracy at 8 ε by {attack_name}, {STEPS} steps", f"{name}"
-            case += f"; at most {found['above'][attack_name]:+.1%} above foolbox's"
+            what = f"robust accuracy at 8 ε by {attack_name}, {STEPS} steps"
+            case = f"{name}; at most {found['above'][attack_name]:+.1%} above foolbox's"
             rows.append(Row(what, case, f"foolbox's PGD, {STEPS} steps", faster, "≥ 5"))
         for attack_name, share in floor(clock, model, x, y, arguments.repeats).items():
             passes = "bare forward" if attack_name == "square" else "bare forward + backward"

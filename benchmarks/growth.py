@@ -184,7 +184,7 @@ def main() -> None:
         exponent = math.log(last["seconds"] / first["seconds"]) / math.log(sizes[-1] / sizes[0])
         found[case] = {"points": points, "exponent": round(exponent, 2)}
         print(case, found[case], flush=True)
-    write_record("growth", torch.device("cpu"), found, threads=1)
+    write_record("growth", torch.device("cpu"), [], found, threads=1)
 
 
 if __name__ == "__main__":

@@ -115,13 +115,13 @@ def main() -> None:
                 varied,
             ),
         }
-        rows = []
+        measured = []
         for (what, against, asked), (slow, fast) in pairs.items():
-            rows.append(
+            measured.append(
                 Row(what, f"{BATCH} images", against, ratio(slow, fast, device, options.rounds), asked)
             )
-            print(rows[-1], flush=True)
-    write_record("loading_speed", device, rows, threads=options.threads, batch=BATCH)
+            print(measured[-1], flush=True)
+    write_record("loading_speed", device, measured, threads=options.threads, batch=BATCH)
 
 
 if __name__ == "__main__":

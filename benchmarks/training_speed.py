@@ -84,7 +84,8 @@ def main() -> None:
             if other in work:
                 gain = ratio(work["step"], work[other], device, options.repeats)
                 rows.append(Row(f"training step, {other}", name, "the whole step", gain))
-        print(f"{name:14}{found[name]}", *rows[-1:], flush=True)
+                print(rows[-1], flush=True)
+        print(f"{name:14}{found[name]}", flush=True)
     write_record("training_speed", device, rows, found, threads=1)
 
 

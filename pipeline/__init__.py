@@ -9,9 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
-if (
-    not sys.dont_write_bytecode
-):  # else the packages' own would not be read, and all be compiled in every process
+# Where none is written, the packages' own must stay readable: else every process would compile them all.
+if not sys.dont_write_bytecode:
     sys.pycache_prefix = sys.pycache_prefix or str(_CHECKOUT / ".cache" / "pycache")
 if str(_CHECKOUT) not in sys.path:
     sys.path.append(str(_CHECKOUT))

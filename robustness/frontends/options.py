@@ -32,10 +32,10 @@ class FrontendOptions:
         front-end's name fixes (``gabor`` has no noise) takes precedence.
     noise_scale, noise_level: of the neuronal noise, x ← scale·x + level before it is added.
     gaussian_std: standard deviation of the Gaussian noise, in units of the response.
-    image_std: that of ``image_noise``, in units of the normalised image, a quarter of the way from black to
-        white in models that are trained here. 0.44 hides as much of the difference between two natural images
-        as the noise of a V1 block of 64 + 64 channels at stride 4 (:func:`robustness.probes.filters.
-        noise_equivalent_sd`: 0.11 for both).
+    image_std: that of ``image_noise``, in units of the normalised image; one is a quarter of the way from
+        black to white in models that are trained here. 0.44 hides as much of the difference between two
+        natural images as the noise of a V1 block of 64 + 64 channels at stride 4 (0.11 of the way for both,
+        :func:`robustness.probes.filters.noise_equivalent_sd`).
     minimum_stride: the smallest stride of the filter bank, pixels; 1: the stem's own stride. Where a stem's
         stride is smaller, the map is interpolated bilinearly to the stem's size after the bottleneck: a
         deviation that makes stride-1 stems affordable.

@@ -34,11 +34,13 @@ from torch.nn import functional as F
 
 from robustness.errors import UserError
 from robustness.shifts.filters import blurred, box_weights, convolve, disc, identity_grid, streak
-from robustness.shifts.image_factors import LUMINANCE, Draws, pink_noise
+from robustness.shifts.image_factors import Draws, pink_noise
 from robustness.shifts.registry import register
 
 CLEAN, SEVERITIES = 0, (0, 1, 2, 3, 4, 5)
 REFERENCE_SIZE = 64
+LUMINANCE = (0.299, 0.587, 0.114)
+"""The weights of red, green and blue (ITU-R BT.601)."""
 
 GAUSSIAN_SD = (0.04, 0.08, 0.12, 0.15, 0.18)
 SHOT_PHOTONS = (250, 100, 50, 30, 15)

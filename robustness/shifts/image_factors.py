@@ -14,8 +14,6 @@ from torch import Tensor
 
 TARGET = 1
 """The value of the labelled object in a mask."""
-LUMINANCE = (0.299, 0.587, 0.114)
-"""The weights of red, green and blue (ITU-R BT.601)."""
 
 
 class Draws:

@@ -27,6 +27,20 @@ class SmallNet(nn.Module):
         return self.head(self.flatten(self.pool(self.relu2(self.norm2(self.conv2(x))))))
 
 
+class Weighted(nn.Module):
+    """Two classes: 0 scores nothing, 1 the weighted sum of the pixels and an offset, rectified."""
+
+    def __init__(self, weight: Tensor, offset: float = 0.0) -> None:
+        super().__init__()
+        self.weight, self.offset = nn.Parameter(weight), offset
+        self.products, self.relu = nn.Identity(), nn.ReLU()
+        self.stages = {"stem": "products"}
+
+    def forward(self, x: Tensor) -> Tensor:
+        score = self.relu(self.offset + self.products(x * self.weight).sum((1, 2, 3)))
+        return torch.stack([torch.zeros_like(score), score], 1)
+
+
 def gabor(size: int, theta: float, frequency: float, sigma: float, phase: float = 0.0) -> Tensor:
     """A Gabor function on a size × size grid; frequency in cycles per pixel, theta the wave's direction."""
     axis = torch.arange(size, dtype=torch.float64) - (size - 1) / 2

@@ -5,31 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from robustness.data.image_set import DISTRACTOR, TARGET
 from robustness.probes import interventions, saliency
 from robustness.probes.saliency import Scenes
+from tests.probes.conftest import Weighted
 
 OBJECT = (slice(6, 10), slice(6, 10))
 SMALL, MIDDLE, LARGE = (slice(0, 2), slice(0, 2)), (slice(12, 15), slice(0, 3)), (slice(0, 4), slice(10, 16))
 SIZES = torch.tensor([16.0, 4.0, 24.0, 9.0])
 """Pixels of the object and of the distractors, in the order in which they are found."""
-
-
-class Weighted(nn.Module):
-    """Class 1 scores the weighted sum of the pixels, class 0 nothing."""
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(weight)
-        self.products, self.relu = nn.Identity(), nn.ReLU()
-        self.stages = {"stem": "products"}
-
-    def forward(self, x: Tensor) -> Tensor:
-        maps = self.products(x * self.weight)
-        score = 100 + maps.sum((1, 2, 3))
-        return torch.stack([torch.zeros_like(score), self.relu(score)], 1)
 
 
 @pytest.fixture
@@ -49,7 +35,7 @@ def scenes() -> Scenes:
 
 def _found(weight: Tensor, scenes: Scenes) -> tuple[dict[str, float], Tensor]:
     """The rows of the probe, and the effects of the first scene's parts."""
-    model = Weighted(weight)
+    model = Weighted(weight, offset=100)
     result = saliency.run(
         model, scenes.images, scenes.labels, count=3, masks=scenes.masks,
         scenes={"clutter/distractors/8": scenes},

@@ -10,20 +10,7 @@ from torch import Tensor, nn
 from robustness.probes import saliency
 from robustness.probes.attribution import attributions
 from robustness.probes.layers import probing
-
-
-class Linear(nn.Module):
-    """Two classes: 0 scores nothing, 1 the weighted sum of the pixels."""
-
-    def __init__(self, weight: Tensor) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(weight)
-        self.products, self.relu = nn.Identity(), nn.ReLU()
-        self.stages = {"stem": "products"}
-
-    def forward(self, x: Tensor) -> Tensor:
-        score = self.relu(self.products(x * self.weight).sum((1, 2, 3)))
-        return torch.stack([torch.zeros_like(score), score], 1)
+from tests.probes.conftest import Weighted
 
 
 @pytest.fixture
@@ -33,7 +20,7 @@ def scene() -> tuple[nn.Module, Tensor, Tensor]:
     weight[2, 4:8, 4:8] = -0.02
     images = torch.full((3, 3, 16, 16), 0.5)
     images[:, 1, 4:8, 4:8] = 0.9
-    return Linear(weight), images, torch.ones(3, dtype=torch.long)
+    return Weighted(weight), images, torch.ones(3, dtype=torch.long)
 
 
 def test_the_map_is_the_largest_weight_over_colours(scene) -> None:

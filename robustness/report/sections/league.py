@@ -77,22 +77,21 @@ def table(context: ReportContext) -> Table | None:
 
 def likeness(context: ReportContext, frontend: str) -> Score | None:
     """The mean V1-likeness of a front-end's cells, or of its stem where it has no cells."""
-    models = context.models.where(frontend=frontend, training="canonical")
-    for layer in ("cells", "stem"):
-        scores = {model: context.score_of(model, physiology.LIKENESS.format(layer)) for model in models}
-        known = {model: score for model, score in scores.items() if score is not None}
-        if known:
-            mean = over_architectures((model, score.value) for model, score in known.items())
-            return replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0))
-    return None
+    found = (_mean_score(context, frontend, physiology.LIKENESS.format(layer)) for layer in ("cells", "stem"))
+    mean = next((score for score in found if score is not None), None)
+    return mean and replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0))
 
 
 def noise_level(context: ReportContext, frontend: str) -> Score | None:
     """The pixel noise that hides as much as a front-end's own, mean over architectures; None: no noise."""
+    return _mean_score(context, frontend, NOISE_LEVEL)
+
+
+def _mean_score(context: ReportContext, frontend: str, metric: str) -> Score | None:
+    """The mean over architectures of a score of a front-end's models; None where none has it."""
     models = context.models.where(frontend=frontend, training="canonical")
-    scores = {model: context.score_of(model, NOISE_LEVEL) for model in models}
-    known = {model: score for model, score in scores.items() if score is not None}
-    return over_architectures((model, score.value) for model, score in known.items()) if known else None
+    known = [(m, score.value) for m in models if (score := context.score_of(m, metric)) is not None]
+    return over_architectures(known) if known else None
 
 
 def figure(context: ReportContext, architectures: Sequence[str]) -> Figure | None:
