@@ -230,6 +230,8 @@ def association_answers(noise: float) -> list[Answer]:
         scores[name, "pose/drop"] = (0.02 * index, 0.0, 1.0)
         value = index + noise * float(generator.normal())
         scores[name, "probe/filters/stem/gabor_r2"] = (value, value, value)
+        for circular in ("knn_purity_2d", "placed_purity/pose/azimuth/90", "moved/attack/4"):
+            scores[name, f"probe/embedding/penultimate/{circular}"] = (index, index, index)
     made = context({name: model(name) for name in names}, scores)
     tables, reason = association.associate(made)
     assert list(tables) == ["across"], reason

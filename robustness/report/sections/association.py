@@ -41,8 +41,9 @@ METHOD = (
     "nothing is related) and its interval excludes 0; suggestive if only the false discovery rate is held.",
     "A correlation over trained networks does not show a cause.",
 )
-RESTATING = ("knn_purity", "silhouette", "label_consistency")
-"""Probe numbers computed from the labels of the images: they restate accuracy."""
+RESTATING = r"/(?:knn_purity|silhouette|label_consistency|placed_purity|other_class)|/attack/"
+"""Probe numbers computed from the labels of the images, which restate accuracy, clean or under a condition,
+and those of images under attack, which restate robustness."""
 BOOKKEEPING = (
     "filters", "kernel_size", "stride", "channels", "gabor_r2_null", "field_share", "grid", "mask_area",
     "ceiling_mass", "completeness_error", "responsive_share", "v1_likeness_ceiling", "median", "distance",
@@ -96,9 +97,8 @@ def associate(context: ReportContext) -> tuple[dict[str, pd.DataFrame], str]:
     table = context.inputs.scores
     table = table[table["model"].isin(context.inputs.present)]
     is_probe, number_of = table["shift"] == "probe", table["statistic"].str.split("/").str[-1]
-    left_out = (
-        number_of.isin(BOOKKEEPING) | number_of.str.endswith("_sd") | number_of.str.startswith(RESTATING)
-    )
+    left_out = number_of.isin(BOOKKEEPING) | number_of.str.endswith("_sd")
+    left_out |= table["metric"].str.contains(RESTATING)
     table = table[~(is_probe & left_out)]
     if not is_probe.loc[table.index].any():
         return {}, "No probe numbers are among the scores, so nothing can be said."

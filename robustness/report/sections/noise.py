@@ -55,5 +55,7 @@ def table(context: ReportContext) -> Table | None:
         return None
     near = context.inputs.noise
     near = near[(255 * near["epsilon"].astype(float) - budget[0]).abs() < 0.01]
-    caption = f"Worst-case robust accuracy (%) at L∞ {budget[0]:g}/255 by what the noise does; {WORDS}"
+    caption = (
+        f"Worst-case robust accuracy (%) at L∞ {budget[0]:g}/255 with the noise live, frozen and off; {WORDS}"
+    )
     return context.study_table("table-noise", caption, near, "noise", "noise {}")
