@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
 import pandas as pd
 
 from pipeline import files, inputs, stage
@@ -13,13 +12,14 @@ from robustness import progress
 from robustness.attacks import attacked_by_pgd
 from robustness.devices import resolve
 from robustness.probes.looking import look
+from robustness.report.pictures import keep_probe
 from robustness.whole_files import whole
 
 READS = ("seed", "probe", "attack.eot_samples", "attack.batch_size")
 
 
 def probe(settings: StageSettings, name: str) -> None:
-    """Write the table ``probes`` of one model and the arrays behind its pictures."""
+    """Write the table ``probes`` of one model its pictures, and the arrays behind them."""
     wanted, how = settings.probe, vars(settings.attack)
     common = {"seed": settings.seed, "device": resolve(settings.device)}
     images = inputs.image_set()
@@ -37,7 +37,7 @@ def probe(settings: StageSettings, name: str) -> None:
         folder.mkdir(parents=True)
         for result in results:
             tables.append(result.table.assign(model=name))
-            np.savez_compressed(folder / f"{result.probe}.npz", **result.arrays)
+            keep_probe(result.probe, result.arrays, folder, images.classes)
         pd.concat(tables, ignore_index=True).to_parquet(folder / "probes.parquet", index=False)
 
 

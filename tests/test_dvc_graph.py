@@ -187,7 +187,7 @@ def test_a_stage_depends_on_the_parameters_that_it_reads(stage: str) -> None:
         ("robustness/scores/attacks.py", {"collate", "report"}),
         ("robustness/tracking.py", {"track"}),
         ("robustness/report/plots/dots.py", {"report"}),
-        ("robustness/report/probes/ascent.py", {"report"}),
+        ("robustness/report/probes/ascent.py", {"probe", "report"}),
         ("robustness/report/sections/clean.py", {"report"}),
         ("robustness/report/templates/report.typ", {"report"}),
         ("robustness/report/published.json", {"report"}),

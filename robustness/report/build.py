@@ -15,7 +15,7 @@ from robustness.report.html_page import html_page
 from robustness.report.inputs import ReportInputs
 from robustness.report.leaderboard import leaderboard
 from robustness.report.model_table import ModelTable
-from robustness.report.pictures import draw_pictures
+from robustness.report.pictures import take_probe_pictures
 from robustness.report.sections import appendix, questions, summary
 from robustness.report.wording import listed
 from robustness.whole_files import whole, write_text
@@ -34,7 +34,7 @@ def write_report(inputs: ReportInputs, out_folder: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(max_workers=2) as pool:
         root = Path(temporary)
         context = ReportContext(inputs, ModelTable.of(inputs), root)
-        draw_pictures(inputs.pictures, root / "figures", inputs.data.classes)
+        take_probe_pictures(inputs.pictures, root / "figures")
         pictures = take_pictures(context, pool)
         document = write_document(context)
         main = typesetting.lay_out(document.as_json(), "report.typ", root)

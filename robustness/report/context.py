@@ -50,7 +50,7 @@ class ReportContext:
         return f"pictures/{_take(source, folder / name, longest).name}"
 
     def pictures_of(self, model: Model) -> Path:
-        """Where the pictures of a model lie (``pictures.draw_pictures``)."""
+        """Where the pictures of a model lie (``pictures.take_probe_pictures``)."""
         return self.folder / "figures" / model.name
 
     def model_picture(self, model: Model, stem: str) -> Path | None:

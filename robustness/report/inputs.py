@@ -126,9 +126,9 @@ class ReportInputs:
     that nothing was compared), ``effects`` the means over architectures of ``scores.effects``; ``noise`` and
     ``eot`` are the studies ``noise_modes`` and ``eot_sweep`` of ``robustness.attacks``, ``transfer`` its
     table, ``learning_curve`` that of ``robustness.scores.from_learning_curve`` (all may be empty).
-    ``pictures`` maps a model to its folder of results, whose arrays are drawn: ``probe/<probe>.npz`` and
-    ``attack/images.npz``. ``environment`` holds versions, commit and the like, shown as they are. Raises
-    ValueError if a table lacks a column of ``TABLES``.
+    ``pictures`` maps a model to its folder of results: in ``probe`` the arrays and pictures of each probe, in
+    ``attack/images.npz`` adversarial images. ``environment`` holds versions, commit and the like, shown as
+    they are. Raises ValueError if a table lacks a column of ``TABLES``.
     """
 
     params: Mapping[str, Any]

@@ -14,6 +14,7 @@ from robustness.errors import UserError
 from robustness.probes.result import ProbeResult
 from robustness.report.gathering import data_card, environment
 from robustness.report.inputs import ReportInputs, no_rows
+from robustness.report.pictures import keep_probe
 
 
 def inputs_of(
@@ -27,16 +28,16 @@ def inputs_of(
 ) -> ReportInputs:
     """``results``: tables ``predictions`` and ``attacks`` and results of probes, each with its ``model``.
 
-    The probes' arrays are put into the folder ``arrays``; ``name`` is that of the image set. What was not
-    measured has no rows. Raises UserError without predictions, for an unknown table, and for two of a kind
-    of one model.
+    The probes' arrays and pictures are put into the folder ``arrays``; ``name`` is that of the image set.
+    What was not measured has no rows. Raises UserError without predictions, for an unknown table, and for
+    two of a kind of one model.
     """
     found: dict[str, list[pd.DataFrame]] = {"predictions": [], "attacks": [], "probes": []}
     for result in results:
         table = result.table if isinstance(result, ProbeResult) else result
         found[_kind(table)].append(table)
         if isinstance(result, ProbeResult):
-            _keep(result, arrays)
+            _keep(result, arrays, images.classes)
     if not found["predictions"]:
         raise UserError("write_report: lacks what evaluate returned; every report begins with it")
     for kind in ("predictions", "attacks"):
@@ -85,8 +86,8 @@ def _scores(tables: dict[str, pd.DataFrame], images: ImageSet, how: dict[str, in
     return pd.concat(parts, ignore_index=True)
 
 
-def _keep(result: ProbeResult, arrays: Path) -> None:
+def _keep(result: ProbeResult, arrays: Path, classes: Sequence[str]) -> None:
     (model,) = result.table["model"].unique()
     folder = arrays / model / "probe"
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / f"{result.probe}.npz", **result.arrays)
+    keep_probe(result.probe, result.arrays, folder, classes)

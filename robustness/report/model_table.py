@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from robustness.report.inputs import ReportInputs
@@ -121,3 +122,13 @@ def _natural(text: str) -> tuple:
     """Numbers in a name count as numbers: resnet18 before resnet101."""
     digits = "".join(c if c.isdigit() else " " for c in text).split()
     return ("".join(c for c in text if not c.isdigit()), *map(int, digits))
+
+
+def families(models: Sequence[Model]) -> dict[str, dict[str, object]]:
+    """Legend entries (keywords of ``Line2D``): each family's marker in its colour."""
+    return {m.family: {"color": m.look.colour, "marker": m.look.marker, "linestyle": "none"} for m in models}
+
+
+def frontends(models: Sequence[Model]) -> dict[str, dict[str, object]]:
+    """Legend entries: each front-end's line style in black."""
+    return {m.frontend: {"color": "black", "linestyle": m.look.line} for m in models}

@@ -1,43 +1,37 @@
-"""What the probes found in each model as pictures, drawn from the arrays that the probe stage left."""
+"""What the probes found in each model: its arrays, and the pictures drawn from them."""
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from collections.abc import Mapping, Sequence
-from multiprocessing import get_context
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
 from robustness.errors import UserError
-from robustness.processor import available_cores
 from robustness.report.probes import draw
 
-FEW = 8
-"""So many models are drawn in less time than another process takes to start."""
 
-
-def draw_pictures(results: Mapping[str, Path], folder: Path, classes: Sequence[str] = ()) -> None:
-    """Draw the pictures of all models (model → its folder of results) into ``folder/<model>/``.
+def keep_probe(
+    probe: str, arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()
+) -> None:
+    """Write a probe's arrays to a folder that is there, as ``<probe>.npz``, and its pictures beside them.
 
     ``classes``: the names of the labels, in order; numbers where none are given.
     """
-    each = [(place, folder / model, tuple(classes)) for model, place in results.items()]
-    processes = min(available_cores(), len(each) // FEW)
-    if processes < 2:
-        for arguments in each:
-            draw_model(*arguments)
-        return
-    # Not forked: the caller may have threads. The workers of a Pool end with it, also when it is killed.
-    with get_context("spawn").Pool(processes) as pool:
-        pool.starmap(draw_model, each, chunksize=1)
+    np.savez_compressed(folder / f"{probe}.npz", **arrays)
+    draw(probe, arrays, folder, classes)
 
 
-def draw_model(results: Path, folder: Path, classes: Sequence[str] = ()) -> None:
-    """Draw the pictures of one model into ``folder``: of every probe that left arrays."""
-    for path in sorted((results / "probe").glob("*.npz")):
-        draw(path.stem, read_arrays(path), folder, classes)
+def take_probe_pictures(results: Mapping[str, Path], folder: Path) -> None:
+    """Copy the probes' pictures of all models (model → its folder of results) into ``folder/<model>/``."""
+    for model, place in results.items():
+        for source in sorted((place / "probe").glob("*")):
+            if source.suffix in (".png", ".svg"):
+                (folder / model).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, folder / model / source.name)
 
 
 def probe_arrays(results: Mapping[str, Path], model: str, probe: str) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from robustness.report.context import ReportContext
 from robustness.report.document import Document
 from robustness.report.inputs import ReportInputs
 from robustness.report.model_table import ModelTable
-from robustness.report.pictures import draw_pictures
+from robustness.report.pictures import take_probe_pictures
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class LaidOut:
 
 def lay_out(inputs: ReportInputs, root: Path) -> LaidOut:
     """The report of these inputs in ``root``."""
-    draw_pictures(inputs.pictures, root / "figures", inputs.data.classes)
+    take_probe_pictures(inputs.pictures, root / "figures")
     document = write_document(ReportContext(inputs, ModelTable.of(inputs), root))
     return LaidOut(inputs, document, root, typesetting.lay_out(document.as_json(), "report.typ", root))
 

@@ -11,6 +11,7 @@ import pandas as pd
 from robustness import scores
 from robustness.data.image_set import ImageSet
 from robustness.report.inputs import TABLES, DataCard, ReportInputs, Sheet
+from robustness.report.pictures import keep_probe
 from robustness.report.probes.tuning import OCTAVES, TITLES
 from robustness.seeds import numpy_generator
 from robustness.statistics.proportions import wilson
@@ -370,9 +371,9 @@ def _pictures(name: str, folder: Path, *, probed: bool) -> Path:
             "tolerance": np.array(0.01),
         }
     for place, arrays in found.items():
-        path = folder / name / f"{place}.npz"
+        path = folder / name / place
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **arrays)
+        keep_probe(path.name, arrays, path.parent, CLASSES)
     return folder / name
 
 

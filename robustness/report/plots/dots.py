@@ -13,7 +13,7 @@ import seaborn.objects as so
 from matplotlib.axes import Axes
 
 from robustness.report.inputs import Score
-from robustness.report.model_table import Model
+from robustness.report.model_table import Model, families
 from robustness.report.palette import CHANCE, FRONTEND_COLOURS, OTHER_FRONTEND
 from robustness.report.plots import style
 
@@ -162,7 +162,7 @@ def scatters(
     plot = plot.facet(col="pair", wrap=min(3, len(panels))).share(x=False, y=False)
     plot = plot.scale(fill={"learned": True, "other": False}, **_scales(models))
     plot = plot.add(so.Dot(pointsize=3.5), legend=False)
-    entries = style.families(models)
+    entries = families(models)
     height = 0.2 + 0.16 * -(-len(entries) // 6) + 1.95 * -(-len(panels) // 3)
     with style.figure(path, style.PAGE_WIDTH, height) as figure:
         for axes, panel in zip(style.draw(plot, figure), panels.itertuples(), strict=True):

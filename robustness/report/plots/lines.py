@@ -11,7 +11,7 @@ import seaborn.objects as so
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from robustness.report.model_table import Model
+from robustness.report.model_table import Model, families, frontends
 from robustness.report.palette import FRONTENDS, OTHERS, SHARE_LINES
 from robustness.report.plots import style
 
@@ -76,8 +76,8 @@ def curve_panels(
                 style.chance_line(axes, chance)
         figure.supxlabel(x_label, fontsize=7)
         figure.supylabel(y_label, fontsize=7)
-        others = style.OTHER_MODELS if len(architectures) > 1 else {}
-        style.legend(figure, style.frontends(models) | others)
+        others = {"all other models": {"color": OTHERS, "linewidth": 0.8}} if len(architectures) > 1 else {}
+        style.legend(figure, frontends(models) | others)
 
 
 def depth_panels(path: Path, table: pd.DataFrame, models: Sequence[Model]) -> None:
@@ -88,7 +88,7 @@ def depth_panels(path: Path, table: pd.DataFrame, models: Sequence[Model]) -> No
     found = set(table["model"])
     models = [model for model in models if model.name in found]
     panels = dict(list(table.groupby("panel", sort=False)))
-    entries = style.families(models) | style.frontends(models)
+    entries = families(models) | frontends(models)
     height = 0.35 + 0.16 * -(-len(entries) // 6) + 1.65 * -(-len(panels) // 3)
     with style.figure(path, style.PAGE_WIDTH, height) as figure:
         grid = style.panels(figure, len(panels), min(3, len(panels)), share_y=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,8 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from robustness.report.model_table import Model
-from robustness.report.palette import CHANCE, OTHERS
+from robustness.report.palette import CHANCE
 
 PAGE_WIDTH = 6.7
 """Width of the text on the page in inches: figures are drawn at this size, so a font keeps its points."""
@@ -77,17 +76,3 @@ def legend(figure: Figure, entries: Mapping[str, Mapping[str, object]]) -> None:
     """A legend above the figure: words → how their line or point is drawn (keywords of ``Line2D``)."""
     handles = [Line2D([], [], **{"label": words, "markersize": 3.5, **how}) for words, how in entries.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=6, handlelength=3.2)
-
-
-def families(models: Sequence[Model]) -> dict[str, dict[str, object]]:
-    """Legend entries: each family's marker in its colour."""
-    return {m.family: {"color": m.look.colour, "marker": m.look.marker, "linestyle": "none"} for m in models}
-
-
-def frontends(models: Sequence[Model]) -> dict[str, dict[str, object]]:
-    """Legend entries: each front-end's line style in black."""
-    return {m.frontend: {"color": "black", "linestyle": m.look.line} for m in models}
-
-
-OTHER_MODELS = {"all other models": {"color": OTHERS, "linewidth": 0.8}}
-"""Legend entry of the grey lines."""

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -40,14 +42,29 @@ GAP, MARGIN = 0.04, 0.02
 WARNING = "#d55e00"
 
 
+class _Behind(Artist):
+    """Pixels uint8 (H, W, 3) that fill a figure, behind all else, as they are (an image of matplotlib's is
+    resampled, which takes longer than the rest of the figure)."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        super().__init__()
+        self._pixels = pixels
+        self.set_zorder(-1)
+
+    def draw(self, renderer: RendererBase) -> None:
+        opaque = np.full((*self._pixels.shape[:2], 1), 255, np.uint8)
+        upside_down = np.concatenate([self._pixels, opaque], axis=2)[::-1]
+        renderer.draw_image(renderer.new_gc(), 0, 0, np.ascontiguousarray(upside_down))
+
+
 @contextmanager
 def picture(path: Path, width: float, height: float) -> Iterator[Figure]:
     """A figure of ``width`` × ``height`` inches, saved as PNG when the block ends well."""
     with mpl.rc_context(_RC):
-        figure = Figure(figsize=(width, height))
+        figure = Figure(figsize=(width, height), dpi=DPI)
         yield figure
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=DPI, metadata={"Software": None})
+        figure.savefig(path, metadata={"Software": None})
 
 
 def panel(figure: Figure, left: float, top: float, side: float) -> Axes:
@@ -59,23 +76,24 @@ def panel(figure: Figure, left: float, top: float, side: float) -> Axes:
 class Sheet:
     """Square tiles in rows and columns, with words beside, above and below them.
 
-    One pair of axes in inches holds all: axes of their own for each of a hundred tiles, and a layout engine
-    to place them, take many times as long.
+    One pair of axes in inches holds the words, and one image behind them the tiles: axes or images of their
+    own for each of a hundred tiles take many times as long.
     """
 
-    def __init__(self, axes: Axes, left: float, top: float, tile: float, pitch: float) -> None:
-        self._axes = axes
+    def __init__(
+        self, axes: Axes, pixels: np.ndarray, left: float, top: float, tile: float, pitch: float
+    ) -> None:
+        self._axes, self._pixels = axes, pixels
         self._left, self._top = left, top
         self._tile, self._pitch = tile, pitch
 
-    def image(self, row: int, column: int, pixels: np.ndarray, **how: object) -> None:
-        """One picture; ``how``: keywords of ``imshow``."""
+    def image(self, row: int, column: int, pixels: np.ndarray, cmap: str | None = None) -> None:
+        """One picture: (H, W, 3), uint8 or in [0, 1], or with a ``cmap`` (H, W), clipped to [0, 1]."""
         left, top = self._corner(row, column)
         height, width = pixels.shape[:2]
         across, down = (self._tile * side / max(height, width) for side in (width, height))
         left, top = left + (self._tile - across) / 2, top + (self._tile - down) / 2
-        extent = (left, left + across, top + down, top)
-        self._axes.imshow(pixels, extent=extent, aspect="auto", **{"interpolation": "nearest"} | how)
+        self._paste(pixels, left, top, across, down, cmap)
 
     def square(self, row: int, column: int, start: float, extent: float) -> None:
         """A grey square on a tile; its corner and its side are shares of the tile."""
@@ -117,11 +135,24 @@ class Sheet:
         """The colours from the lowest to the highest value, below a row and the words below its tiles."""
         left, top = self._corner(row, 2)
         top += self._tile + 0.2
-        extent = (left, left + self._pitch, top + 0.09, top)
-        self._axes.imshow(np.linspace(0, 1, 64)[None], extent=extent, aspect="auto", cmap=cmap)
+        self._paste(np.linspace(0, 1, 256)[None], left, top, self._pitch, 0.09, cmap)
         place = {"va": "center", "fontsize": 6}
         self._axes.text(left - 0.04, top + 0.045, low, ha="right", **place)
         self._axes.text(left + self._pitch + 0.04, top + 0.045, high, ha="left", **place)
+
+    def _paste(
+        self, pixels: np.ndarray, left: float, top: float, across: float, down: float, cmap: str | None
+    ) -> None:
+        if cmap is not None:
+            pixels = mpl.colormaps[cmap](pixels, bytes=True)[..., :3]
+        elif pixels.dtype != np.uint8:
+            pixels = (pixels * 255).round().clip(0, 255).astype(np.uint8)
+        places = []
+        for start, extent, count in ((top, down, len(pixels)), (left, across, pixels.shape[1])):
+            first, end = round(start * DPI), round((start + extent) * DPI)
+            places.append((slice(first, end), np.arange(end - first) * count // (end - first)))
+        (rows, from_rows), (columns, from_columns) = places
+        self._pixels[rows, columns] = pixels[np.ix_(from_rows, from_columns)]
 
     def _corner(self, row: int, column: int) -> tuple[float, float]:
         return self._left + column * (self._tile + GAP), self._top + row * self._pitch
@@ -154,7 +185,9 @@ def sheet(
         axes.set_autoscale_on(False)
         axes.set_xlim(0, width)
         axes.set_ylim(height, 0)
-        yield Sheet(axes, left, top, tile, pitch)
+        pixels = np.full((int(height * DPI), int(width * DPI), 3), 255, np.uint8)
+        yield Sheet(axes, pixels, left, top, tile, pitch)
+        figure.add_artist(_Behind(pixels))
 
 
 def class_style(label: int) -> tuple[str, str]:

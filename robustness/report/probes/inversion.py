@@ -1,4 +1,4 @@
-"""Pictures of reconstructions: the image, then five starts, stage by stage."""
+"""Pictures of reconstructions: the image, then what each start became, stage by stage."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from robustness.report.plots import style
-from robustness.report.probes.canvas import LEAST_COLUMNS, sheet
+from robustness.report.probes.canvas import sheet
 from robustness.report.probes.registry import register
+
+COLUMNS = 6
+"""What half a page is wide for."""
 
 
 @register("inversion")
 def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] = ()) -> list[Path]:
-    """``inversion.png``: one row per stage; each image once, then its reconstructions from several starts."""
+    """``inversion.png``: one row per stage; each image once, then its reconstructions from several starts;
+    as many images as fit side by side."""
     path = folder / "inversion.png"
     stages = [str(stage) for stage in arrays["stages"]]
-    originals = arrays["images"][:2]
     starts = arrays[f"{stages[0]}/images"].shape[1]
-    columns = max(LEAST_COLUMNS, len(originals) * (1 + starts))
+    originals = arrays["images"][: max(1, COLUMNS // (1 + starts))]
+    columns = max(COLUMNS, len(originals) * (1 + starts))
     with sheet(path, len(stages), columns, width=style.PAGE_WIDTH, label=0.22, head=0.12) as made:
         for row, (stage, depth) in enumerate(zip(stages, arrays["depths"], strict=True)):
             made.beside(row, f"{stage} {depth:.2f}\n{_state(arrays, stage)}", 4)

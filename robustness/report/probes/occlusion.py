@@ -35,11 +35,11 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
             made.below(row, 0, class_name(classes, int(arrays["labels"][row])), 6)
             probability = arrays["probability"][row]
             clean = float(arrays["clean_probability"][row])
-            made.image(row, 1, probability / max(clean, 1e-6), cmap=SCALE, vmin=0, vmax=1)
+            made.image(row, 1, probability / max(clean, 1e-6), SCALE)
             made.below(row, 1, f"{clean:.2f} → {probability.min():.2f}", 6)
             for column, stage in enumerate(stages, start=2):
                 activity = arrays[f"{stage}/activity"][row]
-                made.image(row, column, activity, cmap=SCALE, vmin=0, vmax=1)
+                made.image(row, column, activity, SCALE)
                 made.below(row, column, f"1 → {activity.min():.2f}", 6)
         made.scale(count - 1, SCALE, "left of the whole image's: none", "all")
     return [path]

@@ -52,7 +52,6 @@ def write(context: ReportContext) -> Section:
         likeness.figure(context),
         cue_conflict.figure(context),
         cue_conflict.table(context),
-        _depth(context),
         _gallery(context, "occlusion", _leaders(context)[:1], 1, OCCLUSION_CAPTION),
         _gallery(context, "activations", _leaders(context)[:1], 1, ACTIVATIONS_CAPTION),
         _gallery(context, "saliency", _leaders(context), 2, SALIENCY_CAPTION),
@@ -61,6 +60,7 @@ def write(context: ReportContext) -> Section:
         _gallery(context, "ascent", _leaders(context), 1, ASCENT_CAPTION),
         _table(context, "table-ascent", "probe/ascent/late", ASCENT, ASCENT_TABLE_CAPTION),
         _gallery(context, "inversion", _leaders(context), 2, INVERSION_CAPTION),
+        _depth(context),
         *_other_probes(context),
     ]
     return Section("layers", TITLE, 5, _answers(context), blocks)
