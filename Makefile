@@ -54,6 +54,7 @@ docs: setup
 	@echo "site/index.html"
 
 bench: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
 clean:
