@@ -1,7 +1,7 @@
 """Speed of gradient ascent and inversion: units, regularisers, starts in one batch, against loops.
 
 Run: ``python -m benchmarks.probe_speed [--device cuda] [--repeats 3]``. The loop runs the same engine one job
-at a time; both stop at the target layer, so the ratio is what batching alone gives. The other loop is Lucent's
+at a time; both stop at the target layer, the ratio is what batching alone gives. The other loop is Lucent's
 (its Fourier space and its transforms, for the channel of the same unit). Contestants take turns in one
 process; figures are medians of ratios.
 """
