@@ -1,9 +1,9 @@
-"""Training and evaluation of every family of the default grid: images/s, and what half the image size gives.
+"""Training and evaluation of every family of the default grid: images/s, and what bfloat16 gives on a GPU.
 
 ``python -m benchmarks.training_speed [--repeats 5] [--device auto]``: some two minutes on one core. The
-networks, widths and batches of params.yaml, learned stems, one thread. What counts is the ratio of a training
-step to one at half the image size and, on a GPU, to one in bfloat16 (above 1: that is faster), in turns,
-the median. Images per second are of this machine alone.
+networks, widths and batches of params.yaml, learned stems, one thread. On a GPU what counts is the
+ratio of a training step to one in bfloat16 (above 1: that is faster), in turns, the median; images per second
+are of this machine alone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from benchmarks.timing import Row, ratio, seconds, write_record
 from pipeline.settings import load
-from robustness import architectures, models
+from robustness import models
 from robustness.devices import resolve
 from robustness.processor import keep_freed_memory
 from robustness.training import autocast
@@ -26,8 +26,7 @@ CLASSES = 10
 
 
 def contestants(spec: models.ModelSpec, batch: int, device: torch.device) -> dict[str, Callable[[], object]]:
-    """A training step and a forward pass on random images; a step at half the size where the network takes
-    that, and one in bfloat16 where the device is a GPU."""
+    """A training step and a forward pass on random images; a step in bfloat16 where the device is a GPU."""
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(batch, 3, spec.image_size, spec.image_size, generator=generator).to(device)
     x = x.contiguous(memory_format=torch.channels_last)
@@ -35,13 +34,11 @@ def contestants(spec: models.ModelSpec, batch: int, device: torch.device) -> dic
     model = models.build(spec).to(device, memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
-    half = functional.avg_pool2d(x, 2).contiguous(memory_format=torch.channels_last)
-
-    def step(images: torch.Tensor = x, precision: str = "float32") -> None:
+    def step(precision: str = "float32") -> None:
         model.train()
         optimiser.zero_grad(set_to_none=True)
         with autocast(device, precision):
-            loss = functional.cross_entropy(model(images), y)
+            loss = functional.cross_entropy(model(x), y)
         loss.backward()
         optimiser.step()
 
@@ -51,8 +48,6 @@ def contestants(spec: models.ModelSpec, batch: int, device: torch.device) -> dic
         model(x)
 
     found: dict[str, Callable[[], object]] = {"step": step, "forward": forward}
-    if architectures.get(spec.architecture).any_size:
-        found["half size"] = lambda: step(half)
     if device.type == "cuda":
         found["bfloat16"] = lambda: step(precision="bfloat16")
     return found
@@ -80,11 +75,10 @@ def main() -> None:
             for what, do in work.items()
         }
         found[name] = {key: round(value) for key, value in rates.items()}
-        for other in ("half size", "bfloat16"):
-            if other in work:
-                gain = ratio(work["step"], work[other], device, options.repeats)
-                rows.append(Row(f"training step, {other}", name, "the whole step", gain))
-                print(rows[-1], flush=True)
+        if "bfloat16" in work:
+            gain = ratio(work["step"], work["bfloat16"], device, options.repeats)
+            rows.append(Row("training step in bfloat16", name, "in float32", gain))
+            print(rows[-1], flush=True)
         print(f"{name:14}{found[name]}", flush=True)
     write_record("training_speed", device, rows, found, threads=1)
 

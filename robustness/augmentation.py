@@ -7,7 +7,6 @@ from functools import partial
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.nn import functional
 
 from robustness.settings import Settings
 
@@ -32,20 +31,15 @@ class Augmentation(Settings):
     grayscale: float = Field(default=0.0, ge=0, le=1)
     random_erasing: float = Field(default=0.0, ge=0, le=1)
 
-    def __call__(self, images: Tensor, generator: torch.Generator, size: int | None = None) -> Tensor:
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Augment images (N, C, H, W), float32 in [0, 1], on their device; equal generators give equal draws.
 
         ``generator``: of the CPU, so that draws do not depend on the device.
-
-        ``size``: height and width of the result (N, C, size, size) in [0, 1], by default those of the images.
         """
-        size = size or images.shape[-1]
         if self.scale_jitter:
-            images = _resample(images, self.translate_pixels, self.hflip, self.scale_jitter, size, generator)
+            images = _resample(images, self.translate_pixels, self.hflip, self.scale_jitter, generator)
         else:
             images = _translate(images, self.translate_pixels, self.hflip, generator)
-            if size != images.shape[-1]:
-                images = functional.interpolate(images, size=size, mode="bilinear")
         if self.color_jitter or self.grayscale:
             images = _jitter_colors(images, self.color_jitter, self.grayscale, generator)
         return _erase(images, self.random_erasing, generator) if self.random_erasing else images
@@ -71,10 +65,8 @@ def _translate(images: Tensor, most: int, hflip: bool, generator: torch.Generato
     return images[place(n)[:, None, None], :, ys[:, :, None], xs[:, None, :]].movedim(3, 1)
 
 
-def _resample(
-    images: Tensor, most: int, hflip: bool, jitter: float, size: int, generator: torch.Generator
-) -> Tensor:
-    """Flip, scale, translate and resize in one bilinear resampling (at half the size: 2×2 means).
+def _resample(images: Tensor, most: int, hflip: bool, jitter: float, generator: torch.Generator) -> Tensor:
+    """Flip, scale and translate in one bilinear resampling.
 
     The transform is separable, so rows and columns are resampled one after the other, by matrix products:
     half the time of ``grid_sample``.
@@ -84,22 +76,22 @@ def _resample(
     sign = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0) if hflip else torch.ones(n)
     dx, dy = 2 * most / width * _uniform(n, generator), 2 * most / height * _uniform(n, generator)
     scale, sign, dx, dy = torch.stack([scale, sign, dx, dy]).to(images.device)
-    columns = _interpolation(scale * sign, dx, width, size)
+    columns = _interpolation(scale * sign, dx, width)
     images = images.reshape(n, channels * height, width) @ columns.transpose(1, 2)
-    images = images.view(n, channels, height, size).transpose(1, 2).reshape(n, height, channels * size)
-    images = _interpolation(scale, dy, height, size) @ images
-    return images.view(n, size, channels, size).transpose(1, 2)
+    images = images.view(n, channels, height, width).transpose(1, 2).reshape(n, height, channels * width)
+    images = _interpolation(scale, dy, height) @ images
+    return images.view(n, height, channels, width).transpose(1, 2)
 
 
-def _interpolation(scale: Tensor, shift: Tensor, source: int, target: int) -> Tensor:
-    """(N, target, source): the weights with which an axis of ``source`` pixels is read at ``target`` places.
+def _interpolation(scale: Tensor, shift: Tensor, size: int) -> Tensor:
+    """(N, size, size): the weights with which an axis of ``size`` pixels is read at as many places.
 
-    Both reach from −1 to 1; the place at u reads at scale·u + shift, beyond the border the outermost pixel.
+    It reaches from −1 to 1; the place at u reads at scale·u + shift, beyond the border the outermost pixel.
     """
-    pixel = partial(torch.arange, device=scale.device)
-    places = (2 * pixel(target) + 1) / target - 1
-    pixels = ((scale[:, None] * places + shift[:, None] + 1) * source - 1) / 2
-    distance = pixels.clamp(0, source - 1)[:, :, None] - pixel(source)
+    pixel = torch.arange(size, device=scale.device)
+    places = (2 * pixel + 1) / size - 1
+    pixels = ((scale[:, None] * places + shift[:, None] + 1) * size - 1) / 2
+    distance = pixels.clamp(0, size - 1)[:, :, None] - pixel
     return (1 - distance.abs()).clamp_min(0)
 
 

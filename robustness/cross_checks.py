@@ -56,10 +56,7 @@ def _check_model(
             raise UserError(f"is missing; name one of {', '.join(frontends.names())}", "frontend")
         model.check_size(image_size)
         with at("recipe"):
-            recipe = recipe.changed(model.recipe_changes)
-            if recipe.low_resolution_epochs:
-                with at("low_resolution_epochs"):
-                    model.check_half_size(image_size)
+            recipe.changed(model.recipe_changes)
     with at(f"frontend and {place}.frontend_options"):
         models.frontend_options(model.all_frontend_options(frontend))
 

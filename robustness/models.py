@@ -107,12 +107,6 @@ class ModelSettings(Settings):
                     options=self.options,
                 )
 
-    def check_half_size(self, image_size: int) -> None:
-        """Raises UserError if the network that is built for that size does not take images of half of it."""
-        if self.weights == TRAIN and not architectures.get(self.architecture).any_size:
-            raise UserError(f"{self.architecture} takes images of one size only; leave it out or set 0")
-        self.check_size(image_size // 2)
-
     def all_frontend_options(self, common: Mapping[str, Any]) -> dict[str, Any]:
         """The front-end's options, ``common`` ones included; none for weights' own stem."""
         own_stem = self.weights != TRAIN and self.frontend == "learned"

@@ -28,10 +28,10 @@ from robustness.whole_files import whole
 class Recipe(Augmentation):
     """How a model is trained: AdamW with a one-cycle learning rate on augmented images.
 
-    The first ``low_resolution_epochs`` use images of half the size, for networks that take any size
-    (progressive resizing; Tan and Le, EfficientNetV2, ICML 2021, section 4);
-    ``benchmarks/results/training_speed.json`` has what that saves. ``precision`` is that of the forward pass
-    on CUDA (bfloat16 under autocast); a CPU always computes in float32, and weights are always float32.
+    All epochs show images at their full size: progressive resizing (Tan and Le, EfficientNetV2, ICML 2021,
+    section 4) saves time, but filters of a fixed size in pixels meet other frequencies in a smaller image,
+    and nets with a V1 front-end lost two to nine points by it. ``precision`` is that of the forward pass on
+    CUDA (bfloat16 under autocast); a CPU always computes in float32, and weights are always float32.
     ``adversarial_epsilon`` (255ths, L∞) and ``adversarial_steps`` are used by adversarial training only.
     """
 
@@ -40,7 +40,6 @@ class Recipe(Augmentation):
     learning_rate: float = Field(gt=0, le=10)
     weight_decay: float = Field(ge=0, le=1)
     label_smoothing: float = Field(ge=0, lt=1)
-    low_resolution_epochs: int = Field(default=0, ge=0, le=10000)
     precision: Literal["float32", "bfloat16"] = "float32"
     adversarial_epsilon: float = Field(default=4.0, ge=0, le=255)
     adversarial_steps: int = Field(default=1, ge=1, le=100)
@@ -93,13 +92,12 @@ def train(
 
     for epoch in range(len(history), recipe.epochs):
         model.train()
-        size = images.image_size // (2 if epoch < recipe.low_resolution_epochs else 1)
         order = numpy_generator(seed, "order", epoch).permutation(rows)
         losses = []
         for step in range(steps):
             batch = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             generator = torch_generator(seed, "augmentation", epoch, step)
-            x = recipe(read(batch), generator, size).contiguous(memory_format=torch.channels_last)
+            x = recipe(read(batch), generator).contiguous(memory_format=torch.channels_last)
             y = images.labels(batch).to(device)
             with torch.random.fork_rng():
                 torch.manual_seed(derive(seed, "dropout, noise and random starts", epoch, step))

@@ -96,17 +96,7 @@ def test_the_generator_decides(name: str) -> None:
     assert not torch.equal(vary(image, seeded(3)), vary(image, seeded(4)))
 
 
-@pytest.mark.parametrize("scale_jitter", [0.0, 1e-9])
-def test_half_the_size_is_the_mean_of_two_by_two_pixels(scale_jitter: float) -> None:
-    image = torch.rand(3, 3, 8, 8, generator=seeded())
-    half = augment(scale_jitter=scale_jitter)(image, seeded(), 4)
-    assert half.shape == (3, 3, 4, 4)
-    means = torch.nn.functional.avg_pool2d(image, 2)
-    assert torch.allclose(half, means, atol=1e-5)
-
-
-@pytest.mark.parametrize("size", [12, 6])
-def test_resamples_as_an_affine_grid_does(size: int) -> None:
+def test_resamples_as_an_affine_grid_does() -> None:
     from robustness.augmentation import _interpolation
 
     image = torch.rand(4, 3, 12, 12, generator=seeded())
@@ -115,9 +105,9 @@ def test_resamples_as_an_affine_grid_does(size: int) -> None:
         torch.tensor([0.2, 0.0, 0.4, -0.3]),
         torch.tensor([0.1] * 4),
     )
-    columns, rows = _interpolation(scale, dx, 12, size), _interpolation(scale.abs(), dy, 12, size)
+    columns, rows = _interpolation(scale, dx, 12), _interpolation(scale.abs(), dy, 12)
     none = torch.zeros(4)
     matrix = torch.stack([torch.stack([scale, none, dx], 1), torch.stack([none, scale.abs(), dy], 1)], 1)
-    grid = torch.nn.functional.affine_grid(matrix, [4, 3, size, size], align_corners=False)
+    grid = torch.nn.functional.affine_grid(matrix, [4, 3, 12, 12], align_corners=False)
     expected = torch.nn.functional.grid_sample(image, grid, padding_mode="border", align_corners=False)
     torch.testing.assert_close(rows[:, None] @ image @ columns[:, None].mT, expected)

@@ -99,7 +99,6 @@ register(
     parameters=60_965_224,
     input_size=224,
     smallest=63,
-    any_size=False,
     stem=Stem(("conv1", "relu1", "norm1"), stride=4, channels=96),
     stages={
         "stem": "norm1",

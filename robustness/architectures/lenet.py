@@ -209,7 +209,6 @@ register(
     parameters=60_000,
     input_size=32,
     smallest=16,
-    any_size=False,
     stem=Stem(("c1", "c1_squash"), stride=1, channels=6),
     stages={
         "stem": "c1_squash",

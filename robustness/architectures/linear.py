@@ -34,7 +34,6 @@ register(
     parameters=None,
     input_size=28,
     smallest=16,
-    any_size=False,
     stem=Stem(("pixels",), stride=1, channels=3),
     stages=dict.fromkeys(("stem", "early", "middle", "late"), "pixels") | {"penultimate": "flatten"},
     classes=10,

@@ -144,7 +144,6 @@ register(
     parameters=None,
     input_size=16,
     smallest=16,
-    any_size=False,
     stem=Stem(("contrast", "us1"), stride=1, channels=24),
     stages={"stem": "us1", "early": "uc1", "middle": "uc2", "late": "uc3", "penultimate": "standardise"},
     options={

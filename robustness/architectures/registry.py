@@ -101,8 +101,6 @@ class Architecture:
     channels, ``input_size`` pixels and the published options (None where no count is published).
     ``stages`` maps each of :data:`STAGES` to the dotted path of a module that is called exactly once a
     forward pass and gives a tensor. ``smallest`` is the least image size that the published strides allow;
-    ``any_size`` says that a built network takes images of other sizes too, as no fully connected layer reads
-    a map.
     ``pretrained`` is the name under which timm or torchvision keeps weights with the same keys, or None.
 
     Raises ValueError for stages that are not canonical.
@@ -122,7 +120,6 @@ class Architecture:
     classes: int = 1000
     channels: int = 3
     pretrained: str | None = None
-    any_size: bool = True
 
     def __post_init__(self) -> None:
         if tuple(self.stages) != STAGES:

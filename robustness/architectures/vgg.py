@@ -107,7 +107,6 @@ def _register(name: str, column: str, parameters: int, pretrained: str | None = 
         parameters=parameters,
         input_size=224,
         smallest=32,
-        any_size=False,
         stem=Stem(("features.0", "features.1"), stride=1, channels=64),
         stages=_stages(column),
         options=pre_batch_norm.options(dropout=0.5, initialisation="glorot"),

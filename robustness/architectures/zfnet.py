@@ -91,7 +91,6 @@ register(
     parameters=62_357_608,
     input_size=224,
     smallest=63,
-    any_size=False,
     stem=Stem(("conv1", "relu1"), stride=2, channels=96),
     stages={
         "stem": "relu1",

@@ -257,16 +257,6 @@ def test_depth_and_cells_make_a_network_deeper() -> None:
     assert blocks("amoebanet_a_mobile", cells=1) < blocks("amoebanet_a_mobile")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_takes_other_image_sizes_just_where_it_says_so(name: str) -> None:
-    network, half = compact(name), image_batch(32)
-    if architectures.get(name).any_size:
-        assert network(half).shape == (2, 7)
-    else:
-        with pytest.raises((RuntimeError, UserError)):
-            network(half)
-
-
 SMALL = [name for name in architectures.names() if "small_stem" in architectures.get(name).options]
 
 

@@ -73,10 +73,6 @@ CASES = {
     "front-end": ((*MODEL, "frontend", "v1"), "frontend: unknown 'v1'"),
     "training": ((*MODEL, "training", "divers"), "training"),
     "width": ((*MODEL, "width", -1.0), "width"),
-    "half the resolution for a net of one size": (
-        ("models", "alexnet", "recipe", {"low_resolution_epochs": 2}),
-        "models.alexnet.recipe.low_resolution_epochs: alexnet takes images of one size only",
-    ),
     "recipe key": ((*MODEL, "recipe", {"epoch": 3}), "recipe.epoch: unknown key"),
     "front-end option": (("frontend", {"kernel": 25}), "unknown key 'kernel'"),
     "model id with capitals": (("models", {"ResNet": DEFAULT["models"][first_model()]}), "model id"),
