@@ -33,8 +33,8 @@ class FrontendOptions:
     noise_scale, noise_level: of the neuronal noise, x ← scale·x + level before it is added.
     gaussian_std: standard deviation of the Gaussian noise, in units of the response.
     image_std: that of ``image_noise``, in units of the normalised image; one is a quarter of the way from
-        black to white in models that are trained here. 0.44 hides as much of the difference between two
-        natural images as the noise of a V1 block of 64 + 64 channels at stride 4 (0.11 of the way for both,
+        black to white in models that are trained here. 0.86 hides as much of the difference between two
+        natural images as the noise of a V1 block of 64 + 64 channels at stride 4 (0.21 of the way for both,
         :func:`robustness.probes.filters.noise_equivalent_sd`).
     minimum_stride: the smallest stride of the filter bank, pixels; 1: the stem's own stride. Where a stem's
         stride is smaller, the map is interpolated bilinearly to the stem's size after the bottleneck: a
@@ -54,7 +54,7 @@ class FrontendOptions:
     noise_scale: float = 0.35
     noise_level: float = 0.07
     gaussian_std: float = 1.0
-    image_std: float = 0.44
+    image_std: float = 0.86
     minimum_stride: int = 1
     batch_norm: bool = False
 

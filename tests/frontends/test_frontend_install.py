@@ -75,7 +75,7 @@ LOGITS = {
     "learned_noise": 1.305338,
     "gabor_trained": 16.280521,
     "learned_coarse": 0.681099,  # at a least stride of 1 the stem as it is
-    "image_noise": 0.756101,
+    "image_noise": 1.055606,
     "push_pull": 0.569036,
     "scattering": 0.846877,
     "scattering_noise": 0.594679,
@@ -245,7 +245,7 @@ def test_image_noise_is_the_stem_on_a_noisy_image():
         changed = output_of(noisy, "conv", image)
         field = output_of(noisy, "conv.0", image) - image
     assert torch.allclose(field[0], field[1], atol=1e-6)
-    assert abs(field[0].std().item() - 0.44) < 0.02
+    assert abs(field[0].std().item() - 0.86) < 0.04
     assert torch.allclose(changed, learned.conv(image + field), atol=1e-5)
     with draws(noisy, 3):
         assert noisy(image).shape == (6, 5)

@@ -174,3 +174,20 @@ def test_pixel_noise_equals_itself() -> None:
     assert filters.noise_equivalent_sd(Stem(Copies(), 0.3), images) == pytest.approx(0.15, rel=1e-4)
     two = nn.Sequential(Stem(Scale(), 0.4), Stem(nn.Identity(), 0.1))
     assert np.isnan(filters.noise_equivalent_sd(two, images))
+
+
+def test_image_noise_hides_as_much_as_the_v1_block_of_the_profiles() -> None:
+    """On images with the spectrum of natural ones: the comparison of the two is one at equal noise."""
+    white = torch.randn(16, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    frequency = torch.fft.fftfreq(64)
+    size = torch.hypot(frequency[:, None], frequency).clamp_min(1 / 64)
+    natural = torch.fft.ifft2(torch.fft.fft2(white) / size).real
+    images = (0.5 + 0.2 * natural / natural.std((1, 2, 3), keepdim=True)).clamp(0, 1)
+    options = {"simple_channels": 64, "complex_channels": 64, "minimum_stride": 4}
+    found = []
+    for name, changed in (("vone", options), ("image_noise", {})):
+        spec = models.ModelSpec("resnet18", name, "canonical", 10, 64, seed=0, width=0.25,
+                                frontend_options=changed)  # fmt: skip
+        with torch.no_grad():
+            found.append(filters.noise_equivalent_sd(models.build(spec).eval(), images))
+    assert found[1] == pytest.approx(found[0], rel=0.1)

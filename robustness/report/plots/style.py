@@ -72,7 +72,13 @@ def chance_line(axes: Axes, chance: float) -> None:
     axes.axhline(100 * chance, color=CHANCE, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
 
 
+LEGEND_CHARACTERS, LEGEND_HANDLE = 130, 9
+"""The width of a legend, and of an entry's line with its gaps, in characters of a legend's size."""
+
+
 def legend(figure: Figure, entries: Mapping[str, Mapping[str, object]]) -> None:
     """A legend above the figure: words → how their line or point is drawn (keywords of ``Line2D``)."""
     handles = [Line2D([], [], **{"label": words, "markersize": 3.5, **how}) for words, how in entries.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=6, handlelength=3.2)
+    widest = max(map(len, entries)) + LEGEND_HANDLE
+    columns = min(6, max(1, LEGEND_CHARACTERS // widest))
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns, handlelength=3.2)
