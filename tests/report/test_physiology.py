@@ -94,9 +94,9 @@ def test_the_figure_holds_learned_stems_and_the_cells_of_banks(
     assert made.entries == [
         "macaque V1",
         "alexnet",
-        "other learned stems",
-        "cells of random",
-        "cells of vone",
+        "other learned",
+        "random",
+        "vone",
     ]
     panel = made.axes[0]
     assert len(panel.lines) == 5

@@ -36,7 +36,7 @@ def sphere_maps(path: Path, panels: Mapping[str, pd.DataFrame]) -> None:
                 else False,
                 yticklabels=position % columns == 0,
             )
-            axes.set_title(title, fontsize=6.5)
+            axes.set_title(title, fontsize=min(6.5, 630 / columns / len(title)))  # as wide as its panel
             axes.set(xlabel="", ylabel="")
             axes.tick_params(rotation=0)
         for axes in list(grid.flat)[len(panels) :]:

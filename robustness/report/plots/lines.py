@@ -117,4 +117,4 @@ def _line(axes: Axes, line: pd.DataFrame, model: Model, **how: Any) -> None:
 
 def _columns(panels: int) -> int:
     """Panels side by side: fourteen stand in two rows, so that three figures fit on a page."""
-    return panels if panels <= 3 else 3 if panels <= 6 else 4 if panels <= 8 else 5 if panels <= 10 else 7
+    return panels if panels <= 4 else 3 if panels <= 6 else 4 if panels <= 8 else 5 if panels <= 10 else 7

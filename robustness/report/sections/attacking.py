@@ -24,7 +24,7 @@ from robustness.report.palette import VERDICTS
 from robustness.report.plots.lines import curve_panels
 from robustness.report.sections.registry import register
 from robustness.report.shading import VERDICT_FILLS, shaded
-from robustness.report.wording import are, capital, listed, number, of, percent, share
+from robustness.report.wording import are, capital, listed, number, of, percent, score_cell, share
 
 TITLE = "How does it stand up to adversarial attack, and can that number be trusted?"
 METHOD = (
@@ -189,16 +189,22 @@ def _climb(part: pd.DataFrame | None) -> Cell:
 
 def _variants(context: ReportContext) -> Table | None:
     """Perturbations of a region alone, and of images of other conditions."""
-    found = [
-        (f"{key.factor.removesuffix('_linf').replace('_', ' ')}, ε = {key.level}", metric)
+    rows = {
+        f"{key.factor.removesuffix('_linf').replace('_', ' ')}, ε = {key.level}": metric
         for metric, key in context.inputs.keys.items()
         if (key.shift, key.statistic) == ("attack", "robust_accuracy") and not key.factor.startswith("worst_")
-    ]
+    }
+    models = [m for m in context.models if any(context.score_of(m, metric) for metric in rows.values())]
     caption = (
         "Robust accuracy (%) to perturbations of the object's or of the background's pixels alone, by the "
         "exact masks, and on images of other conditions, with 95 % intervals over objects; ε = 0: no attack."
     )
-    return context.score_table("table-variants", caption, found)
+    cells = [
+        [Cell(title), *(score_cell(context.score_of(model, metric)) for model in models)]
+        for title, metric in rows.items()
+    ]
+    head = columns("perturbation", numbers=[model.name.replace("_", "_\u200b") for model in models])
+    return Table("table-variants", caption, head, cells, small=True) if models else None
 
 
 def _eot(context: ReportContext) -> Table | None:

@@ -49,6 +49,7 @@ def interventions(context: ReportContext) -> list[Intervention]:
             for model in context.models.where(
                 architecture=plain.architecture, width=plain.width, frontend=frontend, training=training
             )
+            if str(model.seed) == str(plain.seed)  # NaN where the table does not say it
         ]
         if any(each.changed.training != "canonical" for each in own):
             found += own

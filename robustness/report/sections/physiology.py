@@ -52,19 +52,19 @@ def figure(context: ReportContext) -> Figure | None:
     if not found or not (learned or banks):
         return None
     shown = {m.name: (found[m.name], "stem") for m in learned}
-    shown |= {f"cells of {name}": (found[m.name], "cells") for name, m in banks.items()}
+    shown |= {name: (found[m.name], "cells") for name, m in banks.items()}
     named = {m.name: {"color": m.look.colour} for m in learned if m.architecture in NAMED}
     cells = {
-        f"cells of {name}": {"color": FRONTEND_COLOURS.get(name, OTHER_FRONTEND[0]), "linestyle": m.look.line}
+        name: {"color": FRONTEND_COLOURS.get(name, OTHER_FRONTEND[0]), "linestyle": m.look.line}
         for name, m in banks.items()
     }
     grey = {m.name: {"color": OTHERS, "linewidth": 0.5} for m in learned if m.name not in named}
-    others = {"other learned stems": next(iter(grey.values()))} if grey else {}
+    others = {"other learned": next(iter(grey.values()))} if grey else {}
     lines = grey | named | cells
     cumulative_panels(context.figure("tuning"), panels(shown), lines, V1 | named | others | cells)
     return Figure.of(
         "tuning",
-        "Tuning of learned stems and of the cells of fixed banks over published distributions of macaque V1 "
+        "Tuning of learned stems, and of the cells of fixed banks by front-end, over published distributions of macaque V1 "
         "(Ringach et al. 2002, De Valois et al. 1982, Schiller et al. 1976, Cavanaugh et al. 2002): share of "
         f"the units at or below each value; {WORDS}. A line stands in a panel where its units have the "
         "property: suppressed ones alone have a summation field, kernels of 3 × 3 no bandwidth.",
