@@ -41,10 +41,10 @@ METHOD = (
 )
 CONTROLS = (
     ("vone", "learned", "The whole block in place of the learned stem"),
-    ("gabor", "learned", "The Gabor filters without noise, in place of the learned stem"),
+    ("gabor", "learned", "The Gabor bank without noise, in place of the learned stem"),
     ("learned_noise", "learned", "The noise alone, on the learned stem"),
     ("random", "learned", "Fixed random filters in place of the learned stem"),
-    ("gabor_trained", "learned", "Gabor filters as the start of a trained stem"),
+    ("gabor_trained", "learned", "A bank of Gabor filters as the start of a trained stem"),
     ("learned_coarse", "learned", "The bank's stride alone, on the learned stem"),
     ("image_noise", "learned", "Noise on the pixels, before the learned stem"),
     ("push_pull", "learned", "Push-pull inhibition in the learned stem's first convolution"),
@@ -56,7 +56,7 @@ CONTROLS = (
     ("blurred", "learned", "A blurred image, before the learned stem"),
     ("vone", "gabor", "Noise added to the Gabor filters"),
     ("vone", "learned_coarse", "The whole block in place of a learned stem of its stride"),
-    ("vone", "learned_noise", "Gabor filters in place of learned ones, under the same noise"),
+    ("vone", "learned_noise", "The Gabor bank in place of learned filters, under the same noise"),
     ("vone", "random", "Gabor filters in place of random ones, both with noise"),
     ("vone", "image_noise", "The whole block in place of noise on the pixels"),
     ("vone", "push_pull", "The whole block in place of push-pull inhibition"),
