@@ -179,7 +179,9 @@ def statistics() -> set[str]:
 def test_the_page_of_scores_has_every_statistic() -> None:
     page, names = PAGES["docs/scores.md"], statistics()
     assert len(names) > 80
-    known = {name for name in names if re.search(rf"[`/]{re.sub('_(pca|2d)$', '', name)}(_pca)?(_sd)?[`/]", page)}
+    known = {
+        name for name in names if re.search(rf"[`/]{re.sub('_(pca|2d)$', '', name)}(_pca)?(_sd)?[`/]", page)
+    }
     assert sorted(names - known) == []
 
 

@@ -53,7 +53,8 @@ def first_layer(model: nn.Module, image: Tensor) -> FirstLayer:
 
     It is what the first executed module holds that has filters: in an attribute ``filters`` (n, k, k) with
     ``filter_colours`` (n,), the input channel of each (the V1 front-ends), or in a parameter or, failing
-    that, a buffer of four dimensions (n, C, k, k) with k > 1. Raises UserError if the network has none.
+    that, a buffer of four dimensions (n, C, k, k) with k > 1; else the templates of a linear layer that
+    reads the whole image. Raises UserError if the network has none of these.
     """
     modules = dict(model.named_modules())
     order = execution_order(model, image)
@@ -71,6 +72,10 @@ def first_layer(model: nn.Module, image: Tensor) -> FirstLayer:
         for tensor in modules[path].buffers(recurse=False):
             if tensor.dim() == 4 and min(tensor.shape[-2:]) > 1:
                 return FirstLayer(tensor.detach().float().cpu(), _stride(modules[path]), path)
+    for path in order:
+        if isinstance(modules[path], nn.Linear) and modules[path].in_features == image[0].numel():
+            templates = modules[path].weight.detach().float().cpu().view(-1, *image.shape[1:])
+            return FirstLayer(templates, 1, path)
     raise UserError("filters: the network has no filter bank (a weight of four dimensions) to look at")
 
 

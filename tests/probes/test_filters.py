@@ -138,7 +138,9 @@ def test_every_architecture_has_a_first_layer() -> None:
 
 def test_a_network_without_filters_is_refused() -> None:
     with pytest.raises(UserError, match="no filter bank"):
-        filters.first_layer(nn.Sequential(nn.Flatten(), nn.Linear(12, 2)), torch.rand(1, 3, 2, 2))
+        filters.first_layer(
+            nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), nn.Linear(3, 2)), torch.rand(1, 3, 2, 2)
+        )
 
 
 def test_a_network_without_a_stem_is_refused(images: Tensor) -> None:
@@ -191,3 +193,11 @@ def test_image_noise_hides_as_much_as_the_v1_block_of_the_profiles() -> None:
         with torch.no_grad():
             found.append(filters.noise_equivalent_sd(models.build(spec).eval(), images))
     assert found[1] == pytest.approx(found[0], rel=0.1)
+
+
+def test_the_filters_of_a_linear_classifier_are_its_templates() -> None:
+    spec = models.ModelSpec("linear", "learned", "canonical", 10, 16, seed=0)
+    model = models.build(spec).eval()
+    found = filters.first_layer(model, torch.rand(1, 3, 16, 16))
+    assert found.stride == 1
+    assert torch.equal(found.weights, model.network.output.weight.detach().view(10, 3, 16, 16))
