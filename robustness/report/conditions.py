@@ -71,11 +71,11 @@ def axis_label(shift: str, factor: str) -> str:
 
 
 def reference_budget(inputs: ReportInputs) -> tuple[float, str] | None:
-    """The L∞ budget of the summary: 2/255 where it was measured, else the largest one; with its metric."""
+    """The L∞ budget of the summary: 2/255 where it was measured, else the middle one; with its metric."""
     known = [(e, metric) for e, metric in budgets(inputs, "worst_linf") if e > 0]
     if not known:
         return None
-    return next(((e, metric) for e, metric in known if e == REFERENCE), known[-1])
+    return next(((e, metric) for e, metric in known if e == REFERENCE), known[len(known) // 2])
 
 
 def chance(inputs: ReportInputs) -> float:

@@ -25,8 +25,8 @@ TITLE = (
 )
 METHOD = (
     "The stem is replaced at equal channels by a fixed Gabor bank with simple and complex cells and neuronal "
-    "noise (vone); the rest is trained as before. The bank has the stem's stride, but 4 at least: where the "
-    "stem's is smaller, interpolation gives the map its size back.",
+    "noise (vone); the rest is trained as before. The bank has the stem's stride, or the least one of the "
+    "settings where the stem's is smaller; interpolation then gives the map its size back.",
     "Controls: the bank without noise (gabor), fixed random filters with the noise (random), the learned "
     "stem with the same noise (learned_noise), Gabor filters that are trained on (gabor_trained), the "
     "learned stem at the bank's stride (learned_coarse), noise on the pixels (image_noise), a blurred image "
