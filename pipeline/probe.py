@@ -19,7 +19,7 @@ READS = ("seed", "probe", "attack.eot_samples", "attack.batch_size")
 
 
 def probe(settings: StageSettings, name: str) -> None:
-    """Write the table ``probes`` of one model its pictures, and the arrays behind them."""
+    """Write the table ``probes`` of one model, its pictures, and the arrays behind them."""
     wanted, how = settings.probe, vars(settings.attack)
     common = {"seed": settings.seed, "device": resolve(settings.device)}
     images = inputs.image_set()

@@ -82,14 +82,15 @@ class ModelTable(tuple[Model, ...]):
 
     def pairs(self, axis: str, first: str, second: str) -> list[tuple[Model, Model]]:
         """(model with ``axis`` = first, its twin with second, all else equal), in the order of the table."""
-        rest = [name for name in ("architecture", "frontend", "training", "width") if name != axis]
-        twins = []
-        for model in self.where(**{axis: first}):
-            same = {name: getattr(model, name) for name in rest}
-            # NaN, where the table does not say the seed, equals itself here.
-            twins += [(model, twin) for twin in self.where(**{axis: second}, **same)
-                      if str(twin.seed) == str(model.seed)]  # fmt: skip
-        return twins
+        firsts = self.where(**{axis: first})
+        return [(model, twin) for model in firsts for twin in self.twins(model, **{axis: second})]
+
+    def twins(self, model: Model, **changed: str) -> list[Model]:
+        """The models that equal one, seed included, but for the given attributes."""
+        axes = ("architecture", "frontend", "training", "width")
+        same = {name: getattr(model, name) for name in axes} | changed
+        # NaN, where the table does not say the seed, equals itself here.
+        return [twin for twin in self.where(**same) if str(twin.seed) == str(model.seed)]
 
 
 def _model(name: str, row: dict, settings: dict) -> Model:

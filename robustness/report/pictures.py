@@ -28,7 +28,7 @@ def keep_probe(
 def take_probe_pictures(results: Mapping[str, Path], folder: Path) -> None:
     """Copy the probes' pictures of all models (model → its folder of results) into ``folder/<model>/``."""
     for model, place in results.items():
-        for source in sorted((place / "probe").glob("*")):
+        for source in (place / "probe").glob("*"):
             if source.suffix in (".png", ".svg"):
                 (folder / model).mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, folder / model / source.name)

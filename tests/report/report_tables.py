@@ -371,9 +371,12 @@ def _pictures(name: str, folder: Path, *, probed: bool) -> Path:
             "tolerance": np.array(0.01),
         }
     for place, arrays in found.items():
-        path = folder / name / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        keep_probe(path.name, arrays, path.parent, CLASSES)
+        stage, stem = place.split("/")
+        (folder / name / stage).mkdir(parents=True, exist_ok=True)
+        if stage == "probe":
+            keep_probe(stem, arrays, folder / name / stage, CLASSES)
+        else:
+            np.savez_compressed(folder / name / f"{place}.npz", **arrays)
     return folder / name
 
 

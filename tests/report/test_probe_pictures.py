@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from robustness.report import pictures
 from robustness.report.inputs import ReportInputs
-from robustness.report.probes.canvas import shown
+from robustness.report.probes.canvas import DPI, sheet, shown
 
 
 def _sparse() -> np.ndarray:
@@ -55,3 +56,19 @@ def test_drawn_again_they_have_the_same_bytes(whole_inputs: ReportInputs, tmp_pa
              "similarity"}  # fmt: skip
     assert {Path(name).stem for name in drawn[0]} == stems
     assert drawn[0] == drawn[1]
+
+
+def test_a_tile_stands_upright_in_its_place(tmp_path: Path) -> None:
+    corners = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [0, 0, 0]]], np.uint8)
+    with sheet(tmp_path / "sheet.png", 1, 2, width=1.0, head=0.2) as made:
+        made.image(0, 1, corners)
+        made.image(0, 0, np.array([[0.0, 1.0]]), "gray")
+    pixels = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB"))
+    height, side = len(pixels), round(0.46 * DPI)  # 2 tiles, a gap and two margins are an inch
+    left, top = DPI - round(0.02 * DPI) - side, height - round(0.02 * DPI) - side
+    quarters = [[pixels[top + y * side // 4, left + x * side // 4].tolist() for x in (1, 3)] for y in (1, 3)]
+    assert quarters == corners.tolist()
+    row = pixels[top + side // 2, round(0.02 * DPI) :]  # half as high as wide
+    assert row[side // 4].tolist() == [0, 0, 0]
+    assert row[3 * side // 4].tolist() == [255, 255, 255]
+    assert (pixels[: round(0.2 * DPI)] == 255).all()

@@ -46,10 +46,7 @@ def interventions(context: ReportContext) -> list[Intervention]:
         own = [
             Intervention(name, model, plain)
             for name, (frontend, training) in INTERVENTIONS.items()
-            for model in context.models.where(
-                architecture=plain.architecture, width=plain.width, frontend=frontend, training=training
-            )
-            if str(model.seed) == str(plain.seed)  # NaN where the table does not say it
+            for model in context.models.twins(plain, frontend=frontend, training=training)
         ]
         if any(each.changed.training != "canonical" for each in own):
             found += own

@@ -66,9 +66,9 @@ def figure(context: ReportContext) -> Figure | None:
         "tuning",
         "Tuning of learned stems, and of the cells of fixed banks by front-end, over published distributions "
         "of macaque V1 (Ringach et al. 2002, De Valois et al. 1982, Schiller et al. 1976, Cavanaugh et al. "
-        "2002): share of "
-        f"the units at or below each value; {WORDS}. A line stands in a panel where its units have the "
-        "property: suppressed ones alone have a summation field, kernels of 3 × 3 no bandwidth.",
+        f"2002): share of the units at or below each value; {WORDS}. A line stands in a panel "
+        "where its units have the property: suppressed ones alone have a summation field, kernels of 3 × 3 "
+        "no bandwidth.",
     )
 
 
