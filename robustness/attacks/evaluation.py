@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,12 @@ from robustness.attacks.engine import search
 from robustness.attacks.foolbox_runner import run_foolbox
 from robustness.attacks.iterative import IterativeAttack
 from robustness.attacks.registry import Planned, Suite
-from robustness.attacks.suites import Rung, ladder
+from robustness.attacks.suites import CONVERGED, Rung, ladder
 from robustness.attacks.validation import check_epsilons, check_images, check_logits
 from robustness.attacks.variants import WHOLE
 from robustness.errors import UserError
 from robustness.statistics.proportions import wilson
 
-CONVERGED = 0.01
-"""A rung that lowers the robust accuracy by less is the last one at its ε."""
 Progress = Callable[[str, int, int], None]  # what attacks, images done, images of this attack and ε
 
 
@@ -72,12 +70,13 @@ class Outcome:
 
     table: as :func:`attack`. adversarials: ε → (keep, C, H, W) float32, for each of the first ``keep``
     images the strongest known within ε: the one with the smallest share of right answers, of such that are
-    never wrong one that raises the loss; the clean image where none ran. attacks: those that ran, by name.
+    never wrong one that raises the loss; the clean image where none ran. attacks: ε → names of those that
+    ran at it, or sought the smallest perturbation.
     """
 
     table: pd.DataFrame
     adversarials: dict[float, Tensor]
-    attacks: tuple[str, ...] = ()
+    attacks: dict[float, frozenset[str]] = field(default_factory=dict)
 
 
 def attack(
@@ -110,9 +109,9 @@ def attack(
     Each attack runs on the images that stand after those before it, from the largest ε down: an image that
     withstood it within ε is not attacked by it within less, and a perturbation counts at every ε that is not
     smaller than it. The next rung runs at the ε at which this one lowered the robust accuracy by 1 point or
-    more, the second rung wherever an image stands. With noise an image is right by its share of right answers
-    over ``eval_samples`` queries under fresh noise, drawn anew for the table: those that chose the strongest
-    example would flatter the attack.
+    more (an extra rung: 2 points), the second rung wherever an image stands. With noise an image is right by
+    its share of right answers over ``eval_samples`` queries under fresh noise, drawn anew for the table:
+    those that chose the strongest example would flatter the attack.
 
     Columns: model, variant, norm, epsilon (∞: of any size, by attacks that minimise it), sample, object,
     label, clean_right and right (share of right answers on the clean image and on the strongest example
@@ -143,8 +142,9 @@ def attack(
     table.insert(0, "model", name)
     table.insert(1, "variant", variant)
     table.insert(5, "object", np.tile(groups, len(limits) + 1))
-    ran = dict.fromkeys(name for rung in rungs[: run.best.rungs.max()] for name in rung.attacks)
-    return Outcome(table, run.best.images_by_epsilon(min(keep, len(images))), tuple(ran))
+    climbed = zip(limits, run.best.rungs, strict=False)
+    ran = {e: frozenset(name for rung in rungs[:number] for name in rung.attacks) for e, number in climbed}
+    return Outcome(table, run.best.images_by_epsilon(min(keep, len(images))), ran)
 
 
 class _Run:
@@ -187,7 +187,8 @@ class _Run:
 
     def climb(self, number: int, rung: Rung) -> None:
         """Run the attacks of a rung at the ε's at which the one before broke too many."""
-        wanted = [e for e in self.epsilons if e > 0 and (number <= 2 or self.best.lowered(e) >= CONVERGED)]
+        anew = number == 1 or (number == 2 and rung.least == CONVERGED)
+        wanted = [e for e in self.epsilons if e > 0 and (anew or self.best.lowered(e) >= rung.least)]
         if not wanted:
             return
         self.best.climbed(number, wanted)

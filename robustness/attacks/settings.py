@@ -23,12 +23,14 @@ LARGEST_EPSILON = 255.0  # of L∞, in 255ths: more than black to white
 class NormSettings(Settings):
     """The ε's in one norm, and the suite: a name of ``suites.SUITES``, of whose ladder at most ``rungs`` are
     climbed, or the attacks (name → settings) of each rung. ``noisy_rungs``: at most so many of a model with
-    noise, whose gradients cost more; null: as of the others."""
+    noise, whose gradients cost more; null: as of the others. ``extra_rungs``: so many more where the last one
+    still lowered the robust accuracy by 2 points or more."""
 
     epsilons: tuple[float, ...] = Field(min_length=1)
     suite: str | list[dict[str, dict[str, Any]]] = Field(min_length=1)
     rungs: int | None = Field(default=None, ge=1)
     noisy_rungs: int | None = Field(default=None, ge=1)
+    extra_rungs: int = Field(default=0, ge=0)
 
     @field_validator("epsilons", mode="before")
     @classmethod
@@ -90,7 +92,7 @@ class AttackSettings(Settings):
         """The rungs in a norm, for a model with noise or without, of so many classes."""
         own = self.norms[norm]
         rungs = own.noisy_rungs if noisy and own.noisy_rungs else own.rungs
-        return ladder(own.suite, norm, rungs, noisy=noisy, classes=classes)
+        return ladder(own.suite, norm, rungs, extra=own.extra_rungs, noisy=noisy, classes=classes)
 
     def setup(self, norm: str, seed: int) -> Setup:
         """How the attacks in one norm run."""

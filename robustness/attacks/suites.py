@@ -11,11 +11,15 @@ gets ``stochastic`` in its place: the same attacks with gradients averaged over 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from robustness.attacks.registry import Planned, Suite, plan
 from robustness.errors import UserError, nearest
 
+CONVERGED = 0.01
+"""The next rung runs where the last one lowered the robust accuracy by this share of the images or more."""
+FAR = 0.02
+"""The same for extra rungs."""
 MINIMUM_NORM = {"linf": "fmn", "l2": "deepfool", "l1": "fmn"}
 
 
@@ -24,11 +28,13 @@ class Rung:
     """Attacks that run one after the other, each on the images that stand.
 
     eot_samples: of a model with noise, the samples of it over which a gradient is averaged (None: as the
-    evaluation's setup).
+    evaluation's setup). least: by how much the rung before must have lowered the robust accuracy; the second
+    rung of a ladder runs wherever an image stands.
     """
 
     attacks: Suite
     eot_samples: int | None = None
+    least: float = CONVERGED
 
     def plan(self, norm: str) -> tuple[Planned, ...]:
         """Its attacks in a norm, checked against the registry."""
@@ -87,10 +93,12 @@ def ladder(
     norm: str,
     rungs: int | None = None,
     *,
+    extra: int = 0,
     noisy: bool = False,
     classes: int = TARGETED_CLASSES,
 ) -> tuple[Rung, ...]:
-    """The rungs of a suite in a norm, the first ``rungs`` of them (None: all).
+    """The rungs of a suite in a norm, the first ``rungs`` of them (None: all), and ``extra`` more that run
+    only where the one before broke many (:data:`FAR`), so that what is far from its end goes on.
 
     ``suite``: a name, or the attacks (name → settings) of each rung; ``noisy``: for a model with noise, which
     gets another suite by some names (:data:`OF_NOISE`); ``classes``: how many the model has; with fewer
@@ -105,4 +113,7 @@ def ladder(
         found = tuple(Rung(attacks) for attacks in suite)
     for rung in found:
         rung.plan(norm)
-    return found[:rungs]
+    return tuple(
+        rung if rungs is None or number < rungs else replace(rung, least=FAR)
+        for number, rung in enumerate(found[: None if rungs is None else rungs + extra])
+    )

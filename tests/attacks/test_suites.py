@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from robustness.attacks import AttackSettings, Setup, attack
 from robustness.attacks.best_adversarials import BestAdversarials
-from robustness.attacks.suites import OF_NOISE, SUITES, Rung, ladder
+from robustness.attacks.suites import CONVERGED, FAR, OF_NOISE, SUITES, Rung, ladder
 from robustness.attacks.variants import WHOLE, beside
 from robustness.errors import UserError
 from robustness.statistics.proportions import at_least_exact, at_most_exact, mean_bounds
@@ -54,6 +54,7 @@ def test_the_standard_suite_has_the_four_attacks() -> None:
         assert third["apgd_targeted"]["targets"] == 9
     assert OF_NOISE == {"standard": "stochastic"}
     assert len(ladder("standard", "linf", 2)) == 2
+    assert [r.least for r in ladder("standard", "linf", 2, extra=1)] == [CONVERGED, CONVERGED, FAR]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,23 @@ def test_the_climb_ends_where_a_rung_breaks_nothing(digits: Case) -> None:
     assert all(share >= 0.01 for share in fell[1:-1])
     assert (rows.loc[rows["rung"] > 0, "robust"] == False).all()  # noqa: E712
     assert rows.loc[(rows["rung"] == 0) & (rows["by"] != "clean"), "robust"].all()
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_an_extra_rung_runs_only_where_the_one_before_broke_many(digits: Case, more: bool) -> None:
+    model, images, labels = digits
+    strong = {"apgd_ce": {"steps": 40}, "square": {"steps": 5}}
+    weak = {"fgsm": {}}
+    found = attack(model, images[:60], labels[:60], [Rung(weak)], [0.5 / 255, 2 / 255], Setup()).table
+    broke = found.groupby("epsilon")[["before", "right"]].mean().eval("before - right")
+    least = float(broke[2 / 255]) + (-0.01 if more else 0.01)
+    assert broke[0.5 / 255] < least
+    extra = [Rung(weak), Rung(strong, least=least)]
+    outcome = attack(model, images[:60], labels[:60], extra, [0.5 / 255, 2 / 255], Setup())
+    last = outcome.table.groupby("epsilon")["rungs"].first()
+    assert (last[0.5 / 255], last[2 / 255]) == (1, 2 if more else 1)
+    ran = {epsilon: "square" in names for epsilon, names in outcome.attacks.items()}
+    assert ran == {0.5 / 255: False, 2 / 255: more}  # a check counts Square where it ran, and nowhere else
 
 
 def test_the_rungs_of_an_epsilon_are_those_that_ran_at_it() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from robustness.attacks.best_adversarials import STANDS, STANDS_UNDER_NOISE
 from robustness.attacks.checks.context import CheckContext, standing, telling_epsilon
 from robustness.attacks.checks.verdict import Check, at_most
-from robustness.attacks.evaluation import CONVERGED
 from robustness.attacks.pgd import PGD
 from robustness.attacks.square import Square
+from robustness.attacks.suites import CONVERGED
 from robustness.statistics.proportions import at_least_exact, at_most_exact, mean_bounds
 
 GREY = 0.5  # within this ε (L∞) lies a grey image, whatever the clean one
@@ -18,17 +18,17 @@ BY_CHANCE = 0.01  # of the images that stand: what an attack without gradients m
 
 
 def check(context: CheckContext) -> Iterator[Check]:
-    """converged and missed at each ε; black_box, where the suite ran Square at each, else where it tells
-    most; unbounded.
+    """converged and missed at each ε; black_box where the suite ran Square and where it tells most;
+    unbounded.
 
     No Square of its own for a model with noise: there a thousand queries, of one or of eight samples of the
     noise each, break none of the images that twenty steps of APGD break, so that it would say nothing.
     """
     for epsilon in context.epsilons:
         yield from converged(context, epsilon)
-    in_suite = "square" in context.outcome.attacks
-    if in_suite or not context.model.stochastic:
-        for epsilon in context.epsilons if in_suite else [telling_epsilon(context.outcome.table)]:
+    own = None if context.model.stochastic else telling_epsilon(context.outcome.table)
+    for epsilon in context.epsilons:
+        if epsilon == own or _square_ran(context, epsilon):
             yield black_box(context, epsilon)
     yield unbounded(context)
 
@@ -66,12 +66,16 @@ def black_box(context: CheckContext, epsilon: float) -> Check:
     stands = standing(rows)
     by_square = int((rows["by"] == "square").sum())
     count, broken, whose = by_square + int(stands.sum()), by_square, "in the suite"
-    if "square" not in context.outcome.attacks:
+    if not _square_ran(context, epsilon):
         few = stands.nonzero()[0][: context.scale.black_box_images]
         broken = int(context.broken_by(Square(steps=context.scale.queries), few, epsilon).sum())
         count, whose = len(few), f"with {context.scale.queries} queries"
     detail = f"Square, {whose}, breaks {broken} of {count} that gradients left; the share at least (95 %)"
     return at_most("black_box", at_least_exact(broken, count), BY_CHANCE, detail, "masked", epsilon)
+
+
+def _square_ran(context: CheckContext, epsilon: float) -> bool:
+    return "square" in context.outcome.attacks.get(epsilon, ())
 
 
 def unbounded(context: CheckContext) -> Check:
