@@ -24,9 +24,9 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
     starts = arrays[f"{stages[0]}/images"].shape[1]
     originals = arrays["images"][: max(1, COLUMNS // (1 + starts))]
     columns = max(COLUMNS, len(originals) * (1 + starts))
-    with sheet(path, len(stages), columns, width=style.PAGE_WIDTH, label=0.22, head=0.12) as made:
+    with sheet(path, len(stages), columns, width=style.PAGE_WIDTH / 2, label=0.3, head=0.12) as made:
         for row, (stage, depth) in enumerate(zip(stages, arrays["depths"], strict=True)):
-            made.beside(row, f"{stage} {depth:.2f}\n{_state(arrays, stage)}", 4)
+            made.beside(row, f"{stage} {depth:.2f}\n{_state(arrays, stage)}", 4.5)
             for index, original in enumerate(originals):
                 first = index * (1 + starts)
                 made.image(row, first, original.transpose(1, 2, 0))
@@ -35,7 +35,7 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
                     made.image(row, first + 1 + start, found)
         for index in range(len(originals)):
             for start, title in enumerate(("image", *(f"start {1 + start}" for start in range(starts)))):
-                made.above(0, index * (1 + starts) + start, title, 5.5)
+                made.above(0, index * (1 + starts) + start, title, 4.5)
     return [path]
 
 
