@@ -106,3 +106,8 @@ def learned_the_task(inputs: ReportInputs, model: Model) -> bool:
     say nothing."""
     clean = inputs.score(model.name, "clean/accuracy")
     return clean is not None and clean.low > majority(inputs)
+
+
+def failed_the_task(inputs: ReportInputs, model: Model) -> bool:
+    """Whether the clean accuracy is known, and not above what the most frequent class gives."""
+    return inputs.score(model.name, "clean/accuracy") is not None and not learned_the_task(inputs, model)

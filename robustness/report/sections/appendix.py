@@ -64,7 +64,7 @@ def _credits(card: DataCard) -> Text | None:
     for line in [*source.read_text("utf-8").splitlines(), "## "]:
         if line.startswith("## "):
             if creators:
-                paragraphs[-1] += f". Creators: {', '.join(creators)}."
+                paragraphs[-1] = f"{paragraphs[-1].rstrip('.')}. Creators: {', '.join(creators)}."
             paragraphs.append(line.removeprefix("## "))
             creators = []
         elif line.startswith("- "):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from robustness.report.conditions import failed_the_task
 from robustness.report.context import ReportContext
 from robustness.report.document import EMPTY, NOTHING, Answer, Cell, Table, columns
 from robustness.report.inputs import Difference, Effect
@@ -71,9 +72,14 @@ def sentence_of_many(
     effect = effect_of(context, [pair for _, pair in found], measure.metric)
     if effect is None:
         return None
-    verdicts = [difference.verdict for difference, _ in found]
+    # Those of which the mean is made: a model that did not learn the task is left out, and its twin with it.
+    verdicts = [
+        difference.verdict
+        for difference, pair in found
+        if not any(failed_the_task(context.inputs, model) for model in pair)
+    ]
     counts = ", ".join(f"{verdicts.count(each)} {each}" for each in ("higher", "lower", "undecided"))
-    mean = f"{points(effect)}, the mean of {over(effect)} (of {len(found)} pairs {counts})"
+    mean = f"{points(effect)}, the mean of {over(effect)} (of {len(verdicts)} pairs {counts})"
     if effect.verdict == "equivalent":
         return Answer(f"{subject} changes {measure.noun} by less than three points: {mean}.")
     if effect.verdict == "undecided":
