@@ -17,6 +17,10 @@ What differs from the paper, and why:
   the centre of the areas of UC1, UC2 and UC3, S-columns have 5x5 places, and initial excitatory weights are
   about 0.01 of the c of their place.
 - ``width`` multiplies the planes of every layer.
+- ``learning_selectivity2`` and ``3`` above the selectivity, as in Fukushima & Tanigawa, Use of different
+  thresholds in learning and recognition, Neurocomputing 11, 1996: cells that are choosy while they learn come
+  to stand for different features, and several of them answer afterwards. By default they are the same, as in
+  1980.
 
 Selectivity 4.0, 1.5, 1.5, learning rates 1, 16, 16 and saturation 0.5 are published. An S-cell that has
 learnt one pattern answers as relu((r+1) s - r), s being the weighted cosine of its input with that pattern: r
@@ -59,6 +63,8 @@ class Neocognitron(nn.Module):
         selectivity1: float,
         selectivity2: float,
         selectivity3: float,
+        learning_selectivity2: float,
+        learning_selectivity3: float,
         presentations: int,
     ) -> None:
         super().__init__()
@@ -73,9 +79,23 @@ class Neocognitron(nn.Module):
         first = 2 if contrast else 1
         self.us1 = SLayer(first, planes, selectivity=selectivity1, rate=1.0, padding=2)
         self.uc1 = CLayer(side=5 * fine, stride=fine, margin=fine, gain=2.5)
-        self.us2 = SLayer(planes, planes, selectivity=selectivity2, rate=16.0, padding=1)
+        self.us2 = SLayer(
+            planes,
+            planes,
+            selectivity=selectivity2,
+            learning_selectivity=learning_selectivity2,
+            rate=16.0,
+            padding=1,
+        )
         self.uc2 = CLayer(side=5, margin=-1, gain=4.0)
-        self.us3 = SLayer(planes, planes, selectivity=selectivity3, rate=16.0, padding=0)
+        self.us3 = SLayer(
+            planes,
+            planes,
+            selectivity=selectivity3,
+            learning_selectivity=learning_selectivity3,
+            rate=16.0,
+            padding=0,
+        )
         self.uc3 = CLayer(side=2)
         self.standardise = Standardise(planes)
         self.readout = nn.Linear(planes, num_classes)
@@ -151,6 +171,8 @@ register(
         "selectivity1": number(4.0, 0.01, 100, "r of US1: least likeness to answer is r / (r + 1)"),
         "selectivity2": number(1.5, 0.01, 100, "r of US2"),
         "selectivity3": number(1.5, 0.01, 100, "r of US3"),
+        "learning_selectivity2": number(1.5, 0.01, 100, "r of US2 while it learns"),
+        "learning_selectivity3": number(1.5, 0.01, 100, "r of US3 while it learns"),
         "presentations": number(1000, 1, 1_000_000, "patterns shown to each S-layer"),
     },
     classes=5,

@@ -179,6 +179,20 @@ def test_a_cell_answers_its_own_pattern_with_one_and_others_by_likeness() -> Non
     assert layer(1 - pattern)[0, 0].item() == 0
 
 
+@pytest.mark.parametrize(("learning_selectivity", "answering"), [(None, 1), (4.0, 2)])
+def test_choosy_learning_gives_two_like_patterns_a_plane_each(
+    learning_selectivity: float | None, answering: int
+) -> None:
+    # Their likeness is between the 0.6 of r = 1.5 and the 0.8 of r = 4.
+    patterns = torch.zeros(2, 1, 5, 5)
+    patterns[0, 0, :, 1:4] = patterns[1, 0, :, 2:] = 1
+    layer = SLayer(1, 3, selectivity=1.5, learning_selectivity=learning_selectivity, rate=1e4, padding=0)
+    generator = torch.Generator().manual_seed(0)
+    learning.fresh_weights(layer, generator, oriented=False)
+    learning.organise(layer, patterns, column=5, presentations=20, generator=generator)
+    assert ((layer(patterns)[:, :, 0, 0] > 0.1).sum(1) == answering).all()
+
+
 def organised(seed: int = 0, **options: object) -> nn.Module:
     images, *_ = digits_study.digits((0, 1, 2), 0, 30, 10)
     network = architectures.build(

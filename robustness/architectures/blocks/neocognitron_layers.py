@@ -67,15 +67,25 @@ class SLayer(nn.Module):
 
     u = r relu[(1 + sum a u_C) / (1 + 2r/(1+r) b v) - 1], where v is the root of the c-weighted mean square of
     the inputs. ``excitation`` is a, (planes, inputs, 5, 5); ``inhibition`` is b, (planes,). Cells of one
-    plane share them. Neither is trained by gradient: ``neocognitron_learning`` reinforces them.
+    plane share them. Neither is trained by gradient: ``neocognitron_learning`` reinforces them, with
+    ``learning_selectivity`` as r (None: the same).
     """
 
     def __init__(
-        self, inputs: int, planes: int, *, selectivity: float, rate: float, padding: int, side: int = 5
+        self,
+        inputs: int,
+        planes: int,
+        *,
+        selectivity: float,
+        learning_selectivity: float | None = None,
+        rate: float,
+        padding: int,
+        side: int = 5,
     ) -> None:
         super().__init__()
         self.inputs, self.planes, self.side, self.padding = inputs, planes, side, padding
         self.selectivity, self.rate = selectivity, rate
+        self.learning_selectivity = learning_selectivity or selectivity
         nearness = 0.9 ** distances(side)
         # c: falls with the distance, sums to 1 over the area and the planes that it reads.
         self.register_buffer("nearness", nearness / (nearness.sum() * inputs))
@@ -88,7 +98,7 @@ class SLayer(nn.Module):
         with _no_autocast(x):
             x = x.float()
             excited = F.conv2d(x, self.excitation, padding=self.padding)
-            return self.respond(excited, self.inhibiting(x))
+            return self.respond(excited, self.inhibiting(x), self.selectivity)
 
     def inhibiting(self, x: Tensor) -> Tensor:
         """The inhibitory cells v, (N, 1, H, W): the weighted root mean square of what the S-cells read."""
@@ -98,9 +108,8 @@ class SLayer(nn.Module):
         # The tiny constant keeps the gradient of the root finite where the input is all zero.
         return torch.sqrt(energy + 1e-12)
 
-    def respond(self, excited: Tensor, v: Tensor) -> Tensor:
-        """The response from the excitatory sum and v, planes on dimension 1."""
-        r = self.selectivity
+    def respond(self, excited: Tensor, v: Tensor, r: float) -> Tensor:
+        """The response from the excitatory sum and v, planes on dimension 1, at a selectivity."""
         b = self.inhibition.view(-1, *[1] * (excited.ndim - 2))
         inhibited = 2 * r / (1 + r) * b * v
         # (1 + e) / (1 + i) - 1, without the loss of digits where e and i are small.
@@ -127,10 +136,10 @@ class CLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         with _no_autocast(x):
-            n, planes = x.shape[:2]
+            planes = x.shape[1]
             x = F.pad(self.receive(x.float()), (-self.margin,) * 4)
-            pooled = F.conv2d(x.reshape(n * planes, 1, *x.shape[2:]), self.weights, stride=self.stride)
-            pooled = pooled.view(n, planes, *pooled.shape[2:])
+            weights = self.weights.expand(planes, -1, -1, -1)
+            pooled = F.conv2d(x, weights, stride=self.stride, groups=planes)
             lateral = pooled.mean(dim=1, keepdim=True)
             x = self.rectify((pooled - lateral) / (1 + lateral))
             return x / (0.5 + x)

@@ -86,7 +86,9 @@ def organise(
         v = layer.inhibiting(x)
         patches = F.unfold(x, layer.side, padding=layer.padding)[0]
         excited = layer.excitation.flatten(1) @ patches
-        responses = layer.respond(excited[None], v.flatten(2))[0].view(-1, *v.shape[2:])
+        responses = layer.respond(excited[None], v.flatten(2), layer.learning_selectivity)[0].view(
+            -1, *v.shape[2:]
+        )
         planes, places = representatives(responses, column)
         reinforce(layer, patches[:, places].T, v.flatten()[places], planes)
         if progress is not None and done % 100 == 99:
