@@ -107,11 +107,12 @@ def attack(
     (None: all), by this project's own attacks alone; variant: what the table calls that.
 
     Each attack runs on the images that stand after those before it, from the largest ε down: an image that
-    withstood it within ε is not attacked by it within less, and a perturbation counts at every ε that is not
-    smaller than it. The next rung runs at the ε at which this one lowered the robust accuracy by 1 point or
-    more (an extra rung: 2 points), the second rung wherever an image stands. With noise an image is right by
-    its share of right answers over ``eval_samples`` queries under fresh noise, drawn anew for the table:
-    those that chose the strongest example would flatter the attack.
+    lost nothing by it within ε is not attacked by it within less (under noise one that lost a part of its
+    right answers is), and a perturbation counts at every ε that is not smaller than it. The next rung runs at
+    the ε at which this one lowered the robust accuracy by 1 point or more (an extra rung: 2 points), the
+    second rung wherever an image stands. With noise an image is right by its share of right answers over
+    ``eval_samples`` queries under fresh noise, drawn anew for the table: those that chose the strongest
+    example would flatter the attack.
 
     Columns: model, variant, norm, epsilon (∞: of any size, by attacks that minimise it), sample, object,
     label, clean_right and right (share of right answers on the clean image and on the strongest example
@@ -209,7 +210,7 @@ class _Run:
                 for epsilon in wanted[::-1]:
                     rows = np.flatnonzero(self.best.standing(epsilon) & ~withstood)
                     share = self._unit(item, built, number, rung, epsilon, rows)
-                    withstood[rows[share > self.best.stands]] = True
+                    withstood[rows[share >= self.best.clean_share[rows]]] = True
         self._judge()
 
     def _judge(self) -> None:

@@ -216,3 +216,18 @@ def test_a_model_with_noise_may_climb_less_far(noisy_rungs: int | None, lengths:
     )
     found = tuple(len(settings.ladder("linf", noisy=noisy, classes=10)) for noisy in (False, True))
     assert found == lengths
+
+
+def test_with_noise_a_larger_budget_beside_it_does_not_spare_an_image_the_smaller_one() -> None:
+    """What keeps a part of its right answers within the larger ε may lose some within the smaller one."""
+    model, images, labels = trained(width=4, noise=2.0)
+    setup, small = Setup(eval_samples=32), 1 / 255
+    alone, beside = (
+        attack(model, images[:60], labels[:60], {"apgd_ce": {"steps": 10}}, epsilons, setup).table
+        for epsilons in ([small], [small, 1.3 * small])
+    )
+    right = [table.loc[table["epsilon"] == small, "right"].mean() for table in (alone, beside)]
+    larger = beside.loc[beside["epsilon"] == 1.3 * small, "right"]
+    assert (larger > 0.1).mean() > 0.5
+    assert right[0] < alone["clean_right"].mean() - 0.1
+    assert right[1] == pytest.approx(right[0], abs=0.01)
