@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from robustness.report import conditions, published
-from robustness.report.conditions import chance, learned_the_task
+from robustness.report.conditions import chance, failed_the_task
 from robustness.report.context import ReportContext
 from robustness.report.document import Answer, Cell, Figure, Section, Table, Text, columns
 from robustness.report.inputs import Score
@@ -64,7 +64,7 @@ def _answers(context: ReportContext) -> list[Answer]:
     text += f" Guessing would give {percent(guess)} %, always naming the most frequent class "
     answers = [Answer(f"{text}{percent(most)} %.")]
     answers += _lead(context, scored) + _unknown(context)
-    failed = [model.name for _, model in scored if not learned_the_task(context.inputs, model)]
+    failed = [model.name for _, model in scored if failed_the_task(context.inputs, model)]
     if failed:
         answers.append(
             Answer(
