@@ -19,7 +19,7 @@ from robustness.attacks.engine import search
 from robustness.attacks.foolbox_runner import run_foolbox
 from robustness.attacks.iterative import IterativeAttack
 from robustness.attacks.registry import Planned, Suite
-from robustness.attacks.suites import CONVERGED, Rung, ladder
+from robustness.attacks.suites import CONVERGED, FAR, Rung, ladder
 from robustness.attacks.validation import check_epsilons, check_images, check_logits
 from robustness.attacks.variants import WHOLE
 from robustness.errors import UserError
@@ -188,8 +188,9 @@ class _Run:
 
     def climb(self, number: int, rung: Rung) -> None:
         """Run the attacks of a rung at the ε's at which the one before broke too many."""
-        anew = number == 1 or (number == 2 and rung.least == CONVERGED)
-        wanted = [e for e in self.epsilons if e > 0 and (anew or self.best.lowered(e) >= rung.least)]
+        anew = number <= 2 and not rung.extra
+        least = FAR if rung.extra else CONVERGED
+        wanted = [e for e in self.epsilons if e > 0 and (anew or self.best.lowered(e) >= least)]
         if not wanted:
             return
         self.best.climbed(number, wanted)

@@ -17,9 +17,10 @@ from robustness.attacks.registry import Planned, Suite, plan
 from robustness.errors import UserError, nearest
 
 CONVERGED = 0.01
-"""The next rung runs where the last one lowered the robust accuracy by this share of the images or more."""
+"""The next rung runs where the last one lowered the robust accuracy by this share of the images or more (the
+second rung of all wherever an image stands)."""
 FAR = 0.02
-"""The same for extra rungs."""
+"""The same for an extra rung."""
 MINIMUM_NORM = {"linf": "fmn", "l2": "deepfool", "l1": "fmn"}
 
 
@@ -28,13 +29,12 @@ class Rung:
     """Attacks that run one after the other, each on the images that stand.
 
     eot_samples: of a model with noise, the samples of it over which a gradient is averaged (None: as the
-    evaluation's setup). least: by how much the rung before must have lowered the robust accuracy; the second
-    rung of a ladder runs wherever an image stands.
+    evaluation's setup). extra: one beyond the number that was asked for.
     """
 
     attacks: Suite
     eot_samples: int | None = None
-    least: float = CONVERGED
+    extra: bool = False
 
     def plan(self, norm: str) -> tuple[Planned, ...]:
         """Its attacks in a norm, checked against the registry."""
@@ -114,6 +114,6 @@ def ladder(
     for rung in found:
         rung.plan(norm)
     return tuple(
-        rung if rungs is None or number < rungs else replace(rung, least=FAR)
+        replace(rung, extra=rungs is not None and number >= rungs)
         for number, rung in enumerate(found[: None if rungs is None else rungs + extra])
     )

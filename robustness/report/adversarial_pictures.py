@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from robustness.errors import UserError
+from robustness.report import conditions
 from robustness.report.context import ReportContext
 from robustness.report.image_grid import image_grid, save_png, to_bytes
 from robustness.report.model_table import Model
@@ -25,26 +26,28 @@ class Examples:
     note: str
 
 
-def draw(context: ReportContext, model: Model, norm: str = "linf") -> Examples | None:
-    """The picture for the budget nearest to 4/255, from ``attack/images.npz`` of the model's results.
+def draw(context: ReportContext, model: Model) -> Examples | None:
+    """The picture for the L∞ budget of the summary or the nearest one, from ``attack/images.npz`` of the
+    model's results.
 
     Successfully attacked images come first. None where the run kept no adversarial images.
     """
     folder = context.inputs.pictures.get(model.name)
     source = folder / "attack" / "images.npz" if folder else None
     arrays = read_arrays(source) if source else None
-    budgets = [float(key.partition("/")[2]) for key in arrays or () if key.startswith(f"{norm}/")]
-    if not budgets:
+    budgets = [float(key.partition("/")[2]) for key in arrays or () if key.startswith("linf/")]
+    summary = conditions.reference_budget(context.inputs)
+    if not budgets or summary is None:
         return None
-    epsilon = min(budgets, key=lambda value: abs(value - 4 / 255))
+    epsilon = min(budgets, key=lambda value: abs(value - summary[0] / 255))
     try:
-        clean, rows, attacked = (arrays[key] for key in ("clean", "rows", f"{norm}/{epsilon:.6g}"))
+        clean, rows, attacked = (arrays[key] for key in ("clean", "rows", f"linf/{epsilon:.6g}"))
     except KeyError as error:
         raise UserError(f"{source}: lacks the array {error}; remove it and run dvc repro") from error
     count = min(len(clean), len(attacked), len(rows))
     table = context.inputs.attacks
     near = np.isclose(table["epsilon"], epsilon, rtol=1e-3)
-    own = table[(table["model"] == model.name) & (table["norm"] == norm) & near]
+    own = table[(table["model"] == model.name) & (table["norm"] == "linf") & near]
     robust, right = (own.set_index("sample")[column] for column in ("robust", "clean_correct"))
     broken = [bool(right.get(row, False) and not robust.get(row, False)) for row in rows[:count]]
     order = np.argsort(~np.array(broken, dtype=bool), kind="stable")[:SHOWN]
