@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 from robustness.report.inputs import ReportInputs, Score
 from robustness.report.model_table import Model, ModelTable
-from robustness.report.palette import OTHERS
 from robustness.report.plots.dots import DotPanel, dot_rows, model_rows
 from robustness.report.plots.heat_maps import sphere_maps
 from robustness.report.plots.lines import curve_panels
@@ -72,13 +71,14 @@ def test_curves_show_the_values_and_the_bands_that_they_were_given(
     figure = draw(lambda path: curve_panels(path, curves, models, x_label="x", y_label="y", chance=0.1))
     (axes,) = figure.axes
     assert axes.get_title("left") == "alexnet"
-    own = [line for line in axes.lines if len(line.get_xydata()) == 3 and line.get_color() != OTHERS]
-    lines = [line.get_xydata().tolist() for line in own]
-    assert lines == [[[0, 80], [10, 70], [40, 40]]] * len(models)
-    for band in axes.collections:
+    drawn = [[[0, 80], [10, 70], [40, 40]]] * len(models)
+    assert [own for line in axes.lines if len(own := line.get_xydata().tolist()) == 3] == drawn
+    grey, *bands = axes.collections
+    assert [path.vertices.tolist() for path in grey.get_paths()] == drawn
+    for band in bands:
         points = {tuple(point) for point in band.get_paths()[0].vertices}
         assert points == {(x, y - x) for x in (0, 10, 40) for y in (70, 95)}
-    assert len(axes.collections) == len(models)
+    assert len(bands) == len(models)
 
 
 def test_spheres_have_the_horizon_below_and_one_scale(draw: Callable) -> None:

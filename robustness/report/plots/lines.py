@@ -9,11 +9,15 @@ from typing import Any
 import pandas as pd
 import seaborn.objects as so
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
 from robustness.report.model_table import Model, families, frontends
 from robustness.report.palette import FRONTENDS, OTHERS, SHARE_LINES
 from robustness.report.plots import style
+
+ABOVE, BELOW, BETWEEN = 0.34, 0.34, 0.28
+"""Of panels per architecture: inches for legend and title, for numbers and label, and between two rows."""
 
 
 def line_panels(
@@ -61,11 +65,15 @@ def curve_panels(
     levels = curves["level"]
     whole = (levels % 1 == 0)[levels >= 1].all() and levels.max() >= 4
     height = 0.45 + (1.7 if columns <= 3 else 1.25) * -(-len(architectures) // columns)
-    with style.figure(path, style.PAGE_WIDTH, height) as figure:
+    others = [line[["level", "value"]].to_numpy() for line in lines.values()]
+    rows = -(-len(architectures) // columns)
+    panel = (height - ABOVE - BELOW - (rows - 1) * BETWEEN) / rows
+    edges = {"left": 0.5 / style.PAGE_WIDTH, "right": 1 - 0.05 / style.PAGE_WIDTH, "wspace": 0.08,
+             "bottom": BELOW / height, "top": 1 - ABOVE / height, "hspace": BETWEEN / panel}  # fmt: skip
+    with style.figure(path, style.PAGE_WIDTH, height, edges) as figure:
         for axes, name in zip(style.panels(figure, len(architectures), columns), architectures, strict=True):
             own = [model for model in models if model.architecture == name]
-            for line in lines.values():
-                axes.plot(line["level"], line["value"], color=OTHERS, linewidth=0.4)
+            axes.add_collection(LineCollection(others, colors=OTHERS, linewidths=0.4))
             for model in own:
                 _line(axes, lines[model.name], model)
             size = {7: 5.0, 5: 6.5}.get(columns, 7.5)
