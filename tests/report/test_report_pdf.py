@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from report_layout import LaidOut, numbers
 
@@ -131,3 +133,19 @@ def test_equal_inputs_give_equal_bytes(whole_report: LaidOut) -> None:
     first = typesetting.compile_pdf(whole_report.main, whole_report.root)
     assert first.startswith(b"%PDF")
     assert first == typesetting.compile_pdf(whole_report.main, whole_report.root)
+
+
+@pytest.mark.parametrize(("lines", "pages"), [(1, 1), (6, 3)])
+def test_a_table_is_divided_where_a_page_does_not_hold_it(tmp_path: Path, lines: int, pages: int) -> None:
+    rows = [
+        [{"text": "\n".join([f"row {row}"] * lines), "tone": "", "mono": False, "fill": ""}]
+        for row in range(30)
+    ]
+    table = {"kind": "table", "name": "long", "caption": "c", "small": False, "upright": False, "rows": rows,
+             "columns": [{"title": "t", "numeric": False}]}  # fmt: skip
+    main = typesetting.lay_out(table, "report.typ", tmp_path)
+    main.write_text(
+        '#import "blocks.typ": page-style, show-block\n#show: page-style\n'
+        '#show-block(json("document.json"))\n#context [#metadata(here().page()) <last>]\n'
+    )
+    assert typesetting.query(main, tmp_path, "<last>", "value") == [pages]
