@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from report_layout import LaidOut, numbers
 
 from robustness.report import typesetting
+from robustness.report.document import Cell, Table, columns
 
 SUMMARY = (
     "clean/accuracy",
@@ -137,12 +139,8 @@ def test_equal_inputs_give_equal_bytes(whole_report: LaidOut) -> None:
 
 @pytest.mark.parametrize(("lines", "pages"), [(1, 1), (6, 3)])
 def test_a_table_is_divided_where_a_page_does_not_hold_it(tmp_path: Path, lines: int, pages: int) -> None:
-    rows = [
-        [{"text": "\n".join([f"row {row}"] * lines), "tone": "", "mono": False, "fill": ""}]
-        for row in range(30)
-    ]
-    table = {"kind": "table", "name": "long", "caption": "c", "small": False, "upright": False, "rows": rows,
-             "columns": [{"title": "t", "numeric": False}]}  # fmt: skip
+    rows = [[Cell("\n".join([f"row {row}"] * lines))] for row in range(30)]
+    table = asdict(Table("long", "c", columns("t"), rows))
     main = typesetting.lay_out(table, "report.typ", tmp_path)
     main.write_text(
         '#import "blocks.typ": page-style, show-block\n#show: page-style\n'
