@@ -22,6 +22,7 @@ RESULTS_OF = {
     "checks": Path("attack/checks.parquet"),
     "noise": Path("attack/noise.parquet"),
     "eot": Path("attack/eot.parquet"),
+    "gradients": Path("attack/gradients.parquet"),
     "probes": Path("probe/probes.parquet"),
 }
 TRANSFER = Path("data/transfer.parquet")
@@ -29,7 +30,8 @@ TRANSFER_CHECKS = Path("data/transfer_checks.parquet")
 LEARNING_CURVE = Path("data/learning_curve.parquet")
 TABLES = Path("data/tables")
 COMPUTED = ("scores", "models", "histories", "comparisons", "effects", "transfer", "learning_curve")
-COLLATED = (*COMPUTED, *(table for table in RESULTS_OF if table != "unknown"))  # what the report reads
+COLLATED = (*COMPUTED, *(table for table in RESULTS_OF if table not in ("unknown", "gradients")))
+"""What the report reads; of the others it reads the scores."""
 REPORTS = Path("reports")
 MLFLOW_STORE = Path("mlflow.db")
 MLFLOW_ARTIFACTS = Path("mlartifacts")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from robustness.attacks.checkpoints import FolderCheckpoints
 from robustness.attacks.evaluation import Outcome, Setup, attack
+from robustness.attacks.gradients import gradients
 from robustness.attacks.noise_study import eot_sweep, noise_modes
 from robustness.attacks.registry import get, names, plan
 from robustness.attacks.settings import AttackSettings
@@ -25,6 +26,7 @@ __all__ = [
     "attacked_by_pgd",
     "eot_sweep",
     "get",
+    "gradients",
     "names",
     "noise_modes",
     "plan",

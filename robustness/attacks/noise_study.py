@@ -62,7 +62,8 @@ def noise_modes(
     samples: Sequence[int] | None = None,
     device: torch.device | str = "cpu",
 ) -> pd.DataFrame:
-    """Worst-case robust accuracy with the noise live, frozen (one field for attack and evaluation) and off.
+    """Worst-case robust accuracy with the noise live, frozen (one field for attack and evaluation) and off,
+    and ``transferred``: under live noise of the images that were found with it off.
 
     Columns: model, noise, eot_samples, epsilon (0: clean accuracy), robust_accuracy, low, high
     (95 % Wilson interval over images), n.
@@ -71,8 +72,16 @@ def noise_modes(
     parts = []
     for mode in ("live", "frozen", "off"):
         asked = replace(setup, noise=mode)
-        found = attack(model, images, labels, suite, limits, asked, samples=samples, device=device)
+        kept = len(images) if mode == "off" else 0
+        found = attack(model, images, labels, suite, limits, asked, samples=samples, device=device, keep=kept)
         parts.append(_summary(name, mode, setup.eot_samples if mode == "live" else 1, found.table))
+    ids = np.arange(len(images)) if samples is None else np.asarray(samples)
+    with replace(setup, noise="live").attacked(model, device) as attacked:
+        keys = attacked.keys(ids, "transferred")
+        clean = attacked.right_share(images, labels, keys) > 0.5
+        shares = {e: attacked.right_share(x, labels, keys) for e, x in found.adversarials.items()}
+    judged = [pd.DataFrame({"epsilon": e, "robust": clean & (right > 0.5)}) for e, right in shares.items()]
+    parts.append(_summary(name, "transferred", 1, pd.concat(judged)))
     return pd.concat(parts, ignore_index=True)
 
 

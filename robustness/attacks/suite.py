@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import torch
@@ -12,6 +14,7 @@ from robustness.attacks import checks
 from robustness.attacks.checkpoints import FolderCheckpoints
 from robustness.attacks.checks.verdict import table
 from robustness.attacks.evaluation import Progress, Setup, attack
+from robustness.attacks.gradients import gradients
 from robustness.attacks.noise_study import COLUMNS, eot_sweep, noise_modes
 from robustness.attacks.settings import AttackSettings
 from robustness.attacks.variants import variants
@@ -34,15 +37,18 @@ def attack_in_all_norms(
 ) -> tuple[dict[str, pd.DataFrame], dict[str, np.ndarray]]:
     """Attack a classifier on clean test images, spread over objects; tables and arrays.
 
-    Tables: ``attacks``, ``checks`` (of L∞), ``noise`` and ``eot`` (of L∞, for a model with noise).
+    Tables: ``attacks``, ``gradients`` (of a model with noise with it live and off), ``checks`` (of L∞),
+    ``noise`` and ``eot`` (of L∞, for a model with noise).
     Arrays: ``rows`` (K,) of the first images, ``clean``, and for each ``<norm>/<ε>`` their adversarial
     images (K, C, H, W) in [0, 1]. A model without a defence is its own positive control.
     """
     clean = images.rows(split="test", shift="clean")
     rows = images.spread_over_objects(clean, settings.images, seed=seed)
     x, y = images.batch(rows), images.labels(rows)
+    objects = images.samples["object"].to_numpy()[rows]
     who = {"samples": rows, "name": name, "device": device}
     attacked: list[pd.DataFrame] = []
+    slopes: list[pd.DataFrame] = []
     tables = {study: pd.DataFrame(columns=list(COLUMNS)) for study in ("noise", "eot")}
     tables["checks"] = table(name, [])
     arrays = {"clean": x[: settings.keep].numpy(), "rows": rows[: settings.keep]}
@@ -56,7 +62,7 @@ def attack_in_all_norms(
             settings.ladder(norm, noisy=noisy, classes=len(images.classes)),
             budgets,
             setup,
-            objects=images.samples["object"].to_numpy()[rows],
+            objects=objects,
             checkpoints=checkpoints,
             progress=progress,
             keep=settings.keep,
@@ -64,6 +70,8 @@ def attack_in_all_norms(
         )
         attacked.append(outcome.table)
         arrays |= {f"{norm}/{epsilon:.6g}": found.numpy() for epsilon, found in outcome.adversarials.items()}
+        modes = [setup, replace(setup, noise="off")] if noisy else [setup]
+        slopes += [gradients(model, x, y, each, objects=objects, **who) for each in modes]
         if norm != "linf":
             continue
         plain = model.spec.frontend == "learned" and model.spec.training != "adversarial"
@@ -92,7 +100,9 @@ def attack_in_all_norms(
             tables["noise"] = noise_modes(*part, budgets, setup, **told)
             epsilon = checks.telling_epsilon(outcome.table)
             tables["eot"] = eot_sweep(*part, epsilon, settings.eot_sweep, setup, **told)
-    return {"attacks": pd.concat(attacked, ignore_index=True), **tables}, arrays
+    tables |= {"attacks": pd.concat(attacked, ignore_index=True),
+               "gradients": pd.concat(slopes, ignore_index=True)}  # fmt: skip
+    return tables, arrays
 
 
 def attacked_by_pgd(

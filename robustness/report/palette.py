@@ -68,7 +68,9 @@ FRONTEND_COLOURS: dict[str, str] = {
 TRAINING_COLOURS: dict[str, str] = {"canonical": "#000000", "diverse": "#d55e00", "adversarial": "#0072b2"}
 """Colours where one architecture's trainings are compared."""
 
-NOISE_COLOURS: dict[str, str] = {"live": "#0072b2", "frozen": "#d55e00", "off": "#000000"}
+NOISE_COLOURS: dict[str, str] = {
+    "live": "#0072b2", "transferred": "#cc79a7", "frozen": "#d55e00", "off": "#000000"
+}  # fmt: skip
 """Colours of what the noise of a stochastic model does."""
 
 SHARE_COLOURS: dict[str, str] = {"objects": "#0072b2", "views": "#d55e00"}

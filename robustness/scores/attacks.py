@@ -1,4 +1,4 @@
-"""Scores of the table ``attacks``: the worst case over the suite, of each norm.
+"""Scores of the tables ``attacks``, the worst case over the suite in each norm, and ``gradients``.
 
 ``worst`` stands for perturbations of the whole of the clean images; in its place stand the other variants:
 ``object`` and ``background`` (perturbations of these pixels alone) and conditions, as
@@ -17,6 +17,8 @@ broken,
   that was never broken. L∞ in 255ths, L2 in image units. A median that is infinite is left out, with the
   bound that is known.
 - ``attack/worst_<norm>/area``: mean robust accuracy over log ε, from the smallest to the largest ε
+- ``attack/gradient_<norm>/first_order_distance`` and ``…/agreement``: median and mean over the clean images
+  of the columns of ``gradients``; ``attack/gradient_off_<norm>/…``: with the noise off.
 """
 
 from __future__ import annotations
@@ -56,6 +58,26 @@ def from_attacks(attacks: pd.DataFrame, *, seed: int = 0, resamples: int = RESAM
     for model, part in attacks.groupby("model", sort=True, observed=True):
         totals = attacks_by_cluster(part, objects).totals(weights)
         tables.append(rows(str(model), [*metrics(totals), *median_distances(part, objects, weights)]))
+    return join(tables)
+
+
+def from_gradients(gradients: pd.DataFrame, *, seed: int = 0, resamples: int = RESAMPLES) -> pd.DataFrame:
+    """The scores (model, metric, value, low, high, n) of the table ``gradients``."""
+    require(gradients, ("model", "noise", "norm", "object", "distance", "agreement"), "gradients")
+    objects = pd.Index(np.sort(gradients["object"].unique()))
+    weights = draw_weights(len(objects), resamples=resamples, seed=seed)
+    tables = []
+    for model, own in gradients.groupby("model", sort=True, observed=True):
+        found = []
+        for (noise, norm), part in own.groupby(["noise", "norm"], sort=True):
+            name = Condition("attack", f"gradient_off_{norm}" if noise == "off" else f"gradient_{norm}")
+            drawn = weights[:, objects.get_indexer(part["object"])]
+            n, scale = part["object"].nunique(), 255.0 if norm == "linf" else 1.0
+            median = weighted_median(scale * part["distance"].to_numpy(dtype=float), drawn)
+            mean = drawn @ part["agreement"].to_numpy(dtype=float) / drawn.sum(1)
+            found.append(Metric(name.score("first_order_distance"), median, n))
+            found.append(Metric(name.score("agreement"), mean, n))
+        tables.append(rows(str(model), found))
     return join(tables)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 import pandas as pd
 
-from robustness.scores.attacks import from_attacks
+from robustness.scores.attacks import from_attacks, from_gradients
 from robustness.scores.calibration import from_confidences
 from robustness.scores.effects import effects
 from robustness.scores.learning_curve import compare_largest, from_learning_curve
@@ -50,8 +50,8 @@ def computed(
 ) -> dict[str, pd.DataFrame]:
     """The tables ``scores``, ``comparisons``, ``effects`` and ``learning_curve`` of a run.
 
-    ``tables`` holds ``predictions``, ``unknown``, ``attacks``, ``probes`` and ``models``; ``shares`` what the
-    learning curve measured; the rest as for ``collated``.
+    ``tables`` holds ``predictions``, ``unknown``, ``attacks``, ``gradients``, ``probes`` and ``models``;
+    ``shares`` what the learning curve measured; the rest as for ``collated``.
     """
     common = {"classes": classes, "seed": seed, "resamples": resamples}
     found = collated(tables, samples, fine_tuned=fine_tuned, **common)
@@ -79,8 +79,8 @@ def collated(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> pd.DataFrame:
-    """The table ``scores`` from ``predictions``, ``unknown``, ``attacks`` and ``probes``, in the order of
-    ``models``.
+    """The table ``scores`` from ``predictions``, ``unknown``, ``attacks``, ``gradients`` and ``probes``, in
+    the order of ``models``.
 
     ``samples`` are those of the image set; ``fine_tuned``: models that corruption errors are not divided by.
     """
@@ -96,6 +96,7 @@ def collated(
         from_confidences(tables["predictions"], **common),
         from_unknown(tables["predictions"], tables["unknown"], **common),
         from_attacks(tables["attacks"], **common),
+        from_gradients(tables["gradients"], **common),
         from_probes(tables["probes"], **common),
     ]
     order = list(tables["models"]["model"])

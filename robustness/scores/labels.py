@@ -8,7 +8,8 @@ from robustness.scores.conditions import SHIFTS, Key
 
 
 class Label(NamedTuple):
-    """``title`` in words; ``unit``: fraction, points (difference of fractions), ratio, 255ths, image units.
+    """``title`` in words; ``unit``: fraction, points (difference of fractions), ratio, cosine, 255ths, image
+    units.
 
     ``better``: ``higher``, ``lower`` or ``neither`` (the number describes and does not rank).
     """
@@ -122,6 +123,12 @@ def _of_an_attack(factor: str, level: str, statistic: str) -> Label:
         return Label(f"robust accuracy{of} of the vote ({name}, ε = {size})", "fraction", "higher")
     if statistic == "area":
         return Label(f"mean robust accuracy{of} over log ε ({name})", "fraction", "higher")
+    if variant.startswith("gradient"):
+        off = ", noise off" if variant.endswith("_off") else ""
+        if statistic == "agreement":
+            return Label(f"agreement of two gradients ({name}{off})", "cosine", "neither")
+        title = f"median distance to the boundary by the gradient ({name}{off})"
+        return Label(title, _DISTANCES.get(norm, "image units"), "higher")
     return Label(f"median minimal distance{of} ({name})", _DISTANCES.get(norm, "image units"), "higher")
 
 

@@ -11,7 +11,7 @@ import torch
 from known_models import Counting, linear_case
 from torch import Tensor, nn
 
-from robustness.attacks import FolderCheckpoints, Setup, attack, eot_sweep, noise_modes, transfer
+from robustness.attacks import FolderCheckpoints, Setup, attack, eot_sweep, gradients, noise_modes, transfer
 from robustness.attacks.checks import transferred
 from robustness.errors import UserError
 
@@ -24,9 +24,10 @@ def test_noise_modes_are_compared_at_the_same_budgets(noisy_digits: Case) -> Non
     model, images, labels = noisy_digits
     setup = Setup(eot_samples=4, eval_samples=8)
     found = noise_modes(model, images[:24], labels[:24], {"pgd": {"steps": 5}}, [4 / 255], setup)
-    assert found["noise"].tolist() == ["live", "live", "frozen", "frozen", "off", "off"]
-    assert found["epsilon"].tolist() == [0, 4 / 255] * 3
-    assert found["eot_samples"].tolist() == [4, 4, 1, 1, 1, 1]
+    modes = ["live", "frozen", "off", "transferred"]
+    assert found["noise"].tolist() == [mode for mode in modes for _ in range(2)]
+    assert found["epsilon"].tolist() == [0, 4 / 255] * 4
+    assert found["eot_samples"].tolist() == [4, 4, 1, 1, 1, 1, 1, 1]
     for _, part in found.groupby("noise"):
         clean, robust = part["robust_accuracy"]
         assert robust <= clean
@@ -41,6 +42,27 @@ def test_the_eot_sweep_stops_where_it_is_flat() -> None:
     found = eot_sweep(model, images, labels, {"pgd": {"steps": 3}}, 0.001, counts, Setup())
     assert found["eot_samples"].tolist() == [1, 2, 4]
     assert found["flat"].tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(("norm", "dual"), [("linf", 1), ("l2", 2), ("l1", torch.inf)])
+def test_the_gradient_gives_the_distance_of_a_linear_model(norm: str, dual: float) -> None:
+    model, images, labels = linear_case(margin=1.0)
+    labels[0] = 0  # misclassified
+    found = gradients(model, images, labels, Setup(norm=norm, batch_size=4))
+    expected = 1 / model.weight.detach().flatten().norm(p=dual).item()
+    assert found["distance"].tolist() == pytest.approx([0, *[expected] * (len(images) - 1)], rel=1e-4)
+    assert found["agreement"].tolist() == pytest.approx([1] * len(images), abs=1e-5)
+    assert set(found["noise"]) == {"none"}
+
+
+def test_noise_hides_the_direction_of_the_gradient_and_averaging_finds_it(noisy_digits: Case) -> None:
+    model, images, labels = noisy_digits
+    setups = [Setup(eot_samples=1), Setup(eot_samples=32), Setup(noise="off")]
+    one, many, off = (gradients(model, images[:24], labels[:24], each) for each in setups)
+    # The variance of a mean falls as one over the samples, and with it 1 − cosine.
+    assert (1 - one["agreement"].mean()) / (1 - many["agreement"].mean()) == pytest.approx(32, rel=0.5)
+    assert off["agreement"].tolist() == pytest.approx([1] * 24, abs=1e-5)
+    assert (set(one["noise"]), set(off["noise"])) == ({"live"}, {"off"})
 
 
 def test_transfer_of_known_images() -> None:

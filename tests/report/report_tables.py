@@ -71,7 +71,7 @@ def settings(architectures: Sequence[str], seed: int = 5) -> dict:
         "data": {"set": "objects", "image_size": 64},
         "evaluation": {"batch_size": 64, "conditions": {"corruption": {"brightness": [1, 3, 5]}}},
         "training": {"batch_size": 64, "learning_rate": 0.002},
-        "attack": {"images": OBJECTS * 2, "norms": {"linf": {"epsilons": list(EPSILONS)}}},
+        "attack": {"images": OBJECTS * 2, "eot_samples": 8, "norms": {"linf": {"epsilons": list(EPSILONS)}}},
         "statistics": {"resamples": 100},
         "learning_curve": {"model": {"architecture": first}, "objects": [0.5, 1.0], "views": [0.5]},
         "models": models,
@@ -101,7 +101,7 @@ def make_inputs(
     measured = {"predictions": predictions, "attacks": attacks, "probes": probes, "models": models}
     shares = pd.concat([_share(*each, seed) for each in SHARES], ignore_index=True)
     computed = scores.computed(
-        measured | {"unknown": _unknown(predictions)},
+        measured | {"unknown": _unknown(predictions), "gradients": _gradients(names, seed)},
         shares,
         _samples(predictions),
         classes=len(CLASSES),
@@ -266,12 +266,22 @@ def _model(name: str, model: dict) -> dict:
 
 def _noise(name: str, seed: int) -> pd.DataFrame:
     rows = []
-    for mode, strength in (("live", 5.0), ("frozen", 3.0), ("off", 1.0)):
+    for mode, strength in (("live", 5.0), ("frozen", 3.0), ("off", 1.0), ("transferred", 6.0)):
         for epsilon in (0.0, *EPSILONS):
             found = wilson(round(50 * skill(name, seed) * np.exp(-epsilon / strength)), 50)
             rows.append((name, mode, 8, epsilon / 255, found.value, found.low, found.high, 50))
     columns = ["model", "noise", "eot_samples", "epsilon", "robust_accuracy", "low", "high", "n"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _gradients(names: Sequence[str], seed: int) -> pd.DataFrame:
+    rows = [
+        (name, noise, "linf", sample, f"object{sample}", skill(name, seed) + sample / 10, agreement)
+        for name in names
+        for noise, agreement in ([("live", 0.4), ("off", 1.0)] if "vone" in name else [("none", 1.0)])
+        for sample in range(16)
+    ]
+    return pd.DataFrame(rows, columns=["model", "noise", "norm", "sample", "object", "distance", "agreement"])
 
 
 def _transfer(names: Sequence[str], seed: int) -> pd.DataFrame:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 from report_layout import LaidOut, numbers
 
 from robustness.report import typesetting
-from robustness.report.document import Cell, Table, columns
+from robustness.report.document import NOTHING, Cell, Table, columns
+from robustness.report.model_table import ModelTable
 
 SUMMARY = (
     "clean/accuracy",
@@ -62,6 +64,20 @@ def test_difference_tables_hold_the_comparisons(whole_report: LaidOut, table: st
             expected = [100 * found[key] for key in ("difference", "low", "high")]
             assert numbers(row[column].rstrip("*")) == pytest.approx(expected, abs=0.0501)
             assert row[column].endswith("*") == (found["p_holm"] <= 0.05)
+
+
+def test_the_gradient_stands_by_front_end(whole_report: LaidOut) -> None:
+    scores = whole_report.inputs.scores.set_index(["model", "metric"])["value"]
+    rows = {row[0]: row[1:] for row in whole_report.rows("table-gradients")}
+    own = {m.name: m.frontend for m in ModelTable.of(whole_report.inputs) if m.training == "canonical"}
+    assert set(rows) == set(own.values())
+    assert rows["learned"][1] == NOTHING  # it has no noise that could be off
+    for frontend, cells in rows.items():
+        names = [name for name, each in own.items() if each == frontend]
+        mean = np.mean([scores[name, "attack/gradient_linf/first_order_distance"] for name in names])
+        assert numbers(cells[0])[0] == pytest.approx(mean, abs=0.00501)
+        agreement = 0.4 if frontend == "vone" else 1
+        assert numbers(cells[2])[0] == pytest.approx(agreement)
 
 
 def test_the_cost_of_an_intervention_counts_the_passes_of_its_attack(whole_report: LaidOut) -> None:

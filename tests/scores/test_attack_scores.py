@@ -6,7 +6,7 @@ import pytest
 from score_tables import row, value
 
 from robustness.scores import from_attacks
-from robustness.scores.attacks import weighted_median
+from robustness.scores.attacks import from_gradients, weighted_median
 
 
 def attack(norm, epsilon, right, *, clean=None, distance=np.nan, noise="none") -> pd.DataFrame:
@@ -73,6 +73,20 @@ def test_minimal_distances():
 def test_distances_of_linf_are_in_255ths():
     table = attack("linf", np.inf, [0, 0, 0], distance=[1 / 255, 2 / 255, 9 / 255])
     assert value(from_attacks(table), "attack/worst_linf/median_distance") == pytest.approx(2)
+
+
+def test_gradients_by_noise():
+    rows = [
+        ("net", noise, "linf", str(place), scale * distance / 255, 0.5 * scale)
+        for noise, scale in (("live", 1), ("off", 2))
+        for place, distance in enumerate([0, 1, 3, np.inf, 2])
+    ]
+    scores = from_gradients(
+        pd.DataFrame(rows, columns=["model", "noise", "norm", "object", "distance", "agreement"])
+    )
+    names = ("first_order_distance", "agreement")
+    assert [value(scores, f"attack/gradient_linf/{name}") for name in names] == pytest.approx([2, 0.5])
+    assert [value(scores, f"attack/gradient_off_linf/{name}") for name in names] == pytest.approx([4, 1])
 
 
 def test_weighted_median_agrees_with_numpy():

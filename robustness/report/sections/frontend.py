@@ -84,6 +84,7 @@ def write(context: ReportContext) -> Section:
         _table(context),
         noise.figure(context, _with_controls(context) or context.models.architectures[-1:]),
         noise.table(context),
+        noise.gradients(context),
         physiology.figure(context),
         physiology.table(context),
         published.protocol(context),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -77,20 +78,22 @@ def table(context: ReportContext) -> Table | None:
 
 def likeness(context: ReportContext, frontend: str) -> Score | None:
     """The mean V1-likeness of a front-end's cells, or of its stem where it has no cells."""
-    found = (_mean_score(context, frontend, physiology.LIKENESS.format(layer)) for layer in ("cells", "stem"))
+    found = (mean_score(context, frontend, physiology.LIKENESS.format(layer)) for layer in ("cells", "stem"))
     mean = next((score for score in found if score is not None), None)
     return mean and replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0))
 
 
 def noise_level(context: ReportContext, frontend: str) -> Score | None:
     """The pixel noise that hides as much as a front-end's own, mean over architectures; None: no noise."""
-    return _mean_score(context, frontend, NOISE_LEVEL)
+    return mean_score(context, frontend, NOISE_LEVEL)
 
 
-def _mean_score(context: ReportContext, frontend: str, metric: str) -> Score | None:
-    """The mean over architectures of a score of a front-end's models; None where none has it."""
+def mean_score(context: ReportContext, frontend: str, metric: str) -> Score | None:
+    """The mean over architectures of a score of a front-end's models; None where none has it, or a finite
+    one."""
     models = context.models.where(frontend=frontend, training="canonical")
-    known = [(m, score.value) for m in models if (score := context.score_of(m, metric)) is not None]
+    scores = ((model, context.score_of(model, metric)) for model in models)
+    known = [(model, score.value) for model, score in scores if score and math.isfinite(score.value)]
     return over_architectures(known) if known else None
 
 
