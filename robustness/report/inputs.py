@@ -245,6 +245,6 @@ class ReportInputs:
     def missing(self) -> dict[str, list[str]]:
         """What is not there: model → the names of the tables in which it has no row."""
         tables = ("scores", "predictions", "attacks", "checks", "probes", "histories")
-        have = {table: set(getattr(self, table)["model"]) for table in tables}
+        have = {table: set(getattr(self, table)["model"].unique()) for table in tables}
         lacking = {name: [table for table in tables if name not in have[table]] for name in self.expected}
         return {name: tables for name, tables in lacking.items() if tables}

@@ -67,14 +67,11 @@ def percentiles(draws: np.ndarray, confidence: float = CONFIDENCE) -> tuple[np.n
     if np.isfinite(draws).all():
         low, high = np.quantile(draws, tails, axis=0)
         return low, high
-    flat = draws.reshape(len(draws), -1)
-    bounds = np.full((2, flat.shape[1]), np.nan)
-    for column in range(flat.shape[1]):
-        known = flat[~np.isnan(flat[:, column]), column]
-        if len(known):
-            bounds[0, column] = np.quantile(known, tails[0], method="lower")
-            bounds[1, column] = np.quantile(known, tails[1], method="higher")
-    return bounds[0].reshape(draws.shape[1:]), bounds[1].reshape(draws.shape[1:])
+    ordered = np.sort(draws, axis=0)  # NaN last
+    last = np.maximum((~np.isnan(draws)).sum(axis=0, keepdims=True) - 1, 0)
+    places = np.floor(tails[0] * last), np.ceil(tails[1] * last)
+    low, high = (np.take_along_axis(ordered, place.astype(int), axis=0)[0] for place in places)
+    return low, high
 
 
 def interval_of_draws(
