@@ -11,24 +11,28 @@ from robustness.scores import effects, from_predictions
 
 ARCHITECTURES = [f"net{i}" for i in range(8)]
 OBJECTS = 80
+AXES = {"frontend": ("learned", "vone", "canonical"), "training": ("canonical", "adversarial", "learned")}
+"""Axis → the value that is the base, the other one, and what the other axis is held at: questions 4 and 7."""
 
 
 def run(
-    gain: float, *, architectures: int = 8, seeds: int = 1, seed: int = 0
+    gain: float, *, axis: str = "frontend", architectures: int = 8, seeds: int = 1, seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Predictions, attacks and models of learned nets and their twins with V1, which are right more often by
+    """Predictions, attacks and models of nets and their twins on an axis, which are right more often by
     ``gain`` under a change of pose; each object is as hard for all."""
+    base, other, held = AXES[axis]
     generator = np.random.default_rng(seed)
     easy = np.clip(generator.normal(0.6, 0.25, OBJECTS), 0, 1)
     entries, models = {}, []
     for architecture in ARCHITECTURES[:architectures]:
         level = generator.normal(0, 0.05)
         for replicate in range(seeds):
-            for frontend in ("learned", "vone"):
-                name = f"{architecture}_{frontend}_{replicate}"
-                models.append((name, architecture, frontend, "canonical", 1.0, replicate))
+            for value in (base, other):
+                name = f"{architecture}_{value}_{replicate}"
+                both = (value, held) if axis == "frontend" else (held, value)
+                models.append((name, architecture, *both, 1.0, replicate))
                 for condition, more in ((("clean", "none", "0"), 0.0), (("pose", "azimuth", "90"), gain)):
-                    share = easy + level + (more if frontend == "vone" else 0.0)
+                    share = easy + level + (more if value == other else 0.0)
                     entries[name, *condition] = (generator.random(OBJECTS) < share).astype(int).tolist()
     columns = ["model", "architecture", "frontend", "training", "width", "seed"]
     return predictions(entries), attacked([row[0] for row in models]), pd.DataFrame(models, columns=columns)
@@ -48,33 +52,36 @@ def attacked(names: list[str]) -> pd.DataFrame:
     return table.assign(robust=table["right"] > 0.5)
 
 
-def of_frontend(*tables: pd.DataFrame) -> pd.DataFrame:
-    """The effects vone less learned, by metric."""
+def on_axis(axis: str, *tables: pd.DataFrame) -> pd.DataFrame:
+    """The effects of an axis, by metric."""
     found = effects(*tables, classes=4, resamples=200)
-    return found[(found["axis"] == "frontend") & (found["b"] == "learned")].set_index("metric")
+    return found[(found["axis"] == axis) & (found["b"] == AXES[axis][0])].set_index("metric")
 
 
-def test_a_planted_effect_is_found_in_its_size_and_nothing_else() -> None:
-    found = of_frontend(*run(0.2))
+@pytest.mark.parametrize("axis", AXES)
+def test_a_planted_effect_is_found_in_its_size_and_nothing_else(axis: str) -> None:
+    found = on_axis(axis, *run(0.2, axis=axis))
     pose = found.loc["pose/accuracy"]
     assert pose["verdict"] == "higher"
     assert pose["low"] < 0.17 < pose["high"]  # not 0.2: some shares end at 1
     assert (pose["architectures"], pose["seeds"], pose["objects"]) == (8, 1, OBJECTS)
-    assert (pose["a"], pose["held"]) == ("vone", "canonical")
+    assert (pose["b"], pose["a"], pose["held"]) == AXES[axis]
     assert found.loc["attack/worst_linf/eps_2/robust_accuracy", "value"] == 0
     assert found.loc["attack/worst_linf/eps_2/robust_accuracy", "verdict"] == "equivalent"
 
 
-def test_without_an_effect_alarms_are_rare() -> None:
-    verdicts = [of_frontend(*run(0.0, seed=seed)).loc["pose/accuracy", "verdict"] for seed in range(40)]
+@pytest.mark.parametrize("axis", AXES)
+def test_without_an_effect_alarms_are_rare(axis: str) -> None:
+    runs = [run(0.0, axis=axis, seed=seed) for seed in range(40)]
+    verdicts = [on_axis(axis, *each).loc["pose/accuracy", "verdict"] for each in runs]
     assert sum(verdict in ("higher", "lower") for verdict in verdicts) <= 5
 
 
 def test_seeds_are_averaged_within_architectures_and_are_the_units_of_a_single_one() -> None:
-    several = of_frontend(*run(0.2, architectures=3, seeds=2)).loc["pose/accuracy"]
+    several = on_axis("frontend", *run(0.2, architectures=3, seeds=2)).loc["pose/accuracy"]
     assert (several["architectures"], several["seeds"]) == (3, 2)
     table, attacks, models = run(0.2, architectures=1, seeds=3)
-    one = of_frontend(table, attacks, models).loc["pose/accuracy"]
+    one = on_axis("frontend", table, attacks, models).loc["pose/accuracy"]
     assert (one["architectures"], one["seeds"]) == (1, 3)
     accuracy = from_predictions(table, classes=4, resamples=100).set_index(["model", "metric"])["value"]
     gains = [
