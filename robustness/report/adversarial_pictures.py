@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from robustness.attacks.variants import WHOLE
 from robustness.errors import UserError
 from robustness.report import conditions
 from robustness.report.context import ReportContext
@@ -47,7 +48,8 @@ def draw(context: ReportContext, model: Model) -> Examples | None:
     count = min(len(clean), len(attacked), len(rows))
     table = context.inputs.attacks
     near = np.isclose(table["epsilon"], epsilon, rtol=1e-3)
-    own = table[(table["model"] == model.name) & (table["norm"] == "linf") & near]
+    whole = (table["variant"] == WHOLE) & (table["norm"] == "linf")
+    own = table[(table["model"] == model.name) & whole & near]
     robust, right = (own.set_index("sample")[column] for column in ("robust", "clean_correct"))
     broken = [bool(right.get(row, False) and not robust.get(row, False)) for row in rows[:count]]
     order = np.argsort(~np.array(broken, dtype=bool), kind="stable")[:SHOWN]

@@ -22,8 +22,8 @@ TABLES = {
     "models": ("model", "architecture", "frontend", "training", "width", "parameters", "epochs"),
     "predictions": ("model", "shift", "factor", "level", "sample", "object", "label", "prediction"),
     "attacks": (
-        "model", "norm", "epsilon", "sample", "object", "label", "clean_correct", "robust", "by", "rung",
-        "rungs", "right", "before",
+        "model", "variant", "norm", "epsilon", "sample", "object", "label", "clean_correct", "robust", "by",
+        "rung", "rungs", "right", "before",
     ),
     "checks": ("model", "check", "epsilon", "verdict", "figure", "limit", "detail"),
     "probes": ("model", "layer", "depth", "probe", "unit", "metric", "value"),
