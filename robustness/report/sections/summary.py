@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from robustness.attacks.variants import WHOLE
 from robustness.report.conditions import reference_budget
 from robustness.report.context import ReportContext
 from robustness.report.document import Block, Figure, Table, Text
@@ -54,7 +55,8 @@ def _overview(context: ReportContext, budget: tuple[float, str] | None) -> Figur
 def _limits(context: ReportContext) -> Text:
     """Three sentences on what the numbers cannot say."""
     seeds = context.inputs.models["seed"].nunique() if "seed" in context.inputs.models else 1
-    attacked = context.inputs.attacks["sample"].nunique()
+    attacks = context.inputs.attacks
+    attacked = attacks.loc[attacks["variant"] == WHOLE, "sample"].nunique()
     one = "One seed per model: two trainings of one net differ by some points, so single models are compared "
     one += "with caution and effects as means over architectures."
     several = f"{seeds} seeds per net: effects are means over them and over architectures."
@@ -65,9 +67,9 @@ def _limits(context: ReportContext) -> Text:
         if trained
         else ""
     )
-    attacks = f"Robust accuracies are upper bounds, on {attacked} images: a stronger attack may find more."
+    bounds = f"Robust accuracies are upper bounds, on {attacked} images: a stronger attack may find more."
     return Text(
-        [sentence for sentence in (short, several if seeds > 1 else one, attacks) if sentence],
+        [sentence for sentence in (short, several if seeds > 1 else one, bounds) if sentence],
         "Limits",
         "list",
     )
