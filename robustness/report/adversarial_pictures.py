@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from robustness.attacks.variants import WHOLE
 from robustness.errors import UserError
 from robustness.report import conditions
 from robustness.report.context import ReportContext
 from robustness.report.image_grid import image_grid, save_png, to_bytes
 from robustness.report.model_table import Model
 from robustness.report.pictures import read_arrays
+from robustness.scores.attacks import WHOLE
 
 SHOWN = 6
 

@@ -34,6 +34,8 @@ from robustness.scores.predictions import normalised_area
 from robustness.scores.table import Metric, join, require, rows
 from robustness.statistics.bootstrap import RESAMPLES
 
+WHOLE = "worst"
+"""The variant of perturbations of the whole clean images, as ``robustness.attacks.variants`` names it."""
 REQUIRED = (
     "model",
     "variant",

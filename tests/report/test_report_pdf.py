@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from report_layout import LaidOut, numbers
 
-from robustness.report import typesetting
-from robustness.report.document import NOTHING, Cell, Table, columns
+from robustness.attacks.variants import WHOLE as ATTACKED_WHOLE
+from robustness.report import adversarial_pictures, typesetting
+from robustness.report.context import ReportContext
+from robustness.report.document import NOTHING, Cell, Table, Text, columns
 from robustness.report.model_table import ModelTable
+from robustness.report.sections import summary
+from robustness.scores.attacks import WHOLE
 
 SUMMARY = (
     "clean/accuracy",
@@ -64,6 +69,21 @@ def test_difference_tables_hold_the_comparisons(whole_report: LaidOut, table: st
             expected = [100 * found[key] for key in ("difference", "low", "high")]
             assert numbers(row[column].rstrip("*")) == pytest.approx(expected, abs=0.0501)
             assert row[column].endswith("*") == (found["p_holm"] <= 0.05)
+
+
+def test_other_variants_are_no_whole_images(whole_report: LaidOut) -> None:
+    """Attacks on the object alone, on these images and on others, at the same budgets."""
+    inputs, models = whole_report.inputs, ModelTable.of(whole_report.inputs)
+    more = [inputs.attacks.assign(variant="object", sample=inputs.attacks["sample"] + by, robust=False)
+            for by in (0, 1000)]  # fmt: skip
+    both = replace(inputs, attacks=pd.concat([inputs.attacks, *more], ignore_index=True))
+    contexts = [ReportContext(each, models, whole_report.root) for each in (inputs, both)]
+    drawn = [adversarial_pictures.draw(context, next(iter(models))) for context in contexts]
+    assert drawn[0] is not None
+    assert WHOLE == ATTACKED_WHOLE
+    assert drawn[0] == drawn[1]
+    words = [[block for block in summary.write(each) if isinstance(block, Text)] for each in contexts]
+    assert words[0] == words[1]
 
 
 def test_the_gradient_stands_by_front_end(whole_report: LaidOut) -> None:

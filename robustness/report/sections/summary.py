@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from robustness.attacks.variants import WHOLE
 from robustness.report.conditions import reference_budget
 from robustness.report.context import ReportContext
 from robustness.report.document import Block, Figure, Table, Text
 from robustness.report.plots.dots import pair_rows
+from robustness.scores.attacks import WHOLE
 
 SHOWN = (
     ("clean/accuracy", "clean"),
