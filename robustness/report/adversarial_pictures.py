@@ -13,7 +13,6 @@ from robustness.report.context import ReportContext
 from robustness.report.image_grid import image_grid, save_png, to_bytes
 from robustness.report.model_table import Model
 from robustness.report.pictures import read_arrays
-from robustness.scores.attacks import WHOLE
 
 SHOWN = 6
 
@@ -46,10 +45,9 @@ def draw(context: ReportContext, model: Model) -> Examples | None:
     except KeyError as error:
         raise UserError(f"{source}: lacks the array {error}; remove it and run dvc repro") from error
     count = min(len(clean), len(attacked), len(rows))
-    table = context.inputs.attacks
+    table = context.inputs.whole_attacks
     near = np.isclose(table["epsilon"], epsilon, rtol=1e-3)
-    whole = (table["variant"] == WHOLE) & (table["norm"] == "linf")
-    own = table[(table["model"] == model.name) & whole & near]
+    own = table[(table["model"] == model.name) & (table["norm"] == "linf") & near]
     robust, right = (own.set_index("sample")[column] for column in ("robust", "clean_correct"))
     broken = [bool(right.get(row, False) and not robust.get(row, False)) for row in rows[:count]]
     order = np.argsort(~np.array(broken, dtype=bool), kind="stable")[:SHOWN]

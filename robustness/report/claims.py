@@ -36,6 +36,7 @@ def claims(context: ReportContext, model: Model, image_set: str) -> str:
             {"metric": metric, "title": label.title, **how, "value": score.value, "objects": score.n}
             | {key: value for key, value in bounds.items() if math.isfinite(value)}
         )
+    whole = context.inputs.whole_attacks
     params, card = context.inputs.params, context.inputs.data
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -46,8 +47,7 @@ def claims(context: ReportContext, model: Model, image_set: str) -> str:
         "data": {"set": card.name, "image_size": card.image_size, "classes": len(card.classes),
                  "images_sha256": image_set},
         "attack": {
-            "images": int(context.inputs.attacks.loc[context.inputs.attacks["model"] == model.name, "sample"]
-                          .nunique()),
+            "images": int(whole.loc[whole["model"] == model.name, "sample"].nunique()),
             "suites": params.get("attack", {}).get("norms", {}),
             "checks": trust(context, model) or "not made",
         },

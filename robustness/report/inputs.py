@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from robustness.scores import COLUMNS, Key
+from robustness.scores.attacks import WHOLE
 from robustness.scores.effects import majority
 
 if TYPE_CHECKING:
@@ -175,6 +176,11 @@ class ReportInputs:
             if not math.isnan(value):
                 found[row.model, row.metric] = Score(value, low, high, int(row.n))
         return found
+
+    @cached_property
+    def whole_attacks(self) -> pd.DataFrame:
+        """The attacks on whole clean images: those that robust accuracy counts."""
+        return self.attacks[self.attacks["variant"] == WHOLE]
 
     def score(self, model: str, metric: str) -> Score | None:
         """The score of a model, or None where there is none."""

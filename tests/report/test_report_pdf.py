@@ -12,10 +12,11 @@ from report_layout import LaidOut, numbers
 
 from robustness.attacks.variants import WHOLE as ATTACKED_WHOLE
 from robustness.report import adversarial_pictures, typesetting
+from robustness.report.claims import claims
 from robustness.report.context import ReportContext
 from robustness.report.document import NOTHING, Cell, Table, Text, columns
 from robustness.report.model_table import ModelTable
-from robustness.report.sections import summary
+from robustness.report.sections import attacking, summary
 from robustness.scores.attacks import WHOLE
 
 SUMMARY = (
@@ -84,6 +85,13 @@ def test_other_variants_are_no_whole_images(whole_report: LaidOut) -> None:
     assert drawn[0] == drawn[1]
     words = [[block for block in summary.write(each) if isinstance(block, Text)] for each in contexts]
     assert words[0] == words[1]
+    told = [claims(context, next(iter(models)), "") for context in contexts]
+    assert told[0] == told[1]
+    rungs = [
+        next(b for b in attacking.write(each).blocks if getattr(b, "name", "") == "table-rungs")
+        for each in contexts
+    ]
+    assert rungs[0] == rungs[1]
 
 
 def test_the_gradient_stands_by_front_end(whole_report: LaidOut) -> None:

@@ -158,7 +158,7 @@ def _table(context: ReportContext, attack: str, unit: str, name: str) -> Table |
 
 def _rungs(context: ReportContext) -> Table | None:
     """What the last rung took at each ε."""
-    table = context.inputs.attacks
+    table = context.inputs.whole_attacks
     table = table[(table["norm"] == "linf") & (table["epsilon"] > 0) & (table["epsilon"] < float("inf"))]
     if table.empty:
         return None

@@ -6,7 +6,6 @@ from robustness.report.conditions import reference_budget
 from robustness.report.context import ReportContext
 from robustness.report.document import Block, Figure, Table, Text
 from robustness.report.plots.dots import pair_rows
-from robustness.scores.attacks import WHOLE
 
 SHOWN = (
     ("clean/accuracy", "clean"),
@@ -55,8 +54,7 @@ def _overview(context: ReportContext, budget: tuple[float, str] | None) -> Figur
 def _limits(context: ReportContext) -> Text:
     """Three sentences on what the numbers cannot say."""
     seeds = context.inputs.models["seed"].nunique() if "seed" in context.inputs.models else 1
-    attacks = context.inputs.attacks
-    attacked = attacks.loc[attacks["variant"] == WHOLE, "sample"].nunique()
+    attacked = context.inputs.whole_attacks["sample"].nunique()
     one = "One seed per model: two trainings of one net differ by some points, so single models are compared "
     one += "with caution and effects as means over architectures."
     several = f"{seeds} seeds per net: effects are means over them and over architectures."
