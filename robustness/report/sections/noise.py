@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 
 from robustness.report import conditions
 from robustness.report.context import ReportContext
 from robustness.report.document import Cell, Figure, Table, columns
+from robustness.report.inputs import Score
 from robustness.report.palette import NOISE_COLOURS
 from robustness.report.plots.lines import line_panels
 from robustness.report.sections import league
@@ -63,16 +66,22 @@ def table(context: ReportContext) -> Table | None:
 
 
 GRADIENTS = (
-    ("distance by the gradient (255ths)", "attack/gradient_linf/first_order_distance"),
-    ("with noise off", "attack/gradient_off_linf/first_order_distance"),
-    ("agreement", "attack/gradient_linf/agreement"),
+    ("distance by the gradient (255ths)", "attack/gradient_linf/first_order_distance", 0.0, math.inf),
+    ("with noise off", "attack/gradient_off_linf/first_order_distance", 0.0, math.inf),
+    ("agreement", "attack/gradient_linf/agreement", -1.0, 1.0),
 )
+"""Title, score, and the values that the quantity can have, at which Student's intervals end."""
 
 
 def gradients(context: ReportContext) -> Table | None:
     """The gradient by front-end, means over architectures; None where no model has noise."""
     names = dict.fromkeys(model.frontend for model in context.models.where(training="canonical"))
-    rows = {name: [league.mean_score(context, name, metric) for _, metric in GRADIENTS] for name in names}
+    rows = {
+        name: [
+            _bounded(league.mean_score(context, name, metric), *bounds) for _, metric, *bounds in GRADIENTS
+        ]
+        for name in names
+    }
     if not any(off for _, off, _ in rows.values()):
         return None
     samples = context.inputs.params["attack"]["eot_samples"]
@@ -84,4 +93,10 @@ def gradients(context: ReportContext) -> Table | None:
         "direction as it is, 0: it hides it)."
     )
     cells = [[Cell(name), *map(plain_cell, scores)] for name, scores in rows.items() if scores[0]]
-    return Table("table-gradients", caption, columns("front-end", numbers=[t for t, _ in GRADIENTS]), cells)
+    return Table(
+        "table-gradients", caption, columns("front-end", numbers=[title for title, *_ in GRADIENTS]), cells
+    )
+
+
+def _bounded(score: Score | None, lowest: float, highest: float) -> Score | None:
+    return score and replace(score, low=max(score.low, lowest), high=min(score.high, highest))
