@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 from pipeline import files, stage
 from pipeline.settings import StageSettings
@@ -30,8 +28,7 @@ def report(settings: StageSettings) -> None:
         pictures={name: files.RESULTS / name for name in params["models"]},
         environment=environment() | provenance(files.SOURCE, files.DVC_LOCK),
     )
-    with ProcessPoolExecutor(1, get_context("spawn")) as helper:
-        write_report(inputs, files.REPORTS, helper)
+    write_report(inputs, files.REPORTS)
     # The README's picture: in git, while the other figures are in DVC's cache.
     with whole(files.REPORTS / "overview.svg") as picture:
         shutil.copyfile(files.REPORTS / "figures" / "overview.svg", picture)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from robustness.report import typesetting
 from robustness.report.cards import take_pictures, write_cards
 from robustness.report.context import ReportContext
-from robustness.report.document import Document, Section
+from robustness.report.document import Document
 from robustness.report.html_page import html_page
 from robustness.report.inputs import ReportInputs
 from robustness.report.leaderboard import leaderboard
 from robustness.report.model_table import ModelTable
 from robustness.report.pictures import take_probe_pictures
-from robustness.report.sections import appendix, questions, summary, write_section
+from robustness.report.sections import appendix, questions, summary
 from robustness.report.wording import listed
 from robustness.whole_files import whole, write_text
 
@@ -24,20 +24,19 @@ TITLE = "What holds up: viewpoint, clutter, attack"
 FINDINGS_PER_QUESTION = 1
 
 
-def write_report(inputs: ReportInputs, out_folder: Path, helper: Executor | None = None) -> None:
+def write_report(inputs: ReportInputs, out_folder: Path) -> None:
     """Write ``robustness.pdf``, ``robustness.html``, ``index.html`` (the leaderboard), ``cards`` (of each
     model as PDF and Markdown, and its claims as JSON) and ``figures`` (plots of all models, and a folder of
     pictures for each) to a folder.
 
     What stood under these names is replaced, each only when all are made. Equal inputs give equal bytes.
-    ``helper`` (a process, as drawing keeps one core busy) takes part of the sections.
     """
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(max_workers=2) as pool:
         root = Path(temporary)
         context = ReportContext(inputs, ModelTable.of(inputs), root)
         take_probe_pictures(inputs.pictures, root / "figures")
         pictures = take_pictures(context, pool)
-        document = write_document(context, helper)
+        document = write_document(context)
         main = typesetting.lay_out(document.as_json(), "report.typ", root)
         pdf = typesetting.compile_pdf(main, root)
         for picture in pictures:
@@ -58,9 +57,9 @@ def write_report(inputs: ReportInputs, out_folder: Path, helper: Executor | None
             write_text(page, out_folder / name)
 
 
-def write_document(context: ReportContext, helper: Executor | None = None) -> Document:
+def write_document(context: ReportContext) -> Document:
     """The report as a tree of values; its figures and pictures are written to the context's folder."""
-    sections = _write_sections(context, helper)
+    sections = [question.write(context) for question in questions()]
     return Document(
         title=TITLE,
         subtitle=_subtitle(context),
@@ -69,18 +68,6 @@ def write_document(context: ReportContext, helper: Executor | None = None) -> Do
         sections=[*sections, *appendix.write(context)],
         details={"findings_per_question": FINDINGS_PER_QUESTION},
     )
-
-
-def _write_sections(context: ReportContext, helper: Executor | None) -> list[Section]:
-    """The sections of the questions: the helper begins with the last one, until both meet."""
-    asked = questions()
-    if helper is None:
-        return [question.write(context) for question in asked]
-    begun = [helper.submit(write_section, context, question.name) for question in reversed(asked)]
-    return [
-        question.write(context) if future.cancel() else future.result()
-        for question, future in zip(asked, reversed(begun), strict=True)
-    ]
 
 
 def _subtitle(context: ReportContext) -> str:

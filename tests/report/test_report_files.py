@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from concurrent.futures import ProcessPoolExecutor
 from html.parser import HTMLParser
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -43,14 +41,13 @@ def test_everything_is_there_and_nothing_else(written: Path, whole_inputs: Repor
     assert folders == set(whole_inputs.pictures)
 
 
-def test_again_with_a_helper_gives_the_same_bytes_and_replaces_what_was_there(
+def test_again_gives_the_same_bytes_and_replaces_what_was_there(
     written: Path, whole_inputs: ReportInputs, tmp_path: Path
 ) -> None:
     (tmp_path / "cards").mkdir()
     (tmp_path / "cards" / "gone.pdf").write_text("of a model that is no longer there")
     (tmp_path / "scores.csv").write_text("another stage's")
-    with ProcessPoolExecutor(1, get_context("spawn")) as helper:
-        write_report(whole_inputs, tmp_path, helper)
+    write_report(whole_inputs, tmp_path)
     again = contents(tmp_path)
     assert again.pop("scores.csv") == b"another stage's"
     assert again == contents(written)

@@ -23,11 +23,6 @@ QUESTIONS: Registry[Question] = Registry("section", Question)
 register = QUESTIONS.register
 
 
-def write_section(context: ReportContext, name: str) -> Section:
-    """The section of the question of that name."""
-    return QUESTIONS.get(name).write(context)
-
-
 def questions() -> list[Question]:
     """All questions, in the order of their numbers."""
     return sorted(QUESTIONS, key=lambda question: question.number)
