@@ -24,7 +24,7 @@ def collate(settings: StageSettings) -> None:
     rows = [models.table_row(inputs.load_model(name), files.weights(name)) for name in names]
     tables |= {
         "histories": scores.joined(histories),
-        "models": pd.DataFrame(rows, index=pd.Index(names, name="model")).reset_index(),
+        "models": scores.set_apart(pd.DataFrame(rows, index=pd.Index(names, name="model")).reset_index()),
         "transfer": read_table(files.TRANSFER),
     }
     tables |= scores.computed(

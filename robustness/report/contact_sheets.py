@@ -65,8 +65,9 @@ def _many_classes(images: ImageSet, table: pd.DataFrame, folder: Path, seed: int
 
 def _training(images: ImageSet, role: str, folder: Path, seed: int) -> Sheet | None:
     rows = images.rows(split="train", role=role)
+    posed = bool((images.samples["shift"] == "pose").any())
     words = {
-        "canonical": "Training images, canonical: frontal views, plain backgrounds.",
+        "canonical": "Training images" + ", canonical: frontal views, plain backgrounds" * posed + ".",
         "diverse": "Training images, diverse: all factors varied, as many images.",
     }
     chosen = _some(rows, 2 * PER_CLASS, seed, role)

@@ -249,8 +249,12 @@ class ReportInputs:
 
     @cached_property
     def missing(self) -> dict[str, list[str]]:
-        """What is not there: model → the names of the tables in which it has no row."""
+        """What is not there: model → the names of the tables in which it has no row.
+
+        Weights from elsewhere have no history.
+        """
         tables = ("scores", "predictions", "attacks", "checks", "probes", "histories")
         have = {table: set(getattr(self, table)["model"].unique()) for table in tables}
+        have["histories"] |= set(self.models.loc[self.models["epochs"] == 0, "model"])
         lacking = {name: [table for table in tables if name not in have[table]] for name in self.expected}
         return {name: tables for name, tables in lacking.items() if tables}

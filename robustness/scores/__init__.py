@@ -26,6 +26,7 @@ from robustness.scores.learning_curve import compare_largest, from_learning_curv
 from robustness.scores.predictions import from_predictions
 from robustness.scores.probes import from_probes
 from robustness.scores.table import COLUMNS, metrics_matching, wide
+from robustness.scores.twins import set_apart
 from robustness.scores.unknown import from_unknown
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "headlines",
     "joined",
     "metrics_matching",
+    "set_apart",
     "summary",
     "wide",
     "worst_case_metrics",

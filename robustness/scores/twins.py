@@ -76,7 +76,19 @@ ACCURACIES = (
 ARCHITECTURE = "architecture"
 """What stands in the column ``axis`` of these comparisons."""
 
+ELSEWHERE = "elsewhere"
+"""The training of models with weights from elsewhere, in a run that trains others."""
+
 _AXES_OF_A_MODEL = ("architecture", "frontend", "training", "width", "seed")
+
+
+def set_apart(models: pd.DataFrame) -> pd.DataFrame:
+    """The table ``models`` with ``training`` *elsewhere* where no image was seen here, if one was in others.
+
+    Weights from elsewhere are neither twins nor replicates of those that were trained beside them.
+    """
+    absent = models["images"] == 0
+    return models.assign(training=models["training"].mask(absent & ~absent.all(), ELSEWHERE))
 
 
 def twins(models: pd.DataFrame) -> list[tuple[str, str, str]]:

@@ -265,3 +265,19 @@ def test_a_planted_relation_is_found_and_noise_is_not() -> None:
     nothing = association_answers(1000.0)
     assert nothing[0].status == "undecided"
     assert nothing[0].text.startswith("Probe numbers do not predict")
+
+
+def test_other_norms_have_their_own_budgets_in_words() -> None:
+    metric = "attack/worst_l2/eps_0.5/robust_accuracy"
+    made = context(TWINS, {("a", metric): (0.1, 0.05, 0.2), ("av", metric): (0.4, 0.3, 0.5)},
+                 [("av", "a", metric, 0.3, 0.2, 0.4)])  # fmt: skip
+    (answer,) = frontend._shifted_answers(made)
+    assert "robust accuracy (L2, ε = 0.5)" in answer.text
+    assert "255" not in answer.text
+
+
+def test_weights_from_elsewhere_lack_no_history() -> None:
+    made = context({"a": model("alexnet")}, {("a", "clean/accuracy"): (0.8, 0.7, 0.9)}).inputs
+    assert "histories" in made.missing["a"]
+    there = replace(made, models=pd.DataFrame([{"model": "a", "epochs": 0}], columns=made.models.columns))
+    assert "histories" not in there.missing["a"]

@@ -7,8 +7,9 @@ from scipy import stats
 from score_tables import predictions
 
 from robustness.errors import UserError
-from robustness.scores import Key, compare, describe, from_predictions
+from robustness.scores import Key, compare, describe, from_predictions, set_apart
 from robustness.scores.comparison import verdict
+from robustness.scores.twins import twins
 from robustness.statistics.bootstrap import interval_over_objects
 
 
@@ -218,3 +219,14 @@ def test_a_key_says_its_metric_and_fills_its_columns():
     assert (
         str(Key("attack", "worst_linf", "4", "robust_accuracy")) == "attack/worst_linf/eps_4/robust_accuracy"
     )
+
+
+def test_weights_from_elsewhere_are_no_twins_of_what_was_trained_here():
+    models = pd.DataFrame({"model": ["a", "av", "w", "wv"], "architecture": "alexnet", "width": 1.0,
+                           "seed": 1, "frontend": ["learned", "vone"] * 2, "training": "canonical",
+                           "images": [50, 50, 0, 0]})  # fmt: skip
+    assert list(set_apart(models)["training"]) == ["canonical", "canonical", "elsewhere", "elsewhere"]
+    assert ("frontend", "av", "w") not in twins(set_apart(models))
+    assert ("frontend", "wv", "w") in twins(set_apart(models))
+    alone = models[models["images"] == 0]
+    assert set(set_apart(alone)["training"]) == {"canonical"}

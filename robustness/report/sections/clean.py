@@ -31,8 +31,8 @@ MOST_CLASSES = 30  # of which a confusion matrix can be read
 METHOD = (
     "Accuracy is the share of clean test images whose largest logit is that of the right class; a "
     "stochastic model sees each image once, with one noise sample fixed for that image.",
-    "No object of the test images occurs in training or validation. Brackets are 95 % percentile "
-    "intervals of a bootstrap that draws whole objects.",
+    "No object (of photographs: no image) of the test set occurs in training or validation. Brackets are "
+    "95 % percentile intervals of a bootstrap that draws whole objects.",
 )
 
 

@@ -16,6 +16,7 @@ from robustness.report.plots.lines import line_panels
 from robustness.report.sections import league, noise, physiology, twins
 from robustness.report.sections.registry import register
 from robustness.report.wording import points
+from robustness.scores import describe
 from robustness.scores.conditions import SHIFTS
 from robustness.scores.corruption import CATEGORIES
 
@@ -146,12 +147,14 @@ def _answers(context: ReportContext) -> list[Answer]:
 
 
 def _shifted_answers(context: ReportContext) -> list[Answer]:
-    """Whether the gain in robustness survives on images of other conditions."""
+    """Whether the gain in robustness survives on images of other conditions, and in other norms."""
     found = []
     for metric, key in context.inputs.keys.items():
         shift, _, factor = key.factor.removesuffix("_linf").partition("_")
         if (key.shift, key.statistic) == ("attack", "robust_accuracy") and factor and key.level != "0":
             noun = f"robust accuracy at {factor.replace('_', ' ')}, ε = {key.level}/255"
+            if shift == "worst":
+                noun = describe(key).title
             if shift == "patch":
                 noun = f"robust accuracy to a patch of {factor} × {factor} pixels beside the object"
             found.append(

@@ -19,7 +19,8 @@ GLOSSARY = Text(
     [
         "Learned, vone: the network's own first layers; in their place a fixed bank of Gabor filters of V1, "
         "with simple and complex cells and noise (VOneNet).",
-        "Clean: the object in front view, before a plain ground; a condition: one factor at one level.",
+        "Clean: the image itself, of a rendered object in front view before a plain ground; a condition: one "
+        "factor at one level.",
         "3-D pose, in the plane: the camera around the object; the object rolled, farther off or aside.",
         "Clutter: what stands around or before the object, and its background.",
         "Drop: clean accuracy less accuracy under a shift, in percentage points.",
