@@ -98,7 +98,8 @@ def _ranges(context: ReportContext) -> list[Answer]:
 
 
 def _figure(context: ReportContext, architecture: str, frontend: str) -> Figure | None:
-    models = [m for m in context.models.of_architecture(architecture) if m.frontend == frontend]
+    own = context.models.of_architecture(architecture)
+    models = [m for m in own if m.frontend == frontend and m.training in TRAINING_COLOURS]
     name = f"training_{architecture}_{frontend}"
     if not draw_curve_sets(context, name, models, "training", TRAINING_COLOURS):
         return None
