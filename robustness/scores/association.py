@@ -7,8 +7,10 @@ architecture; models that share an architecture are not.
 
 Many pairs are tested, so each gets two corrections: ``p_family`` (Westfall & Young's max-T over all pairs:
 the probability that the best pair is as strong when nothing is related) and ``p_fdr`` (Benjamini &
-Hochberg). Both rest on permuting the units: what clean accuracy leaves of one number's ranks is permuted
-against the other's (Freedman & Lane 1983, on ranks). The strength of a pair is |ρ|·√(n − 1), which has the
+Hochberg). Both rest on permuting the units: the ranks of one number are permuted against the other's and
+accuracy's, which is held as in the data (Manly 1997, on ranks). Permuting what accuracy leaves of the ranks
+(Freedman & Lane 1983) would be wrong with few units: two numbers may by chance have the same order, but
+permuted leftovers never do. The strength of a pair is |ρ|·√(n − 1), which has the
 same spread for every number n of units: by |ρ| alone, the few pairs that five units have would drown all
 others.
 
@@ -95,15 +97,15 @@ def association(
         plain[np.ix_(i, j)] = a @ b.T
         held = standard_ranks(z[known]) if np.isfinite(z[known]).all() else np.full(n, np.nan)
         held = np.nan_to_num(held)  # one that is constant, or not known, holds nothing
-        a, b = _without(a, held), _without(b, held)
-        observed = a @ b.T
+        a = _without(a, held)
+        observed = a @ _without(b, held).T
         rho[np.ix_(i, j)] = observed
         control_values = z[known] if held.any() else np.arange(0)
         low[np.ix_(i, j)], high[np.ix_(i, j)] = _interval(first, second, control_values, resamples, seed)
         # One random number per unit of the whole table, so that blocks with other gaps are permuted alike.
         keys = numpy_generator(seed, "permute units").random((permutations, len(table)))
         orders = np.argsort(keys[:, known], axis=1)
-        extreme, largest = _permuted(a, b, orders, observed)
+        extreme, largest = _permuted(a, b, held, orders, observed)
         p[np.ix_(i, j)] = np.where(np.isnan(observed), np.nan, (1 + extreme) / (1 + len(orders)))
         largest_parts.append(largest * np.sqrt(n - 1))
     strength = (np.abs(rho) * np.sqrt(np.maximum(count - 1, 0))).ravel()
@@ -174,8 +176,8 @@ def _interval(
 
 
 def _without(ranks: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """What ``held`` (n,), of unit length or 0, leaves of ranks (P, n): of unit length, NaN where nothing."""
-    left = ranks - np.outer(ranks @ held, held)
+    """What ``held`` (n,), of unit length or 0, leaves of ranks (…, n): of unit length, NaN where nothing."""
+    left = ranks - (ranks @ held)[..., None] * held
     length = np.sqrt((left**2).sum(axis=-1, keepdims=True))
     return np.where(length > 1e-6, left / np.maximum(length, 1e-6), np.nan)
 
@@ -205,9 +207,11 @@ def _resampled_ranks(values: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def _permuted(
-    a: np.ndarray, b: np.ndarray, orders: np.ndarray, observed: np.ndarray
+    a: np.ndarray, b: np.ndarray, held: np.ndarray, orders: np.ndarray, observed: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """How often each pair's |ρ| is reached (P, Q), and the largest |ρ| of all pairs (R,), over R orders.
+
+    ``a`` (P, n): ranks without ``held`` (n,); ``b`` (Q, n): ranks, permuted before they lose ``held``.
 
     In parts of the orders: all permuted correlations of all pairs at once would take gigabytes.
     """
@@ -216,7 +220,8 @@ def _permuted(
     step = max(1, _CELLS // max(1, observed.size))
     for start in range(0, len(orders), step):
         part = orders[start : start + step]
-        permuted = np.abs(np.einsum("pn,qrn->rpq", a, b[:, part], optimize=True))
+        left = np.nan_to_num(_without(b[:, part], held))
+        permuted = np.abs(np.einsum("pn,qrn->rpq", a, left, optimize=True))
         extreme += np.sum(permuted >= np.abs(observed) - 1e-12, axis=0)
         known = permuted[:, ~np.isnan(observed)]
         if known.shape[1]:
