@@ -99,10 +99,13 @@ def processor(device: torch.device) -> str:
 
 
 def _commit() -> str:
-    """The commit that was measured, with + where files differ from it."""
-    folder = Path(__file__).parent
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+", "--abbrev=7"],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return found.stdout.strip()
+    """The commit that was measured, with + where files other than results differ from it."""
+
+    def git(*words: str) -> str:
+        found = subprocess.run(
+            ["git", *words], cwd=RESULTS.parent, capture_output=True, text=True, check=False
+        )
+        return found.stdout.strip()
+
+    changed = git("diff", "--name-only", "HEAD", "--", ":(top)", f":(exclude){RESULTS.name}")
+    return git("rev-parse", "--short=7", "HEAD") + "+" * bool(changed)
