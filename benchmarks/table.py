@@ -13,7 +13,7 @@ START, END = "<!-- speeds: python -m benchmarks.table -->\n", "<!-- end of speed
 
 
 def table() -> str:
-    """One row for all cases of a thing that was measured, then the machines.
+    """One row for all cases of a thing for which a ratio was asked, then the machines.
 
     The ratio is the median over cases of their medians; beside it the least and the largest of these or, of a
     single case, its quartiles.
@@ -22,7 +22,7 @@ def table() -> str:
     records = [record for record in records if record.get("rows")]
     groups: dict[tuple[str, str, str], list[dict]] = {}
     for record in records:
-        for row in record["rows"]:
+        for row in filter(lambda row: row["asked"], record["rows"]):
             groups.setdefault((row["what"], row["against"], row["asked"]), []).append(row["ratio"])
     lines = ["| what | against | times faster | from – to | cases | asked |", "|---|---|---|---|---|---|"]
     for (what, against, asked), ratios in groups.items():
