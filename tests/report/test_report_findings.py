@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hand_made import ROBUST, context, model, texts
 
@@ -9,6 +11,7 @@ from robustness.report.context import trust
 from robustness.report.sections import (
     attacking,
     clean,
+    layers,
     shifting,
 )
 
@@ -97,3 +100,15 @@ def test_a_robust_accuracy_with_a_failed_check_is_not_praised_plainly() -> None:
 def test_unchecked_robust_accuracies_are_called_so() -> None:
     found = attacking._answers(context({"a": model("alexnet")}, {("a", ROBUST): (0.6, 0.5, 0.7)}))
     assert texts(found, "missing") == "No checks were made for a."
+
+
+def test_few_filters_are_left_out_of_the_sentence() -> None:
+    excess = "probe/filters/stem/gabor_r2_excess"
+    made = context(
+        {"a": model("alexnet"), "b": model("lenet5")},
+        {("a", excess): (0.6, 0.5, 0.7), ("b", excess): (0.9, 0.8, 1.0)},
+    )
+    assert "best in b" in layers._gabor_answer(made).text
+    scores = made.inputs.scores.assign(n=lambda table: table["n"].where(table["model"] == "a", 6))
+    few = replace(made, inputs=replace(made.inputs, scores=scores))
+    assert "best in a" in layers._gabor_answer(few).text

@@ -38,6 +38,9 @@ FIRST = (
     ("variance_entropy", "variance entropy"),
 )
 
+FEWEST_FILTERS = 8
+"""Of fewer nothing is said in words: LeNet-5 has six."""
+
 
 @register("layers", number=5)
 def write(context: ReportContext) -> Section:
@@ -163,7 +166,7 @@ def _gabor_answer(context: ReportContext) -> Answer | None:
     """How Gabor-like learned stems are, beside the fixed bank as its own test."""
     metric = "probe/filters/stem/gabor_r2_excess"
     learned = context.models.where(frontend="learned", training="canonical")
-    scored = context.ranked(metric, learned)
+    scored = [(score, model) for score, model in context.ranked(metric, learned) if score.n >= FEWEST_FILTERS]
     if not scored:
         return None
     (best, top), (worst, bottom) = scored[0], scored[-1]
