@@ -267,13 +267,21 @@ def test_a_planted_relation_is_found_and_noise_is_not() -> None:
     assert nothing[0].text.startswith("Probe numbers do not predict")
 
 
-def test_other_norms_have_their_own_budgets_in_words() -> None:
-    metric = "attack/worst_l2/eps_0.5/robust_accuracy"
+@pytest.mark.parametrize(
+    ("attack", "words"),
+    [
+        ("worst_l2/eps_0.5", "robust accuracy (L2, ε = 0.5)"),
+        ("pose_azimuth_90_l2/eps_0.5", "robust accuracy under pose azimuth 90 (L2, ε = 0.5)"),
+        ("pose_azimuth_90_linf/eps_2", "robust accuracy under pose azimuth 90 (L∞, ε = 2/255)"),
+    ],
+)
+def test_budgets_of_other_norms_and_conditions_in_words(attack: str, words: str) -> None:
+    metric = f"attack/{attack}/robust_accuracy"
     made = context(TWINS, {("a", metric): (0.1, 0.05, 0.2), ("av", metric): (0.4, 0.3, 0.5)},
                  [("av", "a", metric, 0.3, 0.2, 0.4)])  # fmt: skip
     (answer,) = frontend._shifted_answers(made)
-    assert "robust accuracy (L2, ε = 0.5)" in answer.text
-    assert "255" not in answer.text
+    assert words in answer.text
+    assert ("255" in answer.text) == ("linf" in attack)
 
 
 def test_weights_from_elsewhere_lack_no_history() -> None:

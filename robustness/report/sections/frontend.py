@@ -152,9 +152,7 @@ def _shifted_answers(context: ReportContext) -> list[Answer]:
     for metric, key in context.inputs.keys.items():
         shift, _, factor = key.factor.removesuffix("_linf").partition("_")
         if (key.shift, key.statistic) == ("attack", "robust_accuracy") and factor and key.level != "0":
-            noun = f"robust accuracy at {factor.replace('_', ' ')}, ε = {key.level}/255"
-            if shift == "worst":
-                noun = describe(key).title
+            noun = describe(key).title
             if shift == "patch":
                 noun = f"robust accuracy to a patch of {factor} × {factor} pixels beside the object"
             found.append(
