@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -34,9 +35,11 @@ class FullPrecision(TorchDispatchMode):
         return out
 
 
-def test_a_training_step_of_every_default_model_chooses_float32_kernels(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", ["params.yaml", "profiles/gpu.yaml"])
+def test_a_training_step_of_every_model_chooses_float32_kernels(settings: str, tmp_path: Path) -> None:
+    """Also where the settings ask for bfloat16 on a GPU."""
     done = subprocess.run(
-        [sys.executable, __file__, str(tmp_path)],
+        [sys.executable, __file__, settings, str(tmp_path)],
         env=os.environ | AVX2 | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -44,7 +47,7 @@ def test_a_training_step_of_every_default_model_chooses_float32_kernels(tmp_path
     )
     assert done.returncode == 0, done.stderr[-2000:]
     trained = re.findall(r"^trained (\w+)$", done.stdout, re.MULTILINE)
-    assert trained == list(load(("models",), path=ROOT / "params.yaml").models)
+    assert trained == list(load(("models",), path=ROOT / settings).models)
     kernels = [line for line in done.stdout.splitlines() if line.startswith("onednn") and ",exec," in line]
     assert len(kernels) > 10 * len(trained)
     assert any("avx2" in line for line in kernels)
@@ -62,11 +65,9 @@ def _two_images(folder: Path) -> ImageSet:
         )
 
 
-def _train_every_model(folder: Path) -> None:
-    params, images = (
-        load(("training", "frontend", "models"), path=ROOT / "params.yaml"),
-        _two_images(folder / "set"),
-    )
+def _train_every_model(settings: str, folder: Path) -> None:
+    params = load(("training", "frontend", "models"), path=ROOT / settings)
+    images = _two_images(folder / "set")
     rows = images.rows(split="train")
     for name, model in params.models.items():
         with FullPrecision():
@@ -84,4 +85,4 @@ def _train_every_model(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    _train_every_model(Path(sys.argv[1]))
+    _train_every_model(sys.argv[1], Path(sys.argv[2]))
