@@ -24,9 +24,9 @@ def draw(arrays: Mapping[str, np.ndarray], folder: Path, classes: Sequence[str] 
     starts = arrays[f"{stages[0]}/images"].shape[1]
     originals = arrays["images"][: max(1, COLUMNS // (1 + starts))]
     columns = max(COLUMNS, len(originals) * (1 + starts))
-    with sheet(path, len(stages), columns, width=style.PAGE_WIDTH / 2, label=0.3, head=0.12) as made:
+    with sheet(path, len(stages), columns, width=style.PAGE_WIDTH / 2, label=0.36, head=0.12) as made:
         for row, (stage, depth) in enumerate(zip(stages, arrays["depths"], strict=True)):
-            made.beside(row, f"{stage} {depth:.2f}\n{_state(arrays, stage)}", 4.5)
+            made.beside(row, f"{stage}\n{depth:.2f}\n{_state(arrays, stage)}", 4.5)
             for index, original in enumerate(originals):
                 first = index * (1 + starts)
                 made.image(row, first, original.transpose(1, 2, 0))
