@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from robustness import architectures, frontends
 from robustness.errors import UserError, at, nearest
@@ -235,6 +237,25 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def multiply_adds(model: Classifier) -> int:
+    """Multiplications with an addition that one image takes, as the network computes it here.
+
+    Convolutions and matrix products, and a Fourier transform of n values at 2.5·n·log₂n (half the usual count
+    of its operations). What is done element by element is not counted.
+    """
+    size = model.spec.image_size
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_OF_TRANSFORMS) as counter:
+        model(torch.full((1, 3, size, size), 0.5, device=next(model.parameters()).device))
+    return counter.get_total_flops() // 2
+
+
+def _of_a_transform(shape: Sequence[int], axes: Sequence[int], *_: object, **__: object) -> int:
+    return round(5 * math.prod(shape) * math.log2(math.prod(shape[axis] for axis in axes)))
+
+
+_OF_TRANSFORMS = {torch.ops.aten._fft_c2c: _of_a_transform, torch.ops.aten._fft_r2c: _of_a_transform}
+
+
 def save(model: Classifier, path: Path, notes: dict[str, Any] | None = None) -> None:
     """Write weights and spec as one safetensors file; ``notes`` (JSON-able) travel in its header."""
     from safetensors.torch import save_file
@@ -283,7 +304,7 @@ def load(path: Path) -> Classifier:
     return model.eval()
 
 
-def table_row(model: nn.Module, path: Path) -> dict[str, object]:
+def table_row(model: Classifier, path: Path) -> dict[str, object]:
     """What the table ``models`` says of a model (its name apart), read from its checkpoint."""
     spec, notes = read_header(path)
     return {
@@ -293,6 +314,7 @@ def table_row(model: nn.Module, path: Path) -> dict[str, object]:
         "width": spec.width,
         "seed": spec.seed,
         "parameters": count_parameters(model),
+        "multiply_adds": multiply_adds(model),
         "images": notes["images"],
         "epochs": notes["recipe"]["epochs"],
         "attack_steps": notes["recipe"]["adversarial_steps"] if spec.training == "adversarial" else 0,

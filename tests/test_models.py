@@ -89,3 +89,27 @@ def test_unknown_front_end_option_names_the_known() -> None:
 def test_normalisation_is_inside(tmp_path: Path) -> None:
     layer = models.Normalise((0.5, 0.25, 0.0), (0.5, 0.25, 1.0))
     assert torch.equal(layer(torch.ones(1, 3, 1, 1)).flatten(), torch.tensor([1.0, 3.0, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "published"),
+    [("mobilenet_v1", 569e6), ("resnet18", 1.8e9), ("vgg11", 7.6e9), ("alexnet", 0.72e9)],
+)
+def test_multiply_adds_are_the_published(architecture: str, published: float) -> None:
+    """Howard et al. 2017, table 4; He et al. 2016, table 1; the others by their layers' sizes."""
+    model = models.build(models.ModelSpec(architecture, "learned", "canonical", 1000, 224, seed=0))
+    assert models.multiply_adds(model) == pytest.approx(published, rel=0.01)
+
+
+def test_a_fourier_transform_has_its_multiply_adds() -> None:
+    class Transform(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.spec = models.ModelSpec("resnet18", "learned", "canonical", 2, 64, seed=0)
+            self.scale = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.fft.fft2(self.scale * images.to(torch.complex64))
+
+    values = 3 * 64 * 64
+    assert models.multiply_adds(Transform()) == round(2.5 * values * 12)

@@ -33,6 +33,7 @@ def leaderboard(context: ReportContext, subtitle: str) -> str:
             Cell(model.frontend),
             Cell(model.training),
             count_cell(model.parameters),
+            count_cell(model.multiply_adds / 1e6),
             *(score_cell(context.score_of(model, metric)) for _, metric in shown),
             trust_cell(trust(context, model)),
             Cell("JSON", link=f"cards/{model.name}.json"),
@@ -41,7 +42,8 @@ def leaderboard(context: ReportContext, subtitle: str) -> str:
     ]
     head = [
         *columns("model", "architecture"), Column("year"), *columns("front-end", "training"),
-        *columns(numbers=["parameters", *(title for title, _ in shown)]), *columns("checks", "claims"),
+        *columns(numbers=["parameters", "multiply-adds (10⁶)", *(title for title, _ in shown)]),
+        *columns("checks", "claims"),
     ]  # fmt: skip
     table = Table("leaderboard", CAPTION, head, rows)
     body = [

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from robustness.report.inputs import ReportInputs
 from robustness.report.palette import FRONTENDS, TRAININGS, Look, look
 
-NUMBERS = ("parameters", "epochs", "seconds", "images", "attack_steps", "seed")
+NUMBERS = ("parameters", "multiply_adds", "epochs", "images", "attack_steps", "seed")
 """Columns of the table ``models`` that hold numbers; it may lack some."""
 
 
@@ -26,8 +26,8 @@ class Model:
     training: str
     width: float
     parameters: float
+    multiply_adds: float
     epochs: float
-    seconds: float
     images: float
     attack_steps: float
     seed: float

@@ -54,9 +54,9 @@ def run(names: tuple[str, ...] = ("learned", *GAINS), extra: tuple[tuple, ...] =
     verdicts = {n: "undecided" if abs(GAINS[n]) < 0.1 else "higher" for n in gains}
     effects += [effect(n, "learned", league.AREA, GAINS[n], verdicts[n]) for n in gains]
     table = pd.DataFrame([*effects, *extra], columns=list(TABLES["effects"]))
-    parameters = {"learned": 100.0, "vone": 150.0}
+    costs = {"learned": 100.0, "vone": 150.0}
     facts = pd.DataFrame(
-        [{"model": m, **f, "width": 1.0, "parameters": parameters.get(f["frontend"], 100.0), "epochs": 1}
+        [{"model": m, **f, "width": 1.0, "multiply_adds": costs.get(f["frontend"], 100.0), "epochs": 1}
          for m, f in models.items()]
     )  # fmt: skip
     inputs = replace(made.inputs, effects=table, models=facts)

@@ -7,8 +7,8 @@ it, in the same order. Oyallon & Mallat (CVPR 2015) use J = 2 and L = 8 for smal
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from itertools import product
+from functools import lru_cache, reduce
+from operator import add
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ SCALES = 2
 """J: wavelets of 1 and 2 octaves below the pixels; the maps have the stride 2^J = 4, that of the V1 block."""
 ANGLES = 8
 """L: orientations of the wavelets, in half a turn."""
+GROUP_VALUES = 1 << 16
+"""How many values a CPU transforms together, so that their maps, some hundred times as large, stay in its
+cache."""
 
 
 class Scattering(nn.Module):
@@ -28,8 +31,11 @@ class Scattering(nn.Module):
     """
 
     def forward(self, images: Tensor) -> Tensor:
+        on_cpu = images.device.type == "cpu"
+        group = max(1, GROUP_VALUES // images[0].numel()) if on_cpu and len(images) else max(1, len(images))
         with torch.autocast(images.device.type, enabled=False):
-            return self._transform(images.float())
+            parts = [self._transform(part) for part in images.float().split(group)]
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     def _transform(self, images: Tensor) -> Tensor:
         height, width = images.shape[2:]
@@ -91,23 +97,25 @@ def _coarse(spectrum: np.ndarray, level: int, axes: tuple[int, ...]) -> np.ndarr
 
 @lru_cache(maxsize=8)
 def _wavelets(size: tuple[int, int], device: torch.device) -> list[list[Tensor]]:
-    """By scale and by level, from 0 to the scale: the real spectra (L, height, width) of the wavelets."""
+    """By scale and by level, from 0 to the scale: the real spectra (L, height, width) of the wavelets, over
+    the number of frequencies that :func:`_convolved` sums."""
     found = []
     with torch.inference_mode(mode=False):
         for scale in range(SCALES):
             spectra = np.stack([np.fft.fft2(morlet(size, scale, angle)).real for angle in range(ANGLES)])
             levels = [_coarse(spectra, level, (1, 2)) for level in range(scale + 1)]
-            found.append([torch.from_numpy(level).float().to(device) for level in levels])
+            scaled = (each / 4 ** (scale - level) for level, each in enumerate(levels))
+            found.append([torch.from_numpy(each).float().to(device) for each in scaled])
     return found
 
 
 def _convolved(spectrum: Tensor, wavelets: Tensor, step: int) -> Tensor:
     """Every ``step``-th pixel of maps, given by their spectrum, convolved with wavelets: complex64."""
-    height, width = spectrum.shape[-2] // step, spectrum.shape[-1] // step
-    # Frequencies that the coarser maps cannot tell apart are summed, block by block.
-    blocks = product(range(0, step * height, height), range(0, step * width, width))
-    parts = (np.s_[..., i : i + height, j : j + width] for i, j in blocks)
-    return torch.fft.ifft2(sum(spectrum[part] * wavelets[part] for part in parts)) / step**2
+    product = spectrum * wavelets
+    # Frequencies that the coarser maps cannot tell apart are summed.
+    for axis in (-2, -1):
+        product = reduce(add, product.chunk(step, axis))
+    return torch.fft.ifft2(product)
 
 
 @lru_cache(maxsize=32)

@@ -172,7 +172,6 @@ def _histories(context: ReportContext) -> Figure | None:
 
 
 def _table(context: ReportContext) -> Table:
-    timed = any(model.seconds == model.seconds for model in context.models)
     rows = [
         [
             Cell(model.name, mono=True),
@@ -181,8 +180,8 @@ def _table(context: ReportContext) -> Table:
             Cell(model.training),
             plain_cell(model.width),
             count_cell(model.parameters),
+            count_cell(model.multiply_adds / 1e6),
             count_cell(model.epochs),
-            *([count_cell(model.seconds)] if timed else []),
             score_cell(context.score_of(model, METRIC)),
             score_cell(context.score_of(model, BALANCED)),
         ]
@@ -190,11 +189,10 @@ def _table(context: ReportContext) -> Table:
     ]
     caption = (
         "The models and their clean accuracy with 95 % intervals over objects. Width multiplies the "
-        "published channel counts. Balanced: the mean over classes of the accuracy within a class."
+        "published channel counts. Multiply-adds: of one image, convolutions, matrix products and Fourier "
+        "transforms. Balanced: the mean over classes of the accuracy within a class."
     )
-    if timed:
-        caption += " Training time is wall-clock on the machine named under Environment."
     accuracies = ["clean accuracy (%)", "balanced (%)"]
-    numbers = ["width", "parameters", "epochs", *["training (s)"] * timed, *accuracies]
+    numbers = ["width", "parameters", "multiply-adds (10⁶)", "epochs", *accuracies]
     head = columns("model", "family (year)", "front-end", "training", numbers=numbers)
     return Table("table-clean", caption, head, rows, small=True, html_only=True)

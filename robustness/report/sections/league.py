@@ -47,8 +47,6 @@ def table(context: ReportContext) -> Table | None:
     names = frontends(context)
     if len(names) < FEWEST:
         return None
-    timed = all(model.seconds > 0 for model in context.models.where(training="canonical"))
-    cost = "seconds" if timed else "parameters"
     known = [(title, m) for title, m in MEASURES if any(_effect(context, name, m) for name in names)]
     rows = [
         [
@@ -57,20 +55,20 @@ def table(context: ReportContext) -> Table | None:
             *(_effect_cell(name, _effect(context, name, metric)) for _, metric in known),
             plain_cell(likeness(context, name)),
             plain_cell(noise_level(context, name)),
-            plain_cell(_cost(context, name, cost).value),
+            plain_cell(_cost(context, name).value),
         ]
         for name in names
     ]
-    work = "wall-clock time of training" if timed else "parameters of the whole network"
     caption = (
         "The front-ends, the most robust first. Row learned: its mean accuracy (%) over architectures; other "
         "rows: the mean paired difference from it in points, on the same architectures and images (grey: "
         "undecided). Area: robust accuracy averaged over log ε (L∞). V1-likeness by tuning to gratings, of "
         "the cells where the front-end has a bank of them, else of the stem. Noise: standard deviation "
         "of the pixel noise (0 to 1) that hides as much of the difference between natural images. Cost: "
-        f"{work} over the learned twin's, mean over architectures. Intervals (95 %) are Student's, over "
-        "architectures and, of accuracies, objects; seeds are averaged within an architecture, and are what "
-        "varies where there is one. They are not corrected for the number of rows."
+        "multiply-adds of the whole network for an image over those of the learned twin, mean over "
+        "architectures. Intervals (95 %) are Student's, over architectures and, of accuracies, objects; "
+        "seeds are averaged within an architecture, and are what varies where there is one. They are not "
+        "corrected for the number of rows."
     )
     numbers = [*(title for title, _ in known), "V1-likeness", "noise", "cost (×)"]
     return Table("table-league", caption, columns("front-end", "over", numbers=numbers), rows, small=True)
@@ -194,11 +192,11 @@ def _units(context: ReportContext, frontend: str, metrics: Sequence[str]) -> str
     return f"{effect.architectures}" + (f" × {effect.seeds} seeds" if effect.seeds > 1 else "")
 
 
-def _cost(context: ReportContext, frontend: str, what: str) -> Score:
-    """The mean over architectures of ``what`` of a model (its attribute) over that of its learned twin."""
+def _cost(context: ReportContext, frontend: str) -> Score:
+    """The mean over architectures of a model's multiply-adds over those of its learned twin."""
     if frontend == LEARNED:
         return Score(1.0)
     pairs = context.models.pairs("frontend", frontend, LEARNED)
     return over_architectures(
-        (a, getattr(a, what) / getattr(b, what)) for a, b in pairs if a.training == "canonical"
+        (a, a.multiply_adds / b.multiply_adds) for a, b in pairs if a.training == "canonical"
     )
