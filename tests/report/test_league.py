@@ -56,8 +56,8 @@ def run(names: tuple[str, ...] = ("learned", *GAINS), extra: tuple[tuple, ...] =
     table = pd.DataFrame([*effects, *extra], columns=list(TABLES["effects"]))
     costs = {"learned": 100.0, "vone": 150.0}
     facts = pd.DataFrame(
-        [{"model": m, **f, "width": 1.0, "multiply_adds": costs.get(f["frontend"], 100.0), "epochs": 1}
-         for m, f in models.items()]
+        [{"model": m, **f, "width": 1.0, "parameters": 100, "epochs": 1,
+          "multiply_adds": costs.get(f["frontend"], 100.0)} for m, f in models.items()]
     )  # fmt: skip
     inputs = replace(made.inputs, effects=table, models=facts)
     return replace(made, inputs=inputs, models=ModelTable.of(inputs))
