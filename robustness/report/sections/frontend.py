@@ -69,6 +69,9 @@ CONTROLS = (
     ("evnet", "vone", "Retina and LGN before a V1 block"),
 )
 
+FEW = 3
+"""So many undecided comparisons have a sentence each; more share one."""
+
 SHOWN = ("clean", "pose", "clutter", "corruption", "robust")
 """The measures of the figure; the table has the drops too."""
 
@@ -166,9 +169,9 @@ def _shifted_answers(context: ReportContext) -> list[Answer]:
 def _control_answers(context: ReportContext, robust: twins.Measure) -> list[Answer]:
     """One sentence per control: of one architecture, which it names, or the mean over those that have it.
 
-    V1 against noise on the pixels has a sentence of its own.
+    V1 against noise on the pixels has a sentence of its own; what several leave undecided stands in one.
     """
-    found = []
+    found, undecided = [], {}
     for first, second, subject in _controls(context)[1:]:
         if (first, second) == (league.V1, league.NOISE):
             continue
@@ -176,8 +179,16 @@ def _control_answers(context: ReportContext, robust: twins.Measure) -> list[Answ
         pairs = [pair for pair in pairs if pair[0].training == "canonical"]
         names = {pair[0].architecture for pair in pairs}
         told = f"{subject} ({names.pop()})" if len(names) == 1 else subject
-        found.append(twins.sentence_of_many(context, told, pairs, robust))
-    return [sentence for sentence in found if sentence is not None]
+        answer = twins.sentence_of_many(context, told, pairs, robust)
+        effect = twins.effect_of(context, pairs, robust.metric) if pairs else None
+        if answer is not None and answer.status == "undecided" and effect is not None:
+            undecided[told] = effect, answer
+        elif answer is not None:
+            found.append(answer)
+    if len(undecided) > FEW:
+        effects = [(told, effect) for told, (effect, _) in undecided.items()]
+        return [*found, twins.undecided(effects, robust.noun)]
+    return [*found, *(answer for _, answer in undecided.values())]
 
 
 CLAIMS = (
