@@ -17,7 +17,6 @@ from typing import Any, Literal
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from robustness import architectures, frontends
 from robustness.errors import UserError, at, nearest
@@ -243,17 +242,17 @@ def multiply_adds(model: Classifier) -> int:
     Convolutions and matrix products, and a Fourier transform of n values at 2.5·n·log₂n (half the usual count
     of its operations). What is done element by element is not counted.
     """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    transforms = {torch.ops.aten._fft_c2c: _of_a_transform, torch.ops.aten._fft_r2c: _of_a_transform}
     size = model.spec.image_size
-    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_OF_TRANSFORMS) as counter:
+    with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=transforms) as counter:
         model(torch.full((1, 3, size, size), 0.5, device=next(model.parameters()).device))
     return counter.get_total_flops() // 2
 
 
 def _of_a_transform(shape: Sequence[int], axes: Sequence[int], *_: object, **__: object) -> int:
     return round(5 * math.prod(shape) * math.log2(math.prod(shape[axis] for axis in axes)))
-
-
-_OF_TRANSFORMS = {torch.ops.aten._fft_c2c: _of_a_transform, torch.ops.aten._fft_r2c: _of_a_transform}
 
 
 def save(model: Classifier, path: Path, notes: dict[str, Any] | None = None) -> None:

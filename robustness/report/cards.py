@@ -83,7 +83,7 @@ def card(context: ReportContext, model: Model) -> dict[str, Any]:
         ("training", model.training),
         ("width", number(model.width)),
         ("parameters", count_cell(model.parameters).text),
-        ("multiply-adds of an image (10⁶)", count_cell(model.multiply_adds / 1e6).text),
+        ("multiply-adds of an image (10⁶)", number(model.multiply_adds / 1e6, 1)),
         ("epochs", count_cell(model.epochs).text),
         ("attack checks", VERDICTS[verdict][1] if verdict else "not made"),
         ("weights (SHA-256)", model.weights[:16] or NOTHING),

@@ -8,7 +8,7 @@ from robustness.report.conditions import reference_budget
 from robustness.report.context import ReportContext, trust, trust_cell
 from robustness.report.document import NOTHING, Cell, Column, Table, columns
 from robustness.report.html_page import table_html, whole_page
-from robustness.report.wording import count_cell, score_cell
+from robustness.report.wording import count_cell, plain_cell, score_cell
 from robustness.scores.conditions import SHIFTS
 
 TITLE = "Leaderboard"
@@ -33,7 +33,7 @@ def leaderboard(context: ReportContext, subtitle: str) -> str:
             Cell(model.frontend),
             Cell(model.training),
             count_cell(model.parameters),
-            count_cell(model.multiply_adds / 1e6),
+            plain_cell(model.multiply_adds / 1e6, 1),
             *(score_cell(context.score_of(model, metric)) for _, metric in shown),
             trust_cell(trust(context, model)),
             Cell("JSON", link=f"cards/{model.name}.json"),

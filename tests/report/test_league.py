@@ -115,6 +115,19 @@ def test_v1_beats_noise_on_the_pixels_only_where_both_scores_say_so(
     assert answer in frontend._answers(run(extra=extra))
 
 
+def test_many_undecided_comparisons_share_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Image noise and push-pull are undecided in this run; random filters are not."""
+    apart = [answer.text for answer in frontend._answers(run()) if answer.status == "undecided"]
+    assert len([text for text in apart if "; about 9 architectures would decide" in text]) == 2
+    monkeypatch.setattr(frontend, "FEW", 1)
+    answers = frontend._answers(run())
+    (shared,) = [answer for answer in answers if answer.text.startswith("Undecided is what 2 exchanges do")]
+    assert shared.status == "undecided"
+    assert "points [−5.0, +15.0] (9 architectures); " in shared.text
+    assert shared.text.endswith("points [−9.0, +11.0] (9 architectures).")
+    assert not any("; about 9 architectures would decide" in answer.text for answer in answers)
+
+
 def test_without_noise_on_the_pixels_there_is_nothing_to_beat() -> None:
     assert league.against_noise(run()) is None
 

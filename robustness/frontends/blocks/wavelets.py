@@ -32,9 +32,9 @@ class Scattering(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         on_cpu = images.device.type == "cpu"
-        group = max(1, GROUP_VALUES // images[0].numel()) if on_cpu and len(images) else max(1, len(images))
+        group = GROUP_VALUES // max(1, images[:1].numel()) if on_cpu else len(images)
         with torch.autocast(images.device.type, enabled=False):
-            parts = [self._transform(part) for part in images.float().split(group)]
+            parts = [self._transform(part) for part in images.float().split(max(1, group))]
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     def _transform(self, images: Tensor) -> Tensor:

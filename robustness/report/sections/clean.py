@@ -180,7 +180,7 @@ def _table(context: ReportContext) -> Table:
             Cell(model.training),
             plain_cell(model.width),
             count_cell(model.parameters),
-            count_cell(model.multiply_adds / 1e6),
+            plain_cell(model.multiply_adds / 1e6, 1),
             count_cell(model.epochs),
             score_cell(context.score_of(model, METRIC)),
             score_cell(context.score_of(model, BALANCED)),

@@ -180,7 +180,7 @@ def _control_answers(context: ReportContext, robust: twins.Measure) -> list[Answ
         names = {pair[0].architecture for pair in pairs}
         told = f"{subject} ({names.pop()})" if len(names) == 1 else subject
         answer = twins.sentence_of_many(context, told, pairs, robust)
-        effect = twins.effect_of(context, pairs, robust.metric) if pairs else None
+        effect = twins.effect_of(context, pairs, robust.metric) if len(pairs) > 1 else None
         if answer is not None and answer.status == "undecided" and effect is not None:
             undecided[told] = effect, answer
         elif answer is not None:

@@ -114,25 +114,27 @@ def over(effect: Effect) -> str:
 
 def would_decide(effect: Effect) -> str:
     """With how many architectures or objects an effect as large as this would be decided."""
-    if not (able := _deciding(effect)):
-        units = "seeds" if effect.architectures == 1 else "architectures"
-        return f"neither more {units} nor more objects alone would decide it"
-    return f"about {able} would decide an effect this large"
+    if able := _deciding(effect):
+        return f"about {able} would decide an effect this large"
+    return f"neither more {_units(effect)} nor more objects alone would decide it"
 
 
 def _deciding(effect: Effect) -> str:
     """9 architectures or 120 test objects; empty where neither alone would decide."""
-    units = "seeds" if effect.architectures == 1 else "architectures"
-    needed = ((effect.needed_architectures, units), (effect.needed_objects, "test objects"))
+    needed = ((effect.needed_architectures, _units(effect)), (effect.needed_objects, "test objects"))
     return " or ".join(f"{count:.0f} {noun}" for count, noun in needed if math.isfinite(count))
+
+
+def _units(effect: Effect) -> str:
+    return "seeds" if effect.architectures == 1 else "architectures"
 
 
 def undecided(effects: Sequence[tuple[str, Effect]], noun: str) -> Answer:
     """One sentence on what several exchanges, each with its subject, leave open."""
-    told = [f"{subject}, {points(effect)} ({_deciding(effect) or 'neither'})" for subject, effect in effects]
+    told = [f"{subject}, {points(effect)} ({_deciding(effect) or NOTHING})" for subject, effect in effects]
     return Answer(
-        f"Undecided is what {len(effects)} exchanges do to {noun} (in brackets how many architectures or "
-        f"test objects would about decide an effect this large): {'; '.join(told)}.",
+        f"Undecided is what {len(effects)} exchanges do to {noun} (in brackets about how many would "
+        f"decide an effect this large; {NOTHING}: neither kind alone): {'; '.join(told)}.",
         "undecided",
     )
 
